@@ -1,0 +1,12 @@
+"""The two errors a person may meet. The command line prints them as one line, never a traceback."""
+
+
+class TransferError(Exception):
+    """The input or the data are at fault (exit code 1).
+
+    The message is one sentence: what was expected, what was received, what to do.
+    """
+
+
+class UsageError(TransferError):
+    """The command line is at fault (exit code 2)."""

@@ -1,0 +1,51 @@
+"""Progress a person can read: a live bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+T = TypeVar("T")
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def bar(console: Console | None = None) -> Progress:
+    """The bar every long command uses: description, done/total, elapsed, time remaining."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        console=console or Console(stderr=True),
+    )
+
+
+def track(items: Iterable[T], total: int, description: str) -> Iterator[T]:
+    """Iterate over ``items`` while showing progress on standard error.
+
+    On a terminal a live bar with the time remaining; elsewhere one plain line every ten seconds.
+    """
+    if sys.stderr.isatty():
+        with bar() as progress:
+            yield from progress.track(items, total=total, description=description)
+        return
+    start = last = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - last >= _SECONDS_BETWEEN_LINES:
+            last = now
+            remaining = (now - start) / done * (total - done)
+            print(f"{description}: {done}/{total}, about {remaining:.0f} s left", file=sys.stderr)
