@@ -1,0 +1,261 @@
+"""The files of a study: what is written, how, and how to read it back into pandas.
+
+::
+
+    STUDY/study.json           the resolved study, versions, machine
+    STUDY/runs.csv             one row a finished run
+    STUDY/rows/RUN.json        the same row, written the moment the run finished
+    STUDY/logs/RUN.csv         one row an epoch
+    STUDY/predictions/RUN.npz  test probabilities, for paired tests
+    STUDY/predictions/labels.npz  what the test images really are
+    STUDY/models/RUN.weights.h5   (not under version control)
+
+``rows/`` is the record; ``runs.csv`` is derived from it, so that many processes can finish runs
+of one study at once without a shared file to fight for.
+"""
+
+import contextlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from transfer.errors import TransferError
+from transfer.files import open_atomically, write_atomically
+from transfer.runs import BLOCKS, KINDS, Run, parse_run
+
+#: Columns of runs.csv, in this order.
+RUN_COLUMNS: dict[str, str] = {
+    "run": "string",
+    "kind": "string",
+    "n": "Int64",
+    "seed": "int64",
+    "bn": "string",
+    "source": "string",
+    "dataset": "string",
+    "alpha": "float64",
+    "input": "string",
+    "protocol": "string",
+    "epochs": "int64",
+    "best_epoch": "int64",
+    "val_accuracy": "float64",
+    "test_accuracy": "float64",
+    "test_low": "float64",
+    "test_high": "float64",
+    "test_balanced_accuracy": "float64",
+    "parameters": "int64",
+    "multiply_adds": "int64",
+    "seconds": "float64",
+    "weights_sha256": "string",
+    "fraction": "float64",
+    "train_images": "int64",
+    "test_equals_accuracy": "float64",
+    "test_equals_low": "float64",
+    "test_equals_high": "float64",
+    "bn_momentum": "float64",
+    "confusion": "string",
+}
+LOG_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+_MAX_TABLE_BYTES = 64 << 20
+_MAX_JSON_BYTES = 4 << 20
+_MAX_PREDICTIONS_BYTES = 1 << 30
+
+
+def format_number(value: float) -> str:
+    """Six significant digits: enough for any accuracy, and the same text on every machine."""
+    return f"{value:.6g}"
+
+
+def write_log(study_dir: Path, run: str, epochs: list[Mapping[str, float]]) -> None:
+    """Write ``logs/RUN.csv``, one row an epoch, columns `LOG_COLUMNS`."""
+    lines = [",".join(LOG_COLUMNS)]
+    lines += [",".join(format_number(row[column]) for column in LOG_COLUMNS) for row in epochs]
+    write_atomically(study_dir / "logs" / f"{run}.csv", "\n".join(lines) + "\n")
+
+
+def read_log(study_dir: str | Path, run: str) -> pd.DataFrame:
+    """``logs/RUN.csv`` as a data frame with the columns `LOG_COLUMNS`.
+
+    Raises
+    ------
+    TransferError
+        If the file is missing or malformed.
+    """
+    frame = _read_csv(Path(study_dir) / "logs" / f"{parse_run(run).name}.csv", LOG_COLUMNS)
+    return frame.astype({"epoch": "int64"})
+
+
+def write_row(study_dir: Path, row: Mapping[str, Any]) -> None:
+    """Record a finished run in ``rows/RUN.json`` and bring ``runs.csv`` up to date.
+
+    The row is the last thing a run writes: where it exists, the run is complete.
+    """
+    missing = set(RUN_COLUMNS) - set(row)
+    if missing:
+        raise ValueError(f"row of {row.get('run')} lacks {sorted(missing)}")
+    text = json.dumps({column: row[column] for column in RUN_COLUMNS}, indent=1)
+    write_atomically(study_dir / "rows" / f"{row['run']}.json", text + "\n")
+    write_runs(study_dir)
+
+
+def finished(study_dir: Path, run: Run) -> bool:
+    """Whether the run is complete."""
+    return (study_dir / "rows" / f"{run.name}.json").exists()
+
+
+def write_runs(study_dir: Path) -> None:
+    """Derive ``runs.csv`` and ``all_experiments.csv`` from ``rows/``."""
+    frame = _frame_of_rows(study_dir)
+    text = frame.to_csv(index=False, float_format=format_number, lineterminator="\n")
+    write_atomically(study_dir / "runs.csv", text)
+    published = pd.DataFrame(
+        {
+            "network": frame["kind"],
+            "block": frame["n"].fillna(0),
+            "test_accuracy": frame["test_accuracy"],
+        }
+    )[frame["bn"].isin(["", "inference"]) & (frame["fraction"] == 1.0)]
+    text = published.to_csv(index=False, float_format=format_number, lineterminator="\n")
+    write_atomically(study_dir / "all_experiments.csv", text)
+
+
+def _frame_of_rows(study_dir: Path) -> pd.DataFrame:
+    rows = []
+    for path in sorted((study_dir / "rows").glob("*.json")):
+        if path.name.startswith("."):
+            continue
+        row = read_json(path)
+        if set(RUN_COLUMNS) - set(row):
+            raise TransferError(f"Expected the row of a run in {path}. Delete it to run it again.")
+        rows.append({column: row[column] for column in RUN_COLUMNS})
+    frame = pd.DataFrame(rows, columns=list(RUN_COLUMNS))
+    return _sorted(frame.astype(RUN_COLUMNS))
+
+
+def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows in the order of the protocol: seed last, so that one network's seeds are neighbours."""
+    order = frame.assign(
+        _kind=frame["kind"].map({kind: position for position, kind in enumerate(KINDS)})
+    )
+    order = order.sort_values(["_kind", "bn", "fraction", "n", "seed"], kind="stable")
+    return order.drop(columns="_kind").reset_index(drop=True)
+
+
+def read_runs(study_dir: str | Path) -> pd.DataFrame:
+    """``runs.csv`` as a data frame: one row a finished run, dtypes as in `RUN_COLUMNS`.
+
+    Raises
+    ------
+    TransferError
+        If the file is missing, malformed, or holds a run no protocol knows.
+    """
+    path = Path(study_dir) / "runs.csv"
+    frame = _read_csv(path, tuple(RUN_COLUMNS), string_columns=RUN_COLUMNS)
+    for row in frame.itertuples():
+        if parse_run(str(row.run)).kind != row.kind:
+            raise TransferError(f"In {path} the run {row.run} has the kind {row.kind}.")
+    accuracies = frame["test_accuracy"]
+    if not accuracies.between(0, 1).all() or not frame["n"].dropna().between(0, BLOCKS).all():
+        raise TransferError(f"Expected accuracies in 0..1 and n in 0..{BLOCKS} in {path}.")
+    return frame
+
+
+def _read_csv(
+    path: Path, columns: tuple[str, ...], string_columns: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """A CSV with at least ``columns``; everything else about it is an error in one sentence."""
+    _check_size(path, _MAX_TABLE_BYTES)
+    dtypes = {k: v for k, v in (string_columns or {}).items() if v == "string"}
+    try:
+        frame = pd.read_csv(
+            path, dtype=dtypes, keep_default_na=False, na_values={c: [""] for c in columns}
+        )
+        missing = [column for column in columns if column not in frame.columns]
+        if missing:
+            raise TransferError(f"Expected the column {missing[0]} in {path}. It is not there.")
+        frame = frame.fillna(dict.fromkeys(dtypes, ""))
+        return frame.astype({c: t for c, t in (string_columns or {}).items()})
+    except (ValueError, TypeError, pd.errors.ParserError, OverflowError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise TransferError(f"Cannot read the table {path}: {reason}") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of at most 4 MiB.
+
+    Raises
+    ------
+    TransferError
+        If the file is missing, too large, not JSON or not an object.
+    """
+    _check_size(path, _MAX_JSON_BYTES)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise TransferError(f"Expected JSON in {path}. It cannot be parsed.") from error
+    if not isinstance(content, dict):
+        raise TransferError(f"Expected a JSON object in {path}.")
+    return content
+
+
+def _check_size(path: Path, limit: int) -> None:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise TransferError(
+            f"Cannot read {path}: {error.strerror}. Is this the folder of a study?"
+        ) from error
+    if size > limit:
+        raise TransferError(f"Expected at most {limit} bytes in {path}. Received: {size}.")
+
+
+def write_study(study_dir: Path, study: Mapping[str, Any]) -> None:
+    """Write ``study.json``: the resolved study."""
+    write_atomically(study_dir / "study.json", json.dumps(study, indent=1) + "\n")
+
+
+def read_study(study_dir: str | Path) -> dict[str, Any]:
+    """``study.json``; see `read_json` for the errors."""
+    return read_json(Path(study_dir) / "study.json")
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write one array, compressed, as the member ``array`` of an .npz file."""
+    with open_atomically(path) as stream:
+        np.savez_compressed(stream, array=array)
+
+
+def read_predictions(study_dir: str | Path, run: str) -> np.ndarray:
+    """Test probabilities of a run, float32 (N, classes), each row summing to one."""
+    array = _read_array(Path(study_dir) / "predictions" / f"{parse_run(run).name}.npz")
+    if array.ndim != 2 or array.dtype != np.float32:
+        raise TransferError(f"Expected float32 (N, classes) predictions of {run} in {study_dir}.")
+    return array
+
+
+def read_test_labels(study_dir: str | Path) -> np.ndarray:
+    """The test labels of a study, int64 (N,)."""
+    array = _read_array(Path(study_dir) / "predictions" / "labels.npz")
+    if array.ndim != 1 or array.dtype != np.int64:
+        raise TransferError(f"Expected int64 (N,) test labels in {study_dir}.")
+    return array
+
+
+def _read_array(path: Path) -> np.ndarray:
+    """The member ``array`` of an .npz file: declared size checked first, never unpickled."""
+    import zipfile
+
+    _check_size(path, _MAX_PREDICTIONS_BYTES)
+    with contextlib.ExitStack() as stack:
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            if archive.getinfo("array.npy").file_size > _MAX_PREDICTIONS_BYTES:
+                raise TransferError(f"The array in {path} is larger than 1 GiB.")
+            member = stack.enter_context(archive.open("array.npy"))
+            array = np.lib.format.read_array(member, allow_pickle=False)
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, OSError) as error:
+            raise TransferError(f"Expected one array in {path}. It cannot be read.") from error
+    return array

@@ -1,0 +1,273 @@
+"""The vocabulary: a ``Run`` is a name; everything else is a function of it.
+
+>>> parse_run("A3B+_s1")
+Run(kind='AnB+', n=3, seed=1, bn='', fraction=1.0)
+>>> parse_run("A3B+_s1").name
+'A3B+_s1'
+
+The grammar of a name is ``NETWORK[_BN][_fFRACTION]_sSEED``: the network in the notation of
+Yosinski et al. 2014, the BatchNorm semantics if a part is frozen and it is not ``inference``,
+the fraction of the training images if it is not 1, and the seed.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import product
+
+from transfer.errors import UsageError
+
+BLOCKS = 13  #: depthwise separable blocks of MobileNet v1
+
+#: The kinds of network, in the order of protocol and tables.
+KINDS: dict[str, str] = {
+    "baseB": "random start, all trained on the target",
+    "baseB+": "started from baseA, all trained on the target",
+    "BnB": "selffer: first n blocks from baseB, frozen",
+    "BnB+": "first n blocks from baseB, all trained",
+    "AnB": "transfer: first n blocks from baseA, frozen",
+    "AnB+": "first n blocks from baseA, all trained",
+    "RnB": "first n blocks random, frozen: the control",
+    "A@nB": "all blocks from baseA, only block n and the head trained",
+    "sliced": "baseA cut after block n, all trained: layer pruning",
+}
+FROZEN_KINDS = ("BnB", "AnB", "RnB", "A@nB")
+BN_SEMANTICS = ("inference", "legacy", "adapt")
+
+_PATTERNS = {
+    "baseB": r"baseB",
+    "baseB+": r"baseB\+",
+    "BnB": r"B(\d+)B",
+    "BnB+": r"B(\d+)B\+",
+    "AnB": r"A(\d+)B",
+    "AnB+": r"A(\d+)B\+",
+    "RnB": r"R(\d+)B",
+    "A@nB": r"A@(\d+)B",
+    "sliced": r"sliced-(\d+)",
+}
+_NAME = re.compile(
+    r"(?P<network>[^_]+)(_(?P<bn>legacy|adapt))?(_f(?P<fraction>0\.\d{1,6}))?_s(?P<seed>\d{1,9})"
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One network trained once.
+
+    Attributes
+    ----------
+    kind : str
+        A key of `KINDS`.
+    n : int or None
+        Blocks kept from the base, 0..13 (``sliced``: 1..13); None for baseB and baseB+.
+    seed : int
+        0 or more; every random choice of the run is a function of it.
+    bn : str
+        BatchNorm semantics of the frozen part; "" where nothing is frozen.
+    fraction : float
+        Share of the training images used, in (0, 1].
+
+    Raises
+    ------
+    UsageError
+        If the attributes do not describe a network of the protocol.
+    """
+
+    kind: str
+    n: int | None = None
+    seed: int = 0
+    bn: str = ""
+    fraction: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise UsageError(f"Expected a kind of {', '.join(KINDS)}. Received: {self.kind!r}.")
+        lowest = 1 if self.kind == "sliced" else 0
+        if self.kind in ("baseB", "baseB+"):
+            if self.n is not None:
+                raise UsageError(f"{self.kind} has no n. Received: n={self.n}.")
+        elif self.n is None or not lowest <= self.n <= BLOCKS:
+            raise UsageError(f"Expected {lowest} <= n <= {BLOCKS} for {self.kind}: n={self.n}.")
+        if self.kind in FROZEN_KINDS and self.bn not in BN_SEMANTICS:
+            raise UsageError(f"Expected bn of {', '.join(BN_SEMANTICS)}. Received: {self.bn!r}.")
+        if self.kind not in FROZEN_KINDS and self.bn:
+            raise UsageError(f"Nothing is frozen in {self.kind}: bn={self.bn!r} has no meaning.")
+        if self.seed < 0:
+            raise UsageError(f"Expected a seed of 0 or more. Received: {self.seed}.")
+        if not 0 < self.fraction <= 1 or round(self.fraction, 6) != self.fraction:
+            raise UsageError(
+                "Expected a training fraction in (0, 1] with at most six decimals. "
+                f"Received: {self.fraction}."
+            )
+
+    @property
+    def network(self) -> str:
+        """The network's name without seed and settings: ``A3B+``, ``baseB``, ``sliced-8``."""
+        if self.kind == "sliced":
+            return f"sliced-{self.n}"
+        return self.kind if self.n is None else self.kind.replace("n", str(self.n))
+
+    @property
+    def name(self) -> str:
+        """The run's full name, unique within a study: ``A3B_legacy_f0.25_s1``."""
+        bn = f"_{self.bn}" if self.bn not in ("", "inference") else ""
+        fraction = f"_f{self.fraction:.6f}".rstrip("0") if self.fraction < 1 else ""
+        return f"{self.network}{bn}{fraction}_s{self.seed}"
+
+    @property
+    def source_blocks(self) -> int | None:
+        """How many blocks are copied from a base network; None if nothing is copied."""
+        if self.kind in ("baseB", "RnB"):
+            return None
+        return BLOCKS if self.kind in ("baseB+", "A@nB") else self.n
+
+    @property
+    def needs_base_a(self) -> bool:
+        """Whether the run starts from the source task's network."""
+        return self.kind in ("baseB+", "AnB", "AnB+", "A@nB", "sliced")
+
+    @property
+    def depends_on(self) -> tuple["Run", ...]:
+        """The runs whose weights this one copies: BnB of seed s needs baseB of seed s."""
+        if self.kind in ("BnB", "BnB+"):
+            return (Run("baseB", seed=self.seed, fraction=self.fraction),)
+        return ()
+
+
+def parse_run(name: str) -> Run:
+    """The inverse of `Run.name`.
+
+    Raises
+    ------
+    UsageError
+        If ``name`` is not the name of a run; ``parse_run(name).name == name`` holds otherwise.
+    """
+    match = _NAME.fullmatch(name) if len(name) <= 64 else None
+    if match:
+        for kind, pattern in _PATTERNS.items():
+            network = re.fullmatch(pattern, match["network"])
+            if not network:
+                continue
+            run = Run(
+                kind,
+                int(network[1]) if network.groups() else None,
+                int(match["seed"]),
+                match["bn"] or ("inference" if kind in FROZEN_KINDS else ""),
+                float(match["fraction"] or 1),
+            )
+            if run.name == name:
+                return run
+    raise UsageError(
+        f"Expected the name of a run such as baseB_s0, A3B+_s1 or A3B_legacy_s0. Received: {name!r}."
+    )
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a network is trained; see `PROTOCOLS` for the two that are used.
+
+    Attributes
+    ----------
+    schedule : {"inverse_time", "one_cycle"}
+        ``inverse_time``: ``learning_rate / (1 + decay * step)``. ``one_cycle``: up from a tenth
+        of ``learning_rate`` to ``learning_rate`` during the first 30 % of the steps, then a cosine
+        down to zero (Smith and Topin 2017).
+    patience : int or None
+        Epochs without a gain of ``min_delta`` in validation accuracy before training stops; None
+        to train all epochs.
+    """
+
+    name: str
+    schedule: str
+    learning_rate: float
+    momentum: float
+    nesterov: bool
+    batch: int
+    epochs: int
+    decay: float = 0.0
+    patience: int | None = None
+    min_delta: float = 0.0
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    "reference": Protocol(
+        "reference", "inverse_time", 0.01, 0.9, False, 64, 15, 0.0005, patience=3, min_delta=1e-4
+    ),
+    "fast": Protocol("fast", "one_cycle", 0.1, 0.9, True, 32, 3),
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is asked of a study; `runs` expands it into runs in an order that can be executed."""
+
+    kinds: tuple[str, ...]
+    n: tuple[int, ...]
+    seeds: tuple[int, ...]
+    protocol: Protocol
+    bn: tuple[str, ...] = ("inference",)
+    fractions: tuple[float, ...] = (1.0,)
+    alpha: float = 0.25
+    input_size: tuple[int, int] = (48, 80)
+    source: str = "fractals"
+
+    def runs(self) -> list[Run]:
+        """All runs asked for and those they depend on, dependencies first, none twice."""
+        found: dict[Run, None] = {}
+        for seed, fraction, kind in product(self.seeds, self.fractions, self.kinds):
+            for run in self._runs_of(kind, seed, fraction):
+                for needed in run.depends_on:
+                    found.setdefault(needed)
+                found.setdefault(run)
+        return list(found)
+
+    def _runs_of(self, kind: str, seed: int, fraction: float) -> Iterable[Run]:
+        if kind in ("baseB", "baseB+"):
+            yield Run(kind, seed=seed, fraction=fraction)
+            return
+        semantics = self.bn if kind in FROZEN_KINDS else ("",)
+        for n, bn in product(self.n, semantics):
+            if not (kind == "sliced" and n == 0):  # nothing is left to slice
+                yield Run(kind, n, seed, bn, fraction)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named study with the sizes of the simulated data it runs on by default."""
+
+    study: Study
+    purpose: str
+    images: dict[str, int] = field(default_factory=dict)
+
+
+PRESETS: dict[str, Preset] = {
+    "quick": Preset(
+        Study(
+            ("baseB", "baseB+", "BnB", "AnB", "AnB+", "sliced"),
+            (1, 4, 7, 10, 13),
+            (0,),
+            PROTOCOLS["reference"],
+        ),
+        "a first answer in minutes: five values of n, one seed",
+        {"train": 6000, "valid": 1500, "test": 2000},
+    ),
+    "full": Preset(
+        Study(tuple(KINDS), tuple(range(BLOCKS + 1)), (0, 1, 2), PROTOCOLS["reference"]),
+        "every kind, n = 0..13, three seeds",
+        {"train": 6000, "valid": 1500, "test": 4000},
+    ),
+    "paper": Preset(
+        Study(
+            ("baseB", "baseB+", "BnB", "AnB", "AnB+", "sliced"),
+            tuple(range(1, BLOCKS + 1)),
+            (0,),
+            PROTOCOLS["reference"],
+            bn=("inference", "legacy"),
+            alpha=1.0,
+            input_size=(224, 224),
+            source="imagenet",
+        ),
+        "the published setting: alpha 1, 224x224, ImageNet weights; days on a CPU",
+        {"train": 56172, "valid": 7022, "test": 7022},
+    ),
+}
