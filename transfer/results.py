@@ -177,7 +177,7 @@ def _read_csv(
         if missing:
             raise TransferError(f"Expected the column {missing[0]} in {path}. It is not there.")
         frame = frame.fillna(dict.fromkeys(dtypes, ""))
-        return frame.astype({c: t for c, t in (string_columns or {}).items()})
+        return frame.astype(dict(string_columns or {}))
     except (ValueError, TypeError, pd.errors.ParserError, OverflowError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TransferError(f"Cannot read the table {path}: {reason}") from error

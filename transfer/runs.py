@@ -158,7 +158,8 @@ def parse_run(name: str) -> Run:
             if run.name == name:
                 return run
     raise UsageError(
-        f"Expected the name of a run such as baseB_s0, A3B+_s1 or A3B_legacy_s0. Received: {name!r}."
+        "Expected the name of a run such as baseB_s0, A3B+_s1 or A3B_legacy_s0. "
+        f"Received: {name!r}."
     )
 
 

@@ -1,1 +1,1 @@
-"""Networks give variables: MobileNet v1, transplants, weights. Nothing here knows data or training."""
+"""Networks give variables: MobileNet v1, transplants, weights. No data, no training."""

@@ -1,0 +1,106 @@
+"""Copy blocks from a base network, freeze them under a BatchNorm semantics, prove they stayed.
+
+The three semantics of a frozen BatchNorm layer (``bn``):
+
+``inference``
+    Normalises by the source's moving statistics in training and evaluation: Keras 3.
+``legacy``
+    Normalises by batch statistics in training, by the source's moving statistics in evaluation:
+    Keras 2.1.3 to 2.3.1, in which the published numbers were made.
+``adapt``
+    Normalises by batch statistics in training and moves the moving statistics: PyTorch.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import keras
+import numpy as np
+
+from transfer.networks.mobilenet import layers_of_block
+from transfer.runs import BLOCKS, FROZEN_KINDS, Run
+
+_STATISTICS = ("moving_mean", "moving_variance")
+
+
+def frozen_layers(run: Run) -> tuple[str, ...]:
+    """Names of the layers that training must not change: stem and first n blocks.
+
+    In ``A@nB`` it is the other way round: every block but block n (n = 0: but the stem).
+    """
+    if run.kind not in FROZEN_KINDS:
+        return ()
+    assert run.n is not None
+    if run.kind == "A@nB":
+        blocks = [block for block in range(BLOCKS + 1) if block != run.n]
+    else:
+        blocks = list(range(run.n + 1))
+    return tuple(name for block in blocks for name in layers_of_block(block))
+
+
+def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
+    """Every weight of the network as float32, keyed ``layer/weight``, in the network's order."""
+    return {
+        f"{layer.name}/{weight.name}": np.asarray(weight.numpy(), np.float32)
+        for layer in model.layers
+        for weight in layer.weights
+        if "seed_generator" not in weight.path
+    }
+
+
+def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
+    """Assign ``weights`` (keyed ``layer/weight``); the others keep their values.
+
+    Raises
+    ------
+    ValueError
+        If a name is not the network's or a shape differs.
+    """
+    variables = {f"{layer.name}/{w.name}": w for layer in model.layers for w in layer.weights}
+    for name, value in weights.items():
+        if name not in variables or tuple(variables[name].shape) != value.shape:
+            raise ValueError(f"{name} {value.shape} does not fit the network.")
+        variables[name].assign(value)
+
+
+def copy_blocks(model: keras.Model, base: Mapping[str, np.ndarray], n: int) -> None:
+    """Copy the stem and the first ``n`` blocks of ``base`` (keyed ``layer/weight``)."""
+    wanted = {name for block in range(n + 1) for name in layers_of_block(block)}
+    set_weights(model, {k: v for k, v in base.items() if k.split("/")[0] in wanted})
+
+
+def freeze(model: keras.Model, names: Iterable[str], bn: str) -> None:
+    """Freeze layers under a BatchNorm semantics.
+
+    ``inference``: ``trainable = False``. Otherwise the layer stays in training mode with gamma
+    and beta untrainable; under ``legacy`` its momentum is 1, so its statistics never move.
+    """
+    for name in names:
+        layer = model.get_layer(name)
+        if bn == "inference" or not isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+            continue
+        layer.gamma.trainable = False
+        layer.beta.trainable = False
+        if bn == "legacy":
+            layer.momentum = 1.0
+
+
+def frozen_weights(model: keras.Model, names: Iterable[str], bn: str) -> dict[str, np.ndarray]:
+    """The weights that training must leave as they are; under ``adapt`` statistics may move."""
+    frozen = set(names)
+    return {
+        name: value
+        for name, value in get_weights(model).items()
+        if name.split("/")[0] in frozen
+        and not (bn == "adapt" and name.split("/")[1] in _STATISTICS)
+    }
+
+
+def hash_weights(weights: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over names, shapes and values, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, value in weights.items():
+        digest.update(f"{name} {value.shape} {value.dtype}\n".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()

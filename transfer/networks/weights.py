@@ -1,0 +1,216 @@
+"""Where baseA comes from: shipped with the package, Keras' ImageNet weights, or a path.
+
+Weights are read by name and shape into an architecture built in code. A file is never executed or
+trusted: HDF5 links out of the file are refused, and the declared shape of an array is compared
+with the expected one before a byte of it is read, so a file cannot ask for more memory than the
+network itself needs.
+"""
+
+import io
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from transfer.errors import TransferError
+from transfer.files import write_atomically
+from transfer.networks.mobilenet import HEAD, Architecture, weight_shapes
+
+_MAX_FILE_BYTES = 128 << 20
+_KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"
+_IMAGENET_ALPHAS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
+
+
+def find_source(source: str, alpha: float) -> tuple[str, Path]:
+    """Name and weight file of a source task.
+
+    Parameters
+    ----------
+    source : str
+        ``fractals`` (shipped, alpha 0.25), ``imagenet`` (fetched by Keras into its own cache, or
+        found there), or the path of a Keras MobileNet v1 weight file.
+    alpha : float
+        Width multiplier of the network.
+
+    Raises
+    ------
+    TransferError
+        If there are no such weights, saying which file is missing and where to put it.
+    """
+    if source == "fractals":
+        return source, _shipped(alpha)
+    if source == "imagenet":
+        return source, _imagenet(alpha)
+    path = Path(source)
+    if not path.is_file():
+        raise TransferError(
+            f"Expected --source fractals, imagenet or a weight file. There is no file {source}."
+        )
+    return path.name, path
+
+
+def _shipped(alpha: float) -> Path:
+    path = Path(
+        str(resources.files("transfer.networks") / f"shipped/fractals_{alpha:g}.weights.h5")
+    )
+    if not path.is_file():
+        raise TransferError(
+            f"Expected --alpha 0.25: the fractal weights shipped are of that width. "
+            f"Received: {alpha:g}; give --source imagenet or a weight file."
+        )
+    return path
+
+
+def _imagenet(alpha: float) -> Path:
+    """Keras' own weights, without top, from its cache or its server."""
+    if alpha not in _IMAGENET_ALPHAS:
+        widths = ", ".join(f"{known:g}" for known in _IMAGENET_ALPHAS)
+        raise TransferError(f"Expected --alpha of {widths} for ImageNet. Received: {alpha:g}.")
+    import keras
+
+    name = f"mobilenet_{_IMAGENET_ALPHAS[alpha]}_224_tf_no_top.h5"
+    try:
+        return Path(keras.utils.get_file(name, _KERAS_URL + name, cache_subdir="models"))
+    except Exception as error:  # get_file wraps every network error in a bare Exception
+        raise TransferError(
+            f"Cannot download {_KERAS_URL}{name}. Fetch it on a machine with access and put it "
+            "into the folder models of Keras' home (~/.keras), or give --source PATH."
+        ) from error
+
+
+def read_weights(
+    path: str | Path, architecture: Architecture, head: bool = False
+) -> dict[str, np.ndarray]:
+    """Read a Keras MobileNet v1 weight file, by default without its top.
+
+    Understands the HDF5 files of Keras 1 to 3 (``save_weights`` and whole models, of which only
+    the arrays are read).
+
+    Parameters
+    ----------
+    path : path of the file
+    architecture : Architecture
+        Whose shapes are expected.
+    head : bool
+        Whether to read the classifier too.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        float32 arrays keyed ``layer/weight``, as `weight_shapes`.
+
+    Raises
+    ------
+    TransferError
+        If the file is missing, damaged, of another architecture or of another alpha.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            raise TransferError(f"Expected a weight file of at most 128 MiB. Too large: {path}.")
+        with h5py.File(path, "r") as file:
+            found = _arrays_by_name(file, architecture)
+            shapes = weight_shapes(architecture, head)
+            return {name: _read(found, name, shape, path) for name, shape in shapes.items()}
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise TransferError(
+            f"Expected a Keras weight file (.h5). {path} is missing, truncated or damaged."
+        ) from error
+
+
+def _keras_paths(architecture: Architecture) -> dict[str, str]:
+    """Where Keras 3 keeps each weight: layers counted by class, weights counted by layer."""
+    paths: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    for layer, names in _weights_by_layer(architecture).items():
+        kind = "conv2d"
+        if layer.endswith("_bn"):
+            kind = "batch_normalization"
+        elif layer.startswith("conv_dw"):
+            kind = "depthwise_conv2d"
+        elif layer == HEAD:
+            kind = "dense"
+        count = counts.get(kind, 0)
+        counts[kind] = count + 1
+        group = f"layers/{kind}_{count}" if count else f"layers/{kind}"
+        for position, name in enumerate(names):
+            paths[name] = f"{group}/vars/{position}"
+    return paths
+
+
+def _weights_by_layer(architecture: Architecture) -> dict[str, list[str]]:
+    layers: dict[str, list[str]] = {}
+    for name in weight_shapes(architecture):
+        layers.setdefault(name.split("/")[0], []).append(name)
+    return layers
+
+
+def _arrays_by_name(file: h5py.File, architecture: Architecture) -> dict[str, h5py.Dataset]:
+    """Every array of the file, keyed ``layer/weight``, whatever the layout."""
+    entries: dict[str, h5py.Dataset] = {}
+    _walk(file, "", entries, depth=8)
+    found = {
+        name: entries[path] for name, path in _keras_paths(architecture).items() if path in entries
+    }
+    for path, entry in entries.items():  # older files: .../conv1/kernel:0
+        parts = path.split("/")
+        if len(parts) > 1:
+            weight = parts[-1].split(":")[0].removeprefix("depthwise_")
+            found.setdefault(f"{parts[-2]}/{weight}", entry)
+    return found
+
+
+def _walk(group: h5py.Group, prefix: str, entries: dict[str, h5py.Dataset], depth: int) -> None:
+    """Collect arrays below ``group``, following hard links only, at most ``depth`` deep."""
+    for key in group:
+        if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+            continue
+        entry = group[key]
+        if isinstance(entry, h5py.Dataset):
+            entries[prefix + key] = entry
+        elif isinstance(entry, h5py.Group) and depth > 0:
+            _walk(entry, f"{prefix}{key}/", entries, depth - 1)
+
+
+def _read(
+    found: Mapping[str, h5py.Dataset], name: str, shape: tuple[int, ...], path: Path
+) -> np.ndarray:
+    if name not in found:
+        raise TransferError(f"Expected the weights of a MobileNet v1 in {path}. {name} is missing.")
+    entry = found[name]
+    if entry.shape != shape or entry.dtype.kind != "f":
+        raise TransferError(
+            f"Expected {name} of shape {shape} in {path}. Received: {entry.dtype} {entry.shape}. "
+            f"{_hint(found, shape)}"
+        )
+    if entry.external or entry.is_virtual:
+        raise TransferError(f"Expected the weights inside {path}. {name} points to another file.")
+    values = np.asarray(entry[()], np.float32)
+    if not np.isfinite(values).all():
+        raise TransferError(f"Expected finite weights in {path}. {name} has others.")
+    return values
+
+
+def _hint(found: Mapping[str, h5py.Dataset], expected: tuple[int, ...]) -> str:
+    """If the stem is there but of another width, say which --alpha the file has."""
+    stem = found.get("conv1/kernel")
+    if stem is None or len(stem.shape) != 4 or stem.shape[:3] != (3, 3, 3):
+        return "Is it a MobileNet v1?"
+    return f"The file is of alpha {stem.shape[3] / 32:g}; give --alpha accordingly."
+
+
+def write_weights(
+    path: str | Path, weights: Mapping[str, np.ndarray], architecture: Architecture
+) -> None:
+    """Write all weights of a network, keyed ``layer/weight``, as Keras' ``save_weights`` would.
+
+    ``build(architecture).load_weights(path)`` reads the file; its bytes are a function of the
+    weights alone.
+    """
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for name, location in _keras_paths(architecture).items():
+            file.create_dataset(location, data=weights[name])
+    write_atomically(path, buffer.getvalue())
