@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from transfer.errors import UsageError
-from transfer.networks.mobilenet import (
+from transfer.networks.architecture import (
     Architecture,
-    build,
     layers_of_block,
     multiply_adds,
     parameters,
     weight_shapes,
 )
+from transfer.networks.mobilenet import build, random_weights
 from transfer.networks.transplant import get_weights, set_weights
 
 
@@ -107,3 +107,18 @@ def test_what_is_no_architecture_is_refused(wrong):
 def test_there_is_no_block_14():
     with pytest.raises(UsageError, match="Received: 14"):
         layers_of_block(14)
+
+
+def test_a_random_start_has_the_spread_of_glorot_and_depends_on_the_seed():
+    architecture = Architecture(alpha=1)
+    weights = random_weights(architecture, np.random.SeedSequence(0))
+    again = random_weights(architecture, np.random.SeedSequence(0))
+    other = random_weights(architecture, np.random.SeedSequence(1))
+    kernel = weights["conv_pw_13/kernel"]
+    assert np.abs(kernel).max() == pytest.approx((6 / 2048) ** 0.5, rel=1e-3)
+    assert kernel.std() == pytest.approx((2 / 2048) ** 0.5, rel=1e-2)
+    assert (weights["conv1_bn/gamma"] == 1).all()
+    assert (weights["conv1_bn/moving_mean"] == 0).all()
+    for name in weights:
+        np.testing.assert_array_equal(weights[name], again[name])
+    assert not np.array_equal(kernel, other["conv_pw_13/kernel"])

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from transfer.errors import TransferError
-from transfer.networks.mobilenet import Architecture, build, weight_shapes
+from transfer.networks.architecture import Architecture, weight_shapes
+from transfer.networks.mobilenet import build
 from transfer.networks.transplant import get_weights
 from transfer.networks.weights import find_source, read_weights, write_weights
 

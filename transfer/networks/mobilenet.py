@@ -1,110 +1,17 @@
-"""MobileNet v1, block by block: the table, the network, its slices and its costs.
-
-Howard et al. 2017, "MobileNets" [M], as in ``keras.applications.MobileNet``: same layer names, same
-shapes, same outputs from the same weights. ``n`` counts depthwise separable blocks, 0..13; the
-stem always goes with them, so ``n = 0`` is the stem alone.
-"""
-
-from dataclasses import dataclass
+"""MobileNet v1 in Keras: same layers, names and outputs as ``keras.applications.MobileNet`` [M]."""
 
 import keras
+import numpy as np
 from keras import layers
 
-from transfer.errors import UsageError
+from transfer.networks.architecture import BLOCK_TABLE, HEAD, Architecture, weight_shapes
 from transfer.networks.normalization import BatchNormalization
-from transfer.runs import BLOCKS
 
-#: One row a block: filters of the pointwise convolution at alpha 1, stride of the depthwise one.
-BLOCK_TABLE: tuple[tuple[int, int], ...] = (
-    (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1),
-    (512, 1), (512, 1), (512, 1), (512, 1), (1024, 2), (1024, 1),
-)  # fmt: skip
-STEM_FILTERS = 32
-HEAD = "predictions"
 _DROPOUT = 1e-3
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """A MobileNet v1 that ends after block ``n``; everything about its shape follows.
-
-    Attributes
-    ----------
-    n : int
-        Depthwise separable blocks, 1..13 (13: the whole network).
-    alpha : float
-        Width multiplier, above 0 and at most 2.
-    input_size : (int, int)
-        Height and width the images are resized to; at least 32 each.
-    image_size : (int, int)
-        Height and width of the images given to the network.
-    classes : int
-        Two or more.
-
-    Raises
-    ------
-    UsageError
-        If a value is out of range.
-    """
-
-    n: int = BLOCKS
-    alpha: float = 0.25
-    input_size: tuple[int, int] = (48, 80)
-    image_size: tuple[int, int] = (45, 80)
-    classes: int = 3
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.n <= BLOCKS:
-            raise UsageError(f"Expected 1 <= n <= {BLOCKS}. Received: n={self.n}.")
-        if not 0 < self.alpha <= 2 or int(STEM_FILTERS * self.alpha) < 1:
-            raise UsageError(f"Expected a width multiplier in (0, 2]. Received: {self.alpha}.")
-        if min(self.input_size) < 32 or max(self.input_size) > 1024:
-            height, width = self.input_size
-            raise UsageError(f"Expected an input of 32 to 1024 pixels a side: {height}x{width}.")
-        if self.classes < 2:
-            raise UsageError(f"Expected two classes or more. Received: {self.classes}.")
-
-    def filters(self, block: int) -> int:
-        """Output channels of a block; block 0 is the stem."""
-        return int((STEM_FILTERS if block == 0 else BLOCK_TABLE[block - 1][0]) * self.alpha)
-
-
-def layers_of_block(block: int) -> tuple[str, ...]:
-    """Names of the layers with weights of one block, as in Keras; block 0 is the stem.
-
-    >>> layers_of_block(3)
-    ('conv_dw_3', 'conv_dw_3_bn', 'conv_pw_3', 'conv_pw_3_bn')
-    """
-    if not 0 <= block <= BLOCKS:
-        raise UsageError(f"Expected a block of 0..{BLOCKS}. Received: {block}.")
-    if block == 0:
-        return ("conv1", "conv1_bn")
-    stems = (f"conv_dw_{block}", f"conv_pw_{block}")
-    return tuple(name for stem in stems for name in (stem, f"{stem}_bn"))
-
-
-def weight_shapes(architecture: Architecture, head: bool = True) -> dict[str, tuple[int, ...]]:
-    """Shape of every weight, keyed ``layer/weight``, in the network's order."""
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def convolution(name: str, kernel: tuple[int, ...], channels: int) -> None:
-        shapes[f"{name}/kernel"] = kernel
-        for weight in ("gamma", "beta", "moving_mean", "moving_variance"):
-            shapes[f"{name}_bn/{weight}"] = (channels,)
-
-    convolution("conv1", (3, 3, 3, architecture.filters(0)), architecture.filters(0))
-    for block in range(1, architecture.n + 1):
-        before, after = architecture.filters(block - 1), architecture.filters(block)
-        convolution(f"conv_dw_{block}", (3, 3, before, 1), before)
-        convolution(f"conv_pw_{block}", (1, 1, before, after), after)
-    if head:
-        shapes[f"{HEAD}/kernel"] = (architecture.filters(architecture.n), architecture.classes)
-        shapes[f"{HEAD}/bias"] = (architecture.classes,)
-    return shapes
-
-
 def build(architecture: Architecture, bn_momentum: float = 0.99) -> keras.Model:
-    """Build the network; its weights are whatever Keras' global seed gives.
+    """Build the network of an architecture; `random_weights` gives it a start.
 
     Parameters
     ----------
@@ -133,7 +40,8 @@ def build(architecture: Architecture, bn_momentum: float = 0.99) -> keras.Model:
         x = _separable(x, block, architecture.filters(block), bn_momentum)
     x = layers.GlobalAveragePooling2D(name="global_average_pooling")(x)
     x = layers.Dropout(_DROPOUT, seed=0, name="dropout")(x)
-    x = layers.Dense(architecture.classes, activation="softmax", name=HEAD)(x)
+    x = layers.Dense(architecture.classes, name=HEAD)(x)
+    x = layers.Softmax(name="probabilities")(x)
     return keras.Model(images, x, name="mobilenet_v1")
 
 
@@ -161,28 +69,24 @@ def _normalised(x: keras.KerasTensor, name: str, momentum: float) -> keras.Keras
     return layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 
-def parameters(architecture: Architecture) -> int:
-    """Number of weights, BatchNorm's moving statistics included, as Keras counts them."""
-    total = 0
-    for shape in weight_shapes(architecture).values():
-        size = 1
-        for extent in shape:
-            size *= extent
-        total += size
-    return total
+def random_weights(
+    architecture: Architecture, seed: np.random.SeedSequence
+) -> dict[str, np.ndarray]:
+    """A random start as Keras' own layers make it: Glorot-uniform kernels, identity BatchNorm.
 
-
-def multiply_adds(architecture: Architecture) -> int:
-    """Multiply-adds of one image through convolutions and head ([M], equations 3 and 5).
-
-    A convolution of kernel k x k, M input and N output channels on an output of H x W costs
-    ``k * k * M * N * H * W``; a depthwise one ``k * k * M * H * W``.
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        float32, keyed ``layer/weight``; a function of ``seed`` alone.
     """
-    height, width = (side // 2 for side in architecture.input_size)
-    total = 27 * architecture.filters(0) * height * width
-    for block in range(1, architecture.n + 1):
-        if BLOCK_TABLE[block - 1][1] == 2:
-            height, width = height // 2, width // 2
-        before, after = architecture.filters(block - 1), architecture.filters(block)
-        total += (9 * before + before * after) * height * width
-    return total + architecture.filters(architecture.n) * architecture.classes
+    shapes = weight_shapes(architecture)
+    seeds = seed.generate_state(len(shapes))
+    weights = {}
+    for (name, shape), layer_seed in zip(shapes.items(), seeds, strict=True):
+        weight = name.split("/")[1]
+        if weight == "kernel":
+            start = keras.initializers.GlorotUniform(seed=int(layer_seed) & 0x7FFFFFFF)(shape)
+        else:
+            start = np.full(shape, weight in ("gamma", "moving_variance"))
+        weights[name] = np.asarray(start, np.float32)
+    return weights

@@ -16,7 +16,7 @@ import numpy as np
 
 from transfer.errors import TransferError
 from transfer.files import write_atomically
-from transfer.networks.mobilenet import HEAD, Architecture, weight_shapes
+from transfer.networks.architecture import HEAD, Architecture, weight_shapes
 
 _MAX_FILE_BYTES = 128 << 20
 _KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"

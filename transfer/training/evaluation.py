@@ -1,0 +1,58 @@
+"""From probabilities to reported numbers."""
+
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+
+def accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Share of images whose most probable class is the label (ties: the lowest class)."""
+    return float(np.mean(probabilities.argmax(1) == labels))
+
+
+def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean of -log p(label); probabilities below 1e-7 count as that, as in Keras."""
+    chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return float(-np.mean(np.log(np.maximum(chosen, 1e-7))))
+
+
+def confusion_matrix(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """int64 (classes, classes): row = true class, column = predicted class."""
+    classes = probabilities.shape[1]
+    pairs = labels * classes + probabilities.argmax(1)
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def with_interval(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float, float]:
+    """Accuracy and its 95 % Wilson interval: (accuracy, low, high)."""
+    hits = int(np.sum(probabilities.argmax(1) == labels))
+    interval = binomtest(hits, len(labels)).proportion_ci(0.95, method="wilson")
+    return hits / len(labels), float(interval.low), float(interval.high)
+
+
+def test_columns(
+    probabilities: np.ndarray, labels: np.ndarray, equals: np.ndarray
+) -> dict[str, Any]:
+    """The test columns of a row of runs.csv.
+
+    Parameters
+    ----------
+    probabilities : float32 (N, classes)
+    labels : int64 (N,)
+    equals : int64
+        Indices of the balanced test set (protocol: the same number of images of each class).
+    """
+    confusion = confusion_matrix(probabilities, labels)
+    natural = with_interval(probabilities, labels)
+    balanced = with_interval(probabilities[equals], labels[equals])
+    return {
+        "test_accuracy": natural[0],
+        "test_low": natural[1],
+        "test_high": natural[2],
+        "test_balanced_accuracy": float(np.mean(confusion.diagonal() / confusion.sum(1))),
+        "test_equals_accuracy": balanced[0],
+        "test_equals_low": balanced[1],
+        "test_equals_high": balanced[2],
+        "confusion": ";".join(" ".join(map(str, row)) for row in confusion.tolist()),
+    }

@@ -1,0 +1,191 @@
+"""Train a network: epochs, learning rate, early stopping, the best epoch kept, exact resume."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from transfer.errors import TransferError
+from transfer.runs import Protocol
+from transfer.training.batches import training_batches
+from transfer.training.checkpoint import read_checkpoint, write_checkpoint
+from transfer.training.evaluation import accuracy, cross_entropy
+from transfer.training.step import Trainer
+
+Epoch = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Images:
+    """What a run trains on and is validated on: uint8 (N, H, W, 3), int64 (N,)."""
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    train_indices: np.ndarray  #: int64, the training images used
+    valid_images: np.ndarray
+    valid_labels: np.ndarray
+
+
+@dataclass
+class Progress:
+    """Where training stands; together with the trainer's state all there is to resume."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+    best_epoch: int = 0
+    best_accuracy: float = -1.0
+    waited: int = 0  #: epochs since validation accuracy last rose by min_delta
+    awaited: float = -1.0  #: validation accuracy that early stopping compares with
+
+
+def use_deterministic_cpu(threads: int) -> None:
+    """Fix threads and turn on deterministic operations; before anything else of TensorFlow."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+
+
+def learning_rate(protocol: Protocol, step: int, steps: int) -> float:
+    """Learning rate at a step (0-based) of ``steps`` in all; see `Protocol.schedule`."""
+    if protocol.schedule == "inverse_time":
+        return protocol.learning_rate / (1.0 + protocol.decay * step)
+    rising = 0.3 * steps
+    if step < rising:
+        return protocol.learning_rate * (0.1 + 0.9 * step / rising)
+    falling = (step - rising) / max(steps - rising, 1.0)
+    return protocol.learning_rate * 0.5 * (1.0 + math.cos(math.pi * falling))
+
+
+def batch_norm_momentum(images: int, batch: int) -> float:
+    """Momentum of the moving statistics: a memory of about a fifth of an epoch, 0.8 to 0.99.
+
+    Keras' 0.99 remembers 100 steps and forgets its start after 500: on small data validation
+    then lags behind training by epochs, and early stopping ends runs that have hardly begun.
+    """
+    return round(min(0.99, max(0.8, 1.0 - 5.0 / max(images // batch, 1))), 4)
+
+
+def fit(
+    trainer: Trainer,
+    start: Mapping[str, np.ndarray],
+    images: Images,
+    protocol: Protocol,
+    seed: int,
+    checkpoint: Path,
+    on_epoch: Callable[[list[Epoch]], None],
+) -> tuple[Progress, dict[str, np.ndarray]]:
+    """Train from ``start``, or go on from the checkpoint if there is one.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    start : all weights of the network, keyed ``layer/weight``
+    images : Images
+    protocol : Protocol
+    seed : int
+        Order of the images and dropout.
+    checkpoint : Path
+        Written after every epoch.
+    on_epoch : called with all epochs so far, after every epoch
+
+    Returns
+    -------
+    Progress, and the weights of the best validation epoch
+
+    Raises
+    ------
+    TransferError
+        If there are too few images for one batch, or the loss is no longer finite.
+    """
+    progress, best = _resume(trainer, start, seed, checkpoint)
+    steps_per_epoch = len(images.train_indices) // trainer.setting.batch
+    if steps_per_epoch == 0:
+        raise TransferError(
+            f"Expected at least one batch of {trainer.setting.batch} training images. "
+            f"Received: {len(images.train_indices)} images; give more, or a smaller --batch."
+        )
+    while not _complete(progress, protocol):
+        epoch = len(progress.epochs) + 1
+        began = time.perf_counter()
+        logged = _train_epoch(trainer, images, protocol, seed, epoch, steps_per_epoch)
+        probabilities = trainer.predict(images.valid_images)
+        logged["val_loss"] = cross_entropy(probabilities, images.valid_labels)
+        logged["val_accuracy"] = accuracy(probabilities, images.valid_labels)
+        logged["seconds"] = time.perf_counter() - began
+        progress.epochs.append(logged)
+        if _judge(progress, protocol):
+            best = trainer.weights()
+        arrays = {**trainer.state(), **{f"best/{name}": value for name, value in best.items()}}
+        write_checkpoint(checkpoint, arrays, vars(progress))
+        on_epoch(progress.epochs)
+    return progress, best
+
+
+def _train_epoch(
+    trainer: Trainer,
+    images: Images,
+    protocol: Protocol,
+    seed: int,
+    epoch: int,
+    steps_per_epoch: int,
+) -> Epoch:
+    losses, accuracies, rate = [], [], 0.0
+    batches = training_batches(
+        images.train_images,
+        images.train_labels,
+        images.train_indices,
+        trainer.setting.batch,
+        seed,
+        epoch,
+    )
+    first = (epoch - 1) * steps_per_epoch
+    for step, (batch, labels) in enumerate(batches, start=first):
+        rate = learning_rate(protocol, step, protocol.epochs * steps_per_epoch)
+        loss, share = trainer.train_step(batch, labels, rate)
+        losses.append(loss)
+        accuracies.append(share)
+    if not np.isfinite(losses).all():
+        raise TransferError(
+            f"The loss is no longer finite in epoch {epoch}: the learning rate "
+            f"{protocol.learning_rate:g} is too high for this network and data."
+        )
+    return {
+        "epoch": epoch,
+        "loss": float(np.mean(losses)),
+        "accuracy": float(np.mean(accuracies)),
+        "learning_rate": rate,
+    }
+
+
+def _judge(progress: Progress, protocol: Protocol) -> bool:
+    """Bring early stopping and the best epoch up to date; True if the newest is the best."""
+    newest = progress.epochs[-1]["val_accuracy"]
+    if newest > progress.awaited + protocol.min_delta:
+        progress.awaited, progress.waited = newest, 0
+    else:
+        progress.waited += 1
+    if newest <= progress.best_accuracy:
+        return False
+    progress.best_accuracy, progress.best_epoch = newest, len(progress.epochs)
+    return True
+
+
+def _complete(progress: Progress, protocol: Protocol) -> bool:
+    stopped = protocol.patience is not None and progress.waited >= protocol.patience
+    return stopped or len(progress.epochs) >= protocol.epochs
+
+
+def _resume(
+    trainer: Trainer, start: Mapping[str, np.ndarray], seed: int, checkpoint: Path
+) -> tuple[Progress, dict[str, np.ndarray]]:
+    found = read_checkpoint(checkpoint)
+    if found is None:
+        trainer.start(start, seed)
+        return Progress(), {}
+    arrays, facts = found
+    best = {k.removeprefix("best/"): v for k, v in arrays.items() if k.startswith("best/")}
+    trainer.restore({k: v for k, v in arrays.items() if not k.startswith("best/")})
+    return Progress(**facts), best

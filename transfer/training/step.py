@@ -1,0 +1,135 @@
+"""One training step as one graph, and the network it trains.
+
+The graph is traced once for a setting and used by every run of that setting: between runs the
+weights are replaced, not the graph.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from transfer.networks.architecture import HEAD, Architecture
+from transfer.networks.mobilenet import build
+from transfer.networks.transplant import freeze, get_weights, set_weights
+
+_PREDICTION_BATCH = 128
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that the graph of a run depends on: runs of one setting share a `Trainer`.
+
+    Attributes
+    ----------
+    frozen : tuple of str
+        Names of the layers that training must not change.
+    bn : str
+        BatchNorm semantics of the frozen layers ("" where nothing is frozen).
+    bn_momentum : float
+        Momentum of the other layers' moving statistics.
+    """
+
+    architecture: Architecture
+    frozen: tuple[str, ...]
+    bn: str
+    bn_momentum: float
+    momentum: float
+    nesterov: bool
+    batch: int
+
+
+class Trainer:
+    """A network, the momentum of its weights, and the compiled training and prediction steps."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.model = build(setting.architecture, setting.bn_momentum)
+        freeze(self.model, setting.frozen, setting.bn)
+        self._logits = keras.Model(self.model.input, self.model.get_layer(HEAD).output)
+        self._variables = [variable.value for variable in self.model.trainable_variables]
+        self._momenta = [tf.Variable(tf.zeros_like(variable)) for variable in self._variables]
+        self._dropout_state = self.model.get_layer("dropout").seed_generator.state
+        height, width = setting.architecture.image_size
+        shape = (height, width, 3)
+        self._train = tf.function(
+            self._train_step,
+            input_signature=[
+                tf.TensorSpec((setting.batch, *shape), tf.uint8),
+                tf.TensorSpec((setting.batch,), tf.int32),
+                tf.TensorSpec((), tf.float32),
+            ],
+        )
+        self._predict = tf.function(
+            lambda images: self.model(images, training=False),
+            input_signature=[tf.TensorSpec((None, *shape), tf.uint8)],
+        )
+
+    def _train_step(
+        self, images: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            logits = self._logits(images, training=True)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+            loss = tf.reduce_mean(losses)
+        gradients = tape.gradient(loss, self._variables)
+        for variable, gradient, momentum in zip(
+            self._variables, gradients, self._momenta, strict=True
+        ):
+            # Keras' SGD as one kernel: m = momentum * m - lr * g; w += m (Nesterov: looks ahead).
+            tf.raw_ops.ResourceApplyKerasMomentum(
+                var=variable.handle,
+                accum=momentum.handle,
+                lr=learning_rate,
+                grad=gradient,
+                momentum=self.setting.momentum,
+                use_nesterov=self.setting.nesterov,
+            )
+        hits = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), labels)
+        return loss, tf.reduce_mean(tf.cast(hits, tf.float32))
+
+    def start(self, weights: Mapping[str, np.ndarray], seed: int) -> None:
+        """Forget everything: these weights, no momentum, dropout from ``seed``."""
+        set_weights(self.model, weights)
+        for momentum in self._momenta:
+            momentum.assign(tf.zeros_like(momentum))
+        self._dropout_state.assign([seed & 0x7FFFFFFF, 0])
+
+    def train_step(
+        self, images: np.ndarray, labels: np.ndarray, learning_rate: float
+    ) -> tuple[float, float]:
+        """One step on uint8 (batch, H, W, 3) and int32 (batch,): mean loss and accuracy."""
+        loss, accuracy = self._train(images, labels, np.float32(learning_rate))
+        return float(loss), float(accuracy)
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Class probabilities, float32 (N, classes), of uint8 images (N, H, W, 3)."""
+        parts = [
+            self._predict(images[start : start + _PREDICTION_BATCH]).numpy()
+            for start in range(0, len(images), _PREDICTION_BATCH)
+        ]
+        return np.concatenate(parts)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The network's weights, keyed ``layer/weight``."""
+        return get_weights(self.model)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything the next step depends on, as arrays; `restore` takes it back."""
+        state = {f"weights/{name}": value for name, value in self.weights().items()}
+        for number, momentum in enumerate(self._momenta):
+            state[f"momentum/{number}"] = momentum.numpy()
+        state["dropout"] = np.asarray(self._dropout_state)
+        return state
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from a `state` of the same setting."""
+        set_weights(
+            self.model,
+            {k.removeprefix("weights/"): v for k, v in state.items() if k.startswith("weights/")},
+        )
+        for number, momentum in enumerate(self._momenta):
+            momentum.assign(state[f"momentum/{number}"])
+        self._dropout_state.assign(state["dropout"])
