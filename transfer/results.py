@@ -16,7 +16,7 @@ of one study at once without a shared file to fight for.
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def format_number(value: float) -> str:
     return f"{value:.6g}"
 
 
-def write_log(study_dir: Path, run: str, epochs: list[Mapping[str, float]]) -> None:
+def write_log(study_dir: Path, run: str, epochs: Sequence[Mapping[str, float]]) -> None:
     """Write ``logs/RUN.csv``, one row an epoch, columns `LOG_COLUMNS`."""
     lines = [",".join(LOG_COLUMNS)]
     lines += [",".join(format_number(row[column]) for column in LOG_COLUMNS) for row in epochs]

@@ -64,10 +64,15 @@ def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
         variables[name].assign(value)
 
 
-def copy_blocks(model: keras.Model, base: Mapping[str, np.ndarray], n: int) -> None:
-    """Copy the stem and the first ``n`` blocks of ``base`` (keyed ``layer/weight``)."""
+def copy_blocks(
+    weights: Mapping[str, np.ndarray], base: Mapping[str, np.ndarray], n: int
+) -> dict[str, np.ndarray]:
+    """``weights`` with the stem and the first ``n`` blocks replaced by those of ``base``.
+
+    Both are keyed ``layer/weight``; ``base`` may be of another depth, with or without a head.
+    """
     wanted = {name for block in range(n + 1) for name in layers_of_block(block)}
-    set_weights(model, {k: v for k, v in base.items() if k.split("/")[0] in wanted})
+    return {k: base[k] if k.split("/")[0] in wanted else v for k, v in weights.items()}
 
 
 def freeze(model: keras.Model, names: Iterable[str], bn: str) -> None:
@@ -87,12 +92,14 @@ def freeze(model: keras.Model, names: Iterable[str], bn: str) -> None:
             layer.momentum = 1.0
 
 
-def frozen_weights(model: keras.Model, names: Iterable[str], bn: str) -> dict[str, np.ndarray]:
+def frozen_weights(
+    weights: Mapping[str, np.ndarray], names: Iterable[str], bn: str
+) -> dict[str, np.ndarray]:
     """The weights that training must leave as they are; under ``adapt`` statistics may move."""
     frozen = set(names)
     return {
         name: value
-        for name, value in get_weights(model).items()
+        for name, value in weights.items()
         if name.split("/")[0] in frozen
         and not (bn == "adapt" and name.split("/")[1] in _STATISTICS)
     }

@@ -1,0 +1,182 @@
+"""One run, from its name to its row."""
+
+import functools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfer.errors import TransferError
+from transfer.networks.architecture import Architecture, multiply_adds, parameters
+from transfer.networks.mobilenet import random_weights
+from transfer.networks.transplant import (
+    copy_blocks,
+    estimate_statistics,
+    frozen_layers,
+    frozen_weights,
+    hash_weights,
+)
+from transfer.networks.weights import read_weights, write_weights
+from transfer.results import write_array, write_log, write_row
+from transfer.runs import BLOCKS, FROZEN_KINDS, Run
+from transfer.studies.context import Context, model_path
+from transfer.tasks.dataset import Dataset, equals, load_dataset, stratified_fraction
+from transfer.training.checkpoint import remove_checkpoint
+from transfer.training.evaluation import test_columns
+from transfer.training.loop import Epoch, Images, batch_norm_momentum, fit
+from transfer.training.step import Setting, Trainer
+
+_EQUALS_SEED = 0  # one balanced test set, the same for every run of every study
+_STATISTICS_IMAGES = 512
+
+
+def architecture_of(run: Run, context: Context, data: Dataset) -> Architecture:
+    """The architecture of a run: the whole network unless it is sliced."""
+    n = run.n if run.kind == "sliced" and run.n is not None else BLOCKS
+    return Architecture(
+        n, context.alpha, context.input_size, (data.height, data.width), len(data.classes)
+    )
+
+
+def execute(
+    run: Run, context: Context, on_epoch: Callable[[list[Epoch]], None] = lambda epochs: None
+) -> dict[str, Any]:
+    """Train one run and record it: log, test predictions, weights, then its row.
+
+    Killed at any instant and called again, it goes on from the last finished epoch and ends with
+    the same results.
+
+    Returns
+    -------
+    The row of runs.csv.
+
+    Raises
+    ------
+    TransferError
+        If an input is at fault, or the freeze audit finds that a frozen weight moved.
+    """
+    began = time.perf_counter()
+    data = _dataset(context.data)
+    architecture = architecture_of(run, context, data)
+    train_indices = stratified_fraction(data.train.labels, run.fraction, run.seed)
+    start = starting_weights(run, context, data, train_indices)
+    batch = min(context.protocol.batch, len(train_indices))
+    bn_momentum = batch_norm_momentum(len(train_indices), batch)
+    trainer = _trainer(
+        Setting(
+            architecture,
+            frozen_layers(run),
+            run.bn,
+            bn_momentum,
+            context.protocol.momentum,
+            context.protocol.nesterov,
+            batch,
+        )
+    )
+    checkpoint = context.study_dir / "checkpoints" / f"{run.name}.checkpoint"
+    images = Images(
+        data.train.images, data.train.labels, train_indices, data.valid.images, data.valid.labels
+    )
+
+    def log(epochs: list[Epoch]) -> None:
+        write_log(context.study_dir, run.name, epochs)
+        on_epoch(epochs)
+
+    progress, weights = fit(trainer, start, images, context.protocol, run.seed, checkpoint, log)
+    audit(run, start, weights)
+    trainer.start(weights, run.seed)
+    # Rounded first, so that the accuracies are those of the predictions that are kept.
+    probabilities = trainer.predict(data.test.images).round(4)
+    write_log(context.study_dir, run.name, progress.epochs)
+    write_array(context.study_dir / "predictions" / f"{run.name}.npz", probabilities)
+    write_weights(model_path(context.study_dir, run), weights, architecture)
+    row = {
+        "run": run.name,
+        "kind": run.kind,
+        "n": run.n,
+        "seed": run.seed,
+        "bn": run.bn,
+        "source": context.source if run.needs_base_a else "",
+        "dataset": context.dataset,
+        "alpha": context.alpha,
+        "input": "x".join(map(str, context.input_size)),
+        "protocol": context.protocol.name,
+        "epochs": len(progress.epochs),
+        "best_epoch": progress.best_epoch,
+        "val_accuracy": progress.best_accuracy,
+        **test_columns(probabilities, data.test.labels, equals(data.test.labels, _EQUALS_SEED)),
+        "parameters": parameters(architecture),
+        "multiply_adds": multiply_adds(architecture),
+        "seconds": round(time.perf_counter() - began, 2),
+        "weights_sha256": hash_weights(weights),
+        "fraction": run.fraction,
+        "train_images": len(train_indices),
+        "bn_momentum": bn_momentum,
+    }
+    write_row(context.study_dir, row)
+    remove_checkpoint(checkpoint)
+    return row
+
+
+def starting_weights(
+    run: Run, context: Context, data: Dataset, train_indices: np.ndarray
+) -> dict[str, np.ndarray]:
+    """All weights of a run before its first step: random, then what is copied from a base."""
+    architecture = architecture_of(run, context, data)
+    seed = np.random.SeedSequence([run.seed, *run.kind.encode(), run.n or 0])
+    weights = random_weights(architecture, seed)
+    if run.kind == "RnB":
+        chosen = np.random.default_rng([run.seed, 1]).choice(
+            train_indices, min(_STATISTICS_IMAGES, len(train_indices)), replace=False
+        )
+        estimated = estimate_statistics(architecture, weights, data.train.images[np.sort(chosen)])
+        weights = copy_blocks(weights, estimated, run.n or 0)
+    if run.source_blocks is None:
+        return weights
+    if run.needs_base_a:
+        assert context.source_path is not None
+        base = read_weights(context.source_path, architecture)
+    else:
+        base = _base_b(run, context, data)
+    return copy_blocks(weights, base, run.source_blocks)
+
+
+def _base_b(run: Run, context: Context, data: Dataset) -> dict[str, np.ndarray]:
+    (needed,) = run.depends_on
+    path = model_path(context.study_dir, needed)
+    if not path.exists():
+        raise TransferError(
+            f"{run.name} copies from {needed.name}, whose weights {path} are not there. "
+            f"Delete {context.study_dir / 'rows' / needed.name}.json to train it again."
+        )
+    return read_weights(path, architecture_of(needed, context, data))
+
+
+def audit(run: Run, start: dict[str, np.ndarray], weights: dict[str, np.ndarray]) -> None:
+    """The freeze audit: every frozen weight is, bit for bit, what it was.
+
+    Raises
+    ------
+    TransferError
+        If one moved: a defect of this program or of Keras, not of the input.
+    """
+    if run.kind not in FROZEN_KINDS:
+        return
+    frozen = frozen_layers(run)
+    before, after = (frozen_weights(w, frozen, run.bn) for w in (start, weights))
+    if hash_weights(before) != hash_weights(after):
+        moved = [name for name in before if not np.array_equal(before[name], after[name])]
+        raise TransferError(f"Freeze audit of {run.name}: {moved[0]} moved. Nothing was recorded.")
+
+
+@functools.lru_cache(maxsize=2)
+def _dataset(path: Path) -> Dataset:
+    return load_dataset(path)
+
+
+@functools.lru_cache(maxsize=4)
+def _trainer(setting: Setting) -> Trainer:
+    """Runs of one setting share the traced graph; a few are kept, as each holds memory."""
+    return Trainer(setting)

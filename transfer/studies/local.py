@@ -1,0 +1,197 @@
+"""Run a study on this machine: several worker processes, dependencies respected.
+
+The parent never imports TensorFlow. Each worker imports it once, takes one run after another and
+reports after every epoch. A run is done by whoever holds its lock, and the operating system frees
+the lock of a process that dies, so two studies on one folder share the work.
+"""
+
+import contextlib
+import fcntl
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from transfer.errors import TransferError
+from transfer.networks.architecture import Architecture, multiply_adds
+from transfer.results import finished
+from transfer.runs import BLOCKS, FROZEN_KINDS, Run
+from transfer.studies.context import Context
+from transfer.studies.display import Display
+
+_SECONDS_BETWEEN_LOOKS = 1.0  # at runs that another process is doing
+
+
+def default_workers() -> int:
+    """One worker a core: at these sizes a second thread in a process gains next to nothing."""
+    return len(os.sched_getaffinity(0))
+
+
+def run_study(runs: list[Run], context: Context, workers: int | None = None) -> None:
+    """Do all runs of a study that are not finished yet.
+
+    Parameters
+    ----------
+    runs : list of Run
+        With all they depend on.
+    context : Context
+    workers : int or None
+        Worker processes; None: one a core.
+
+    Raises
+    ------
+    TransferError
+        If a run fails; what is finished stays finished.
+    """
+    missing = [run for run in runs if not finished(context.study_dir, run)]
+    count = min(workers or default_workers(), len(missing))
+    if not missing:
+        return
+    threads = max(1, default_workers() // count)
+    pending = sorted(missing, key=lambda run: (bool(run.depends_on), -cost(run, context)))
+    costs = {run.name: cost(run, context) for run in missing}
+    pool = [_Worker(context, threads) for _ in range(count)]
+    try:
+        with Display(costs, len(runs), context.protocol.epochs) as display:
+            _dispatch(pool, pending, context.study_dir, display)
+    finally:
+        for worker in pool:
+            worker.stop()
+
+
+def cost(run: Run, context: Context) -> float:
+    """Expected cost of a run relative to others: forward, and backward through what is trained."""
+    n = run.n if run.kind == "sliced" and run.n is not None else BLOCKS
+    whole = multiply_adds(Architecture(n, context.alpha, context.input_size))
+    frozen = 0
+    if run.kind in FROZEN_KINDS and run.kind != "A@nB" and run.n:
+        frozen = multiply_adds(Architecture(run.n, context.alpha, context.input_size))
+    return run.fraction * (3 * whole - 2 * min(frozen, whole))
+
+
+class _Worker:
+    """A process that does one run at a time, seen from the parent."""
+
+    def __init__(self, context: Context, threads: int) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self.connection, theirs = spawn.Pipe()
+        self.process = spawn.Process(target=_work, args=(theirs, context, threads), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.run: Run | None = None
+
+    def give(self, run: Run) -> None:
+        self.run = run
+        self.connection.send(run)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def _dispatch(pool: list[_Worker], pending: list[Run], study_dir: Path, display: Display) -> None:
+    """Give runs to idle workers until none is left; look again at those done elsewhere."""
+    elsewhere: list[Run] = []
+    looked = time.monotonic()
+    while pending or elsewhere or any(worker.run for worker in pool):
+        for worker in pool:
+            run = _next(pending, study_dir) if worker.run is None else None
+            if run is not None:
+                worker.give(run)
+        ready = wait([worker.connection for worker in pool], timeout=_SECONDS_BETWEEN_LOOKS)
+        for worker in pool:
+            if worker.connection in ready:
+                _hear(worker, elsewhere, display)
+        if elsewhere and time.monotonic() - looked >= _SECONDS_BETWEEN_LOOKS:
+            looked = time.monotonic()
+            for run in list(elsewhere):
+                elsewhere.remove(run)
+                if finished(study_dir, run):
+                    display.done_elsewhere(run.name)
+                else:
+                    pending.append(run)
+
+
+def _next(pending: list[Run], study_dir: Path) -> Run | None:
+    """The first run whose dependencies are finished, taken off the list."""
+    for run in pending:
+        if all(finished(study_dir, needed) for needed in run.depends_on):
+            pending.remove(run)
+            return run
+    return None
+
+
+def _hear(worker: _Worker, elsewhere: list[Run], display: Display) -> None:
+    try:
+        event, content = worker.connection.recv()
+    except (EOFError, ConnectionResetError):
+        worker.process.join()
+        name = worker.run.name if worker.run else "a worker"
+        raise TransferError(
+            f"The process of {name} ended unexpectedly (exit code {worker.process.exitcode}; "
+            "-9 often means that memory ran out): use fewer --workers. "
+            "The same command goes on from here."
+        ) from None
+    if event == "epoch":
+        display.epoch(*content)
+        return
+    if event == "error":
+        raise TransferError(content)
+    run, worker.run = worker.run, None
+    if event == "busy" and run is not None:
+        elsewhere.append(run)
+    elif event == "done":
+        display.done(content)
+
+
+def _work(connection: Connection, context: Context, threads: int) -> None:
+    """The life of a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    # TensorFlow turns oneDNN on by itself on the newest processors only; it is faster on all.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    from transfer.studies.execute import execute
+    from transfer.training.loop import use_deterministic_cpu
+
+    use_deterministic_cpu(threads)
+    with contextlib.suppress(EOFError, BrokenPipeError):  # the parent is gone
+        while True:
+            run: Run = connection.recv()
+            with _lock(context.study_dir, run) as mine:
+                if not mine or finished(context.study_dir, run):
+                    connection.send(("busy", None))
+                    continue
+                connection.send(_try(run, context, connection, execute))
+
+
+def _try(run: Run, context: Context, connection: Connection, execute: Any) -> tuple[str, Any]:
+    try:
+        return "done", execute(
+            run, context, lambda epochs: connection.send(("epoch", (run.name, epochs[-1])))
+        )
+    except TransferError as error:
+        return "error", str(error)
+    except MemoryError:
+        return "error", f"Not enough memory for {run.name}: use fewer --workers or a smaller input."
+    except OSError as error:
+        return "error", f"{run.name} cannot go on: {error.strerror or error}."
+
+
+@contextlib.contextmanager
+def _lock(study_dir: Path, run: Run) -> Iterator[bool]:
+    """Whether this process now owns the run; freed by the system if the process dies."""
+    path = study_dir / "locks" / f"{run.name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
