@@ -1,1 +1,1 @@
-"""Tasks give arrays: data sets, the lane simulator, the fractal source. Nothing here knows networks."""
+"""Tasks give arrays: data sets, the lane simulator, the fractal source. No networks here."""

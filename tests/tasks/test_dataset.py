@@ -1,0 +1,226 @@
+"""A data set is loaded as it was written, or refused in one sentence; balancing is seeded."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transfer.errors import TransferError
+from transfer.tasks.dataset import (
+    SPLITS,
+    Split,
+    content_hash,
+    equals,
+    load_dataset,
+    stratified_fraction,
+    undersampling,
+    write_dataset,
+)
+
+LABELS = np.array([0, 0, 1, 2, 0, 1])
+SIZES = {"height": 4, "width": 6, "classes": ("forward", "left", "right")}
+
+
+def split_of(seed, recordings=None):
+    images = np.random.default_rng(seed).integers(0, 256, (len(LABELS), 4, 6, 3), np.uint8)
+    return Split(images, LABELS, recordings)
+
+
+def write(out, splits=None, **changes):
+    splits = splits or {name: split_of(seed) for seed, name in enumerate(SPLITS)}
+    write_dataset(out, splits, **{"name": "small", **SIZES, "recipe": {"seed": 0}, **changes})
+    return out
+
+
+def test_a_written_data_set_is_loaded_as_it_was(tmp_path):
+    splits = {name: split_of(seed, LABELS + 10 * seed) for seed, name in enumerate(SPLITS)}
+    dataset = load_dataset(write(tmp_path / "set", splits))
+    assert (dataset.name, dataset.height, dataset.width) == ("small", 4, 6)
+    assert dataset.classes == SIZES["classes"]
+    for name, split in dataset.splits.items():
+        np.testing.assert_array_equal(split.images, splits[name].images)
+        np.testing.assert_array_equal(split.labels, splits[name].labels)
+        np.testing.assert_array_equal(split.recordings, splits[name].recordings)
+        assert split.labels.dtype == np.int64
+    assert json.loads((tmp_path / "set/dataset.json").read_text())["recipe"] == {"seed": 0}
+
+
+def test_images_are_mapped_not_read(tmp_path):
+    images = load_dataset(write(tmp_path / "set")).train.images
+    base = images
+    while not isinstance(base, np.memmap):
+        base = base.base
+    assert images.shape == (6, 4, 6, 3)
+
+
+def test_without_a_description_the_published_layout_is_assumed(tmp_path):
+    for name in SPLITS:
+        np.save(tmp_path / f"{name}_data.npy", np.zeros((3, 10800), np.uint8))
+        np.save(tmp_path / f"{name}_labels.npy", np.array([[0], [1], [2]], np.uint8))
+    dataset = load_dataset(tmp_path)
+    assert dataset.name == tmp_path.name
+    assert dataset.classes == ("forward", "left", "right")
+    assert dataset.test.images.shape == (3, 45, 80, 3)
+    assert dataset.test.recordings is None
+    np.testing.assert_array_equal(dataset.test.labels, [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("file", "array", "message"),
+    [
+        ("train_data", np.zeros((6, 72)), "Expected uint8"),
+        ("train_data", np.zeros((6, 71), np.uint8), "rows of 72 = 4 x 6 x 3"),
+        ("valid_data", np.zeros((5, 72), np.uint8), "5 images, 6 labels"),
+        ("valid_labels", np.array([0, 1, 2, 0, 0, 3]), r"labels 0\.\.2 .* Received: 3"),
+        ("valid_labels", np.array([0, 1, 2, 0, 0, -1]), "Received: -1"),
+        ("valid_labels", np.array([0, 1, 2, 0, 0, 2**64 - 1], np.uint64), "Received: "),
+        ("test_labels", np.array([0, 0, 1, 1, 0, 1]), "none of class 'right'"),
+        ("test_labels", np.array([0.0, 1, 2, 0, 0, 1]), "Expected integer"),
+        ("test_labels", np.eye(6, 3, dtype=int), r"\(N,\) or \(N, 1\)"),
+        ("test_labels", np.array([0, "1", 2, 0, 0, 1], object), "pickled"),
+        ("test_recordings", np.arange(5), "6 images, 5 recordings"),
+    ],
+)
+def test_a_wrong_array_is_refused(tmp_path, file, array, message):
+    write(tmp_path / "set")
+    np.save(tmp_path / "set" / f"{file}.npy", array, allow_pickle=True)
+    with pytest.raises(TransferError, match=message):
+        load_dataset(tmp_path / "set")
+
+
+def test_a_missing_folder_or_file_is_refused(tmp_path):
+    with pytest.raises(TransferError, match="Expected the folder of a data set"):
+        load_dataset(tmp_path / "absent")
+    (write(tmp_path / "set") / "valid_labels.npy").unlink()
+    with pytest.raises(TransferError, match="valid_labels.npy"):
+        load_dataset(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "[" * 100_000,
+        '{"height": 0}',
+        '{"height": true}',
+        '{"width": 1e3}',
+        '{"classes": ["a"]}',
+        '{"classes": ["a", "a"]}',
+        '{"classes": "ab"}',
+        '{"classes": [["a"], "b"]}',
+        '{"name": ""}',
+        '{"name": "a\\nb"}',
+        '{"name": "' + "a" * (1 << 20) + '"}',
+        "\udcff",
+    ],
+)
+def test_a_wrong_description_is_refused(tmp_path, text):
+    file = write(tmp_path / "set") / "dataset.json"
+    file.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(TransferError, match=r"dataset\.json"):
+        load_dataset(tmp_path / "set")
+
+
+def test_the_hash_knows_content_not_names(tmp_path):
+    original = content_hash(load_dataset(write(tmp_path / "a")))
+    assert content_hash(load_dataset(write(tmp_path / "b", name="other"))) == original
+    np.save(tmp_path / "b/test_labels.npy", LABELS.astype(np.uint8).reshape(-1, 1))
+    assert content_hash(load_dataset(tmp_path / "b")) == original
+    images = np.load(tmp_path / "b/test_data.npy")
+    images[-1, -1] ^= 1
+    np.save(tmp_path / "b/test_data.npy", images)
+    assert content_hash(load_dataset(tmp_path / "b")) != original
+
+
+def test_the_hash_knows_geometry(tmp_path):
+    original = content_hash(load_dataset(write(tmp_path / "a")))
+    file = tmp_path / "a/dataset.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"height": 6, "width": 4}))
+    assert content_hash(load_dataset(tmp_path / "a")) != original
+
+
+def test_an_occupied_folder_is_not_touched(tmp_path):
+    (tmp_path / "set").mkdir()
+    write(tmp_path / "set")  # empty: accepted
+    before = sorted(p.name for p in (tmp_path / "set").iterdir())
+    with pytest.raises(TransferError, match="holds something"):
+        write(tmp_path / "set")
+    assert sorted(p.name for p in (tmp_path / "set").iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"height": 5}, "Expected uint8"),
+        ({"classes": ("a", "b", "c", "d")}, "none of class 'd'"),
+        ({"classes": ("a", "b")}, "Received: 2"),
+        ({"name": ""}, "Expected a name"),
+    ],
+)
+def test_an_invalid_data_set_leaves_nothing_behind(tmp_path, change, message):
+    with pytest.raises(TransferError, match=message):
+        write(tmp_path / "set", **change)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_while_writing_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(*_args, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(TransferError, match="No space left"):
+        write(tmp_path / "set")
+    assert list(tmp_path.iterdir()) == []
+
+
+labels_of_three = st.lists(st.integers(0, 2), min_size=1, max_size=60).map(
+    lambda rest: np.array([0, 1, 2, *rest])
+)
+
+
+@given(labels_of_three, st.integers(0, 5))
+def test_undersampling_brings_the_largest_class_down_to_the_second(labels, seed):
+    indices = undersampling(labels, seed)
+    counts = np.sort(np.bincount(labels, minlength=3))
+    expected = [counts[0], counts[1], counts[1]]
+    assert np.sort(np.bincount(labels[indices])).tolist() == expected
+    assert (np.diff(indices) > 0).all()
+
+
+@given(labels_of_three, st.integers(0, 5))
+def test_equals_brings_every_class_down_to_the_smallest(labels, seed):
+    indices = equals(labels, seed)
+    assert set(np.bincount(labels[indices])) == {np.bincount(labels).min()}
+    assert (np.diff(indices) > 0).all()
+
+
+def test_the_published_test_set_has_three_times_its_smallest_class():
+    natural = np.repeat([0, 1, 2], [3626, 2034, 1362])  # 7,022 images
+    assert len(equals(natural, 0)) == 4086
+
+
+@given(labels_of_three, st.floats(0.01, 1), st.floats(0.01, 1), st.integers(0, 5))
+def test_fractions_are_stratified_and_nested(labels, one, other, seed):
+    small, large = (stratified_fraction(labels, f, seed) for f in sorted((one, other)))
+    assert set(small) <= set(large)
+    wanted = np.maximum(1, np.round(max(one, other) * np.bincount(labels)))
+    np.testing.assert_array_equal(np.bincount(labels[large]), wanted)
+    assert (np.diff(large) > 0).all()
+
+
+def test_the_whole_is_everything_and_seeds_differ():
+    labels = np.repeat([0, 1, 2], 50)
+    np.testing.assert_array_equal(stratified_fraction(labels, 1.0, 3), np.arange(150))
+    np.testing.assert_array_equal(equals(labels, 0), np.arange(150))
+    skewed = np.repeat([0, 1], [90, 30])
+    np.testing.assert_array_equal(equals(skewed, 1), equals(skewed, 1))
+    assert not np.array_equal(equals(skewed, 1), equals(skewed, 2))
+
+
+@pytest.mark.parametrize("fraction", [0, -1, 1.5, float("nan")])
+def test_a_fraction_outside_zero_to_one_is_refused(fraction):
+    with pytest.raises(TransferError, match="fraction"):
+        stratified_fraction(np.array([0, 1]), fraction, 0)

@@ -1,0 +1,378 @@
+"""A data set is a folder of arrays: load it memory-mapped, validate it, balance it, write it.
+
+::
+
+    DIR/train_data.npy        uint8 (N, height * width * 3), one flattened RGB image a row
+    DIR/train_labels.npy      integers (N,) or (N, 1), 0..classes - 1
+    DIR/train_recordings.npy  optional: integers (N,), which recording a frame belongs to
+    DIR/valid_*.npy, DIR/test_*.npy
+    DIR/dataset.json          optional: name, height, width, classes
+
+Without ``dataset.json`` the published layout is assumed: 45x80 images, forward, left, right.
+A recording is a stretch of time; its number is unique in the whole data set, so that the same
+number in two splits means that one recording was cut in two.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfer.errors import TransferError
+from transfer.tasks.npy import open_array
+
+SPLITS = ("train", "valid", "test")
+CLASSES = ("forward", "left", "right")  #: the published labels 0, 1, 2
+HEIGHT, WIDTH = 45, 80  #: of the published images
+_MAX_JSON_BYTES = 1 << 20
+_MAX_SIDE = 4096
+_MAX_CLASSES = 1000
+_MAX_NAME = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One of train, valid, test.
+
+    Attributes
+    ----------
+    images : uint8 (N, height, width, 3)
+        RGB, 0..255; a view of the memory-mapped rows when loaded from a folder.
+    labels : int64 (N,)
+    recordings : int64 (N,) or None
+        Unique in the whole data set; None where nobody recorded it.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    recordings: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Three splits of one task, as `load_dataset` returns them."""
+
+    path: Path
+    name: str
+    height: int
+    width: int
+    classes: tuple[str, ...]
+    train: Split
+    valid: Split
+    test: Split
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits by name, in the order train, valid, test."""
+        return {"train": self.train, "valid": self.valid, "test": self.test}
+
+
+def load_dataset(path: str | Path) -> Dataset:
+    """Open the data set in the folder ``path``; images stay on disk until they are used.
+
+    Raises
+    ------
+    TransferError
+        If the folder or a file is missing, an array is of the wrong dtype, row length or number of
+        rows, truncated or pickled, a label is out of range, or a class is empty in a split.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise TransferError(
+            f"Expected the folder of a data set at {path}. It is not there; "
+            "`python -m transfer data --help` shows how to make or fetch one."
+        )
+    name, height, width, classes = _read_description(path)
+    train, valid, test = (_load_split(path, split, height, width, classes) for split in SPLITS)
+    return Dataset(path, name, height, width, classes, train, valid, test)
+
+
+def _load_split(path: Path, split: str, height: int, width: int, classes: tuple[str, ...]) -> Split:
+    data_path = path / f"{split}_data.npy"
+    rows = open_array(data_path, np.uint8, (2,))
+    if rows.shape[1] != height * width * 3:
+        raise TransferError(
+            f"Expected rows of {height * width * 3} = {height} x {width} x 3 values in "
+            f"{data_path}. Received: {rows.shape[1]}; other sizes need a dataset.json beside it."
+        )
+    labels = _column(open_array(path / f"{split}_labels.npy", np.integer, (1, 2)), path, split)
+    recordings_path = path / f"{split}_recordings.npy"
+    recordings = None
+    if recordings_path.exists():
+        recordings = np.array(open_array(recordings_path, np.integer, (1,)), dtype=np.int64)
+    images = rows.reshape(-1, height, width, 3)
+    loaded = Split(images, labels, recordings)
+    _check_split(str(path), split, loaded, classes)
+    return loaded
+
+
+def _column(labels: np.ndarray, path: Path, split: str) -> np.ndarray:
+    """Labels (N,) or (N, 1) as int64 (N,)."""
+    if labels.ndim == 2 and labels.shape[1] != 1:
+        raise TransferError(
+            f"Expected labels of shape (N,) or (N, 1) in {path / split}_labels.npy. "
+            f"Received: {labels.shape}."
+        )
+    return np.array(labels, dtype=np.int64).reshape(-1)
+
+
+def _check_split(where: str, name: str, split: Split, classes: tuple[str, ...]) -> None:
+    """What must hold of a split, be it loaded or about to be written."""
+    count = len(split.images)
+    if len(split.labels) != count:
+        raise TransferError(
+            f"Expected one label per image in the {name} split of {where}. "
+            f"Received: {count} images, {len(split.labels)} labels."
+        )
+    if split.recordings is not None and len(split.recordings) != count:
+        raise TransferError(
+            f"Expected one recording per image in the {name} split of {where}. "
+            f"Received: {count} images, {len(split.recordings)} recordings."
+        )
+    wrong = split.labels[(split.labels < 0) | (split.labels >= len(classes))]
+    if len(wrong):
+        raise TransferError(
+            f"Expected labels 0..{len(classes) - 1} in the {name} split of {where}. "
+            f"Received: {wrong[0]}."
+        )
+    counts = np.bincount(split.labels, minlength=len(classes))
+    if not counts.all():
+        raise TransferError(
+            f"Expected images of every class in the {name} split of {where}. "
+            f"Received: none of class {classes[int(np.argmin(counts))]!r}."
+        )
+
+
+def _read_description(path: Path) -> tuple[str, int, int, tuple[str, ...]]:
+    """Name, height, width and classes: from dataset.json, or the published layout."""
+    file = path / "dataset.json"
+    content: Any = {}
+    try:
+        if file.stat().st_size > _MAX_JSON_BYTES:
+            raise TransferError(f"Expected at most {_MAX_JSON_BYTES} bytes in {file}.")
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, RecursionError) as error:
+        raise TransferError(f"Expected a JSON object in {file}. It cannot be read.") from error
+    if not isinstance(content, dict):
+        raise TransferError(f"Expected a JSON object in {file}.")
+    name = content.get("name", path.resolve().name[:_MAX_NAME] or "dataset")
+    classes = content.get("classes", list(CLASSES))
+    description = (name, content.get("height", HEIGHT), content.get("width", WIDTH), classes)
+    return _check_description(str(file), *description)
+
+
+def _check_description(
+    where: str, name: Any, height: Any, width: Any, classes: Any
+) -> tuple[str, int, int, tuple[str, ...]]:
+    if not _is_name(name):
+        raise TransferError(
+            f"Expected a name of 1..{_MAX_NAME} printable characters in {where}. "
+            f"Received: {str(name)[:80]!r}."
+        )
+    for key, side in (("height", height), ("width", width)):
+        if type(side) is not int or not 1 <= side <= _MAX_SIDE:
+            raise TransferError(
+                f"Expected {key} of 1..{_MAX_SIDE} pixels in {where}. Received: {str(side)[:80]}."
+            )
+    if (
+        not isinstance(classes, list | tuple)
+        or not 2 <= len(classes) <= _MAX_CLASSES
+        or not all(_is_name(entry) for entry in classes)
+        or len(set(classes)) != len(classes)
+    ):
+        raise TransferError(
+            f"Expected classes to be a list of 2..{_MAX_CLASSES} different names in {where}. "
+            f"Received: {str(classes)[:80]}."
+        )
+    return name, height, width, tuple(classes)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _MAX_NAME and value.isprintable()
+
+
+def content_hash(dataset: Dataset) -> str:
+    """SHA-256 of what a network sees: geometry, images and labels of every split.
+
+    Independent of the data set's name, its folder, the names of the classes and of how labels are
+    stored; 64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    digest.update(f"{dataset.height} {dataset.width} {len(dataset.classes)}\n".encode())
+    for name, split in dataset.splits.items():
+        digest.update(f"{name} {len(split.labels)}\n".encode())
+        for start in range(0, len(split.images), 1024):
+            digest.update(split.images[start : start + 1024].tobytes())
+        digest.update(split.labels.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def undersampling(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Indices that leave the largest class as large as the second largest.
+
+    Parameters
+    ----------
+    labels : integers (N,)
+    seed : int
+        0 or more; which images of the class stay is a function of it.
+
+    Returns
+    -------
+    int64 (M,)
+        Sorted, without repetition.
+    """
+    counts = np.unique(labels, return_counts=True)[1]
+    return _at_most(labels, int(np.sort(counts)[-2:][0]), seed)
+
+
+def equals(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Indices that leave every class as large as the smallest; as `undersampling` otherwise."""
+    counts = np.unique(labels, return_counts=True)[1]
+    return _at_most(labels, int(counts.min()), seed)
+
+
+def _at_most(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    return _sorted([indices[:limit] for indices in _shuffled_classes(labels, seed)])
+
+
+def stratified_fraction(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Indices of a share of every class, at least one image each.
+
+    Nested: for one seed, the indices of a smaller fraction are among those of a larger one.
+
+    Parameters
+    ----------
+    labels : integers (N,)
+    fraction : float
+        In (0, 1]; each class keeps the nearest whole number of images.
+    seed : int
+        0 or more.
+
+    Returns
+    -------
+    int64 (M,)
+        Sorted, without repetition.
+
+    Raises
+    ------
+    TransferError
+        If ``fraction`` is not in (0, 1].
+    """
+    if not 0 < fraction <= 1:
+        raise TransferError(f"Expected a fraction in (0, 1]. Received: {fraction}.")
+    classes = _shuffled_classes(labels, seed)
+    return _sorted([indices[: max(1, round(fraction * len(indices)))] for indices in classes])
+
+
+def _shuffled_classes(labels: np.ndarray, seed: int) -> list[np.ndarray]:
+    """The indices of each class in an order that is a function of (seed, class)."""
+    return [
+        np.random.default_rng([seed, int(label)]).permutation(np.flatnonzero(labels == label))
+        for label in np.unique(labels)
+    ]
+
+
+def _sorted(parts: list[np.ndarray]) -> np.ndarray:
+    return np.sort(np.concatenate(parts)).astype(np.int64)
+
+
+@contextlib.contextmanager
+def new_folder(out: str | Path) -> Iterator[Path]:
+    """A temporary folder beside ``out`` that becomes ``out`` when the block ends without an error.
+
+    Raises
+    ------
+    TransferError
+        If ``out`` exists and is not an empty folder, or cannot be written.
+    """
+    out = Path(out)
+    refuse_occupied(out)
+    temporary = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp"))
+        yield temporary
+        temporary.chmod(0o755)
+        if out.is_dir():
+            out.rmdir()  # only an empty folder goes; another process's work stays
+        temporary.rename(out)
+    except OSError as error:
+        reason = error.strerror or error
+        raise TransferError(f"Cannot write the folder {out}: {reason}.") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_occupied(out: str | Path) -> None:
+    """Raise a `TransferError` unless ``out`` is free: not there, or an empty folder."""
+    out = Path(out)
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise TransferError(
+            f"Expected {out} not to exist or to be an empty folder. It holds something; "
+            "choose another folder or remove it."
+        )
+
+
+def write_dataset(
+    out: str | Path,
+    splits: Mapping[str, Split],
+    *,
+    name: str,
+    height: int = HEIGHT,
+    width: int = WIDTH,
+    classes: tuple[str, ...] = CLASSES,
+    recipe: Mapping[str, Any],
+) -> None:
+    """Write a data set whole or not at all; `load_dataset` reads it back.
+
+    Parameters
+    ----------
+    out : path of a folder that does not exist or is empty
+    splits : mapping of train, valid and test to `Split`
+    recipe : mapping
+        How the data were made (generator, seed, settings); kept in ``dataset.json``.
+
+    Raises
+    ------
+    TransferError
+        If ``out`` is occupied or cannot be written, or the splits are not a valid data set.
+    """
+    out = Path(out)
+    _check_description(str(out), name, height, width, classes)
+    for split in SPLITS:
+        images = splits[split].images
+        if images.dtype != np.uint8 or images.shape[1:] != (height, width, 3):
+            raise TransferError(
+                f"Expected uint8 (N, {height}, {width}, 3) for the {split} split of {out}. "
+                f"Received: {images.dtype} {images.shape}."
+            )
+        _check_split(str(out), split, splits[split], classes)
+    description = {"name": name, "height": height, "width": width, "classes": list(classes)}
+    text = json.dumps({**description, "recipe": dict(recipe)}, indent=1) + "\n"
+    with new_folder(out) as folder:
+        for split in SPLITS:
+            images = splits[split].images
+            _save(folder / f"{split}_data.npy", images.reshape(len(images), -1))
+            _save(folder / f"{split}_labels.npy", splits[split].labels.astype(np.int64))
+            recordings = splits[split].recordings
+            if recordings is not None:
+                _save(folder / f"{split}_recordings.npy", recordings.astype(np.int64))
+        (folder / "dataset.json").write_text(text, encoding="utf-8")
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    with open(path, "wb") as stream:
+        np.save(stream, array, allow_pickle=False)
+        stream.flush()
+        os.fsync(stream.fileno())
