@@ -24,7 +24,7 @@ from transfer.runs import BLOCKS, FROZEN_KINDS, Run
 from transfer.studies.context import Context, model_path
 from transfer.tasks.dataset import Dataset, equals, load_dataset, stratified_fraction
 from transfer.training.checkpoint import remove_checkpoint
-from transfer.training.evaluation import test_columns
+from transfer.training.evaluation import reported_numbers
 from transfer.training.loop import Epoch, Images, batch_norm_momentum, fit
 from transfer.training.step import Setting, Trainer
 
@@ -106,7 +106,7 @@ def execute(
         "epochs": len(progress.epochs),
         "best_epoch": progress.best_epoch,
         "val_accuracy": progress.best_accuracy,
-        **test_columns(probabilities, data.test.labels, equals(data.test.labels, _EQUALS_SEED)),
+        **reported_numbers(probabilities, data.test.labels, equals(data.test.labels, _EQUALS_SEED)),
         "parameters": parameters(architecture),
         "multiply_adds": multiply_adds(architecture),
         "seconds": round(time.perf_counter() - began, 2),

@@ -31,7 +31,7 @@ def with_interval(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float,
     return hits / len(labels), float(interval.low), float(interval.high)
 
 
-def test_columns(
+def reported_numbers(
     probabilities: np.ndarray, labels: np.ndarray, equals: np.ndarray
 ) -> dict[str, Any]:
     """The test columns of a row of runs.csv.

@@ -1,0 +1,36 @@
+"""What tests share: a small data set that a small network can learn."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+import numpy as np
+import pytest
+
+from transfer.tasks.dataset import Split, write_dataset
+
+CLASSES = ("forward", "left", "right")
+
+
+def coloured_images(count, seed):
+    """Noise with a bright stripe: in the middle (0), on the left (1), on the right (2)."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    images = rng.integers(0, 160, (count, 45, 80, 3), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        start = (30, 4, 56)[label] + rng.integers(-3, 4)
+        image[:, start : start + 16] += 90
+    return Split(images, labels.astype(np.int64), np.full(count, seed))
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory):
+    """Folder of a data set of 96 training, 36 validation and 48 test images."""
+    out = tmp_path_factory.mktemp("data") / "stripes"
+    splits = {
+        name: coloured_images(count, seed)
+        for seed, (name, count) in enumerate({"train": 96, "valid": 36, "test": 48}.items())
+    }
+    write_dataset(out, splits, name="stripes", height=45, width=80, classes=CLASSES, recipe={})
+    return out

@@ -1,0 +1,44 @@
+"""Reported numbers against scikit-learn and statsmodels."""
+
+import numpy as np
+import pytest
+from sklearn import metrics
+from statsmodels.stats.proportion import proportion_confint
+
+from transfer.training.evaluation import accuracy, confusion_matrix, cross_entropy, reported_numbers
+
+
+@pytest.fixture
+def predictions():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 200)
+    logits = rng.normal(size=(200, 3)) + 2 * np.eye(3)[labels]
+    return np.exp(logits) / np.exp(logits).sum(1, keepdims=True), labels
+
+
+def test_accuracy_confusion_and_loss_are_those_of_scikit_learn(predictions):
+    probabilities, labels = predictions
+    predicted = probabilities.argmax(1)
+    assert accuracy(probabilities, labels) == metrics.accuracy_score(labels, predicted)
+    np.testing.assert_array_equal(
+        confusion_matrix(probabilities, labels), metrics.confusion_matrix(labels, predicted)
+    )
+    assert cross_entropy(probabilities, labels) == pytest.approx(
+        metrics.log_loss(labels, probabilities)
+    )
+
+
+def reported_numbers_of_a_row(predictions):
+    probabilities, labels = predictions
+    chosen = np.arange(50)
+    row = reported_numbers(probabilities, labels, chosen)
+    predicted = probabilities.argmax(1)
+    hits = int(np.sum(predicted == labels))
+    low, high = proportion_confint(hits, 200, method="wilson")
+    assert row["test_accuracy"] == hits / 200
+    assert (row["test_low"], row["test_high"]) == pytest.approx((low, high))
+    assert row["test_balanced_accuracy"] == pytest.approx(
+        metrics.balanced_accuracy_score(labels, predicted)
+    )
+    assert row["test_equals_accuracy"] == np.mean(predicted[:50] == labels[:50])
+    assert sum(int(value) for value in row["confusion"].replace(";", " ").split()) == 200

@@ -1,0 +1,244 @@
+"""The command line: parses, calls, prints. Nothing heavy is imported until it is needed."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from transfer.errors import TransferError, UsageError
+
+_EPILOG = """examples:
+  python -m transfer study --preset quick --out experiments-results/quick
+      the whole study on simulated drives, in minutes
+  python -m transfer data import ~/mytub --out data/mytub
+  python -m transfer study --data data/mytub --source imagenet --out experiments-results/mytub
+      the same on your own drives, from ImageNet weights
+  python -m transfer run A3B+_s1 --out experiments-results/quick
+      one network by its name: first three blocks from baseA, fine-tuned, seed 1
+  python -m transfer figures experiments-results/quick
+      draw every figure again from the CSVs
+
+names of networks:
+  baseB   random start          BnB  first n blocks from baseB, frozen (selffer)
+  baseB+  started from baseA    AnB  first n blocks from baseA, frozen (transfer)
+  AnB+    as AnB, not frozen    sliced-n  baseA cut after block n, fine-tuned
+
+exit codes: 0 done, 1 input or data at fault, 2 command line at fault, 130 interrupted
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with the project's way of saying what is wrong: one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"error: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m transfer",
+        description="How much of a pretrained MobileNet v1 does your image task really need?",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_data(commands)
+    _add_study(commands)
+    figures = commands.add_parser("figures", help="redraw every figure from the CSVs")
+    figures.add_argument("study", type=Path, metavar="DIR")
+    figures.set_defaults(call=_figures)
+    verdict = commands.add_parser("verdict", help="the answer in words, with its numbers")
+    verdict.add_argument("study", type=Path, metavar="DIR")
+    verdict.add_argument(
+        "--margin",
+        type=float,
+        default=0.01,
+        help="how much worse than baseB still counts as as good (default: 0.01)",
+    )
+    verdict.set_defaults(call=_verdict)
+    return parser
+
+
+def _add_data(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    data = commands.add_parser("data", help="simulate, download, import or check a data set")
+    kinds = data.add_subparsers(dest="data_command", required=True, metavar="WHAT")
+    lanes = kinds.add_parser("lanes", help="simulate drives with a frontal camera")
+    lanes.add_argument("--out", type=Path, required=True)
+    for split, images in (("train", 6000), ("valid", 1500), ("test", 2000)):
+        lanes.add_argument(f"--{split}", type=int, default=images, metavar="N")
+    lanes.add_argument("--seed", type=int, default=0)
+    lanes.set_defaults(call=_data_lanes)
+    download = kinds.add_parser("download", help="the published arrays: a tar of .npy files")
+    download.add_argument("--out", type=Path, required=True)
+    download.add_argument("--url", help="a mirror (default: the authors' address)")
+    download.set_defaults(call=_data_download)
+    importer = kinds.add_parser("import", help="a Donkeycar tub, version 1 or 2")
+    importer.add_argument("src", type=Path, metavar="SRC")
+    importer.add_argument("--out", type=Path, required=True)
+    importer.set_defaults(call=_data_import)
+    check = kinds.add_parser("check", help="layout, class shares, leakage")
+    check.add_argument("data", type=Path, metavar="DIR")
+    check.set_defaults(call=_data_check)
+
+
+def _add_study(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    study = commands.add_parser("study", help="train every network of a study, then draw it")
+    study.add_argument("--preset", choices=("quick", "full", "paper"), default="quick")
+    study.add_argument("--kinds", help="e.g. baseB,baseB+,BnB,AnB,AnB+,sliced")
+    study.add_argument("--n", help="e.g. 1,4,7 or 1-13")
+    study.add_argument("--seeds", help="e.g. 0,1,2")
+    study.add_argument("--bn", help="semantics of a frozen BatchNorm: inference,legacy,adapt")
+    study.add_argument("--train-fraction", help="shares of the training images, e.g. 0.1,0.25,1")
+    _add_settings(study)
+    study.set_defaults(call=_study)
+    run = commands.add_parser("run", help="train one network by its name, e.g. A3B+_s1")
+    run.add_argument("name", metavar="NAME")
+    _add_settings(run)
+    run.set_defaults(call=_run, preset="quick")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="folder of the study")
+    parser.add_argument("--data", type=Path, help="a data set (default: simulated drives)")
+    parser.add_argument("--source", help="baseA: fractals, imagenet or a Keras weight file")
+    parser.add_argument("--alpha", type=float, help="width multiplier (default: 0.25)")
+    parser.add_argument("--input", help="size the images are resized to, HxW (default: 48x80)")
+    parser.add_argument("--protocol", choices=("reference", "fast"))
+    parser.add_argument("--epochs", type=int, help="at most this many")
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+
+
+def _data_lanes(options: argparse.Namespace) -> None:
+    from transfer.tasks.lanes import generate
+
+    generate(options.out, options.train, options.valid, options.test, options.seed)
+    _print_check(options.out)
+
+
+def _data_download(options: argparse.Namespace) -> None:
+    from transfer.tasks.download import DEFAULT_URL, download
+
+    download(options.out, options.url or DEFAULT_URL)
+    _print_check(options.out)
+
+
+def _data_import(options: argparse.Namespace) -> None:
+    from transfer.tasks.importers import import_data
+
+    for line in import_data(options.src, options.out):
+        print(line)
+
+
+def _data_check(options: argparse.Namespace) -> None:
+    _print_check(options.data)
+
+
+def _print_check(path: Path) -> None:
+    from transfer.tasks.check import check
+
+    problems, summary = check(path)
+    for line in summary:
+        print(line)
+    if problems:
+        for problem in problems[:-1]:
+            print(f"error: {problem}", file=sys.stderr)
+        raise TransferError(problems[-1])
+
+
+def _study(options: argparse.Namespace) -> None:
+    from transfer.studies.ask import ask
+    from transfer.studies.study import perform
+
+    study = ask(
+        options.preset,
+        kinds=options.kinds,
+        n=options.n,
+        seeds=options.seeds,
+        bn=options.bn,
+        fractions=options.train_fraction,
+        **_settings(options),
+    )
+    perform(options.out, study, options.data, options.preset, options.workers)
+    _draw_and_tell(options.out)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from transfer.runs import parse_run
+    from transfer.studies.ask import ask
+    from transfer.studies.study import perform
+
+    run = parse_run(options.name)
+    study = ask(
+        options.preset,
+        kinds=run.kind,
+        n=str(run.n or 0),
+        seeds=str(run.seed),
+        bn=run.bn or None,
+        fractions=str(run.fraction),
+        **_settings(options),
+    )
+    perform(options.out, study, options.data, options.preset, options.workers)
+    _draw_and_tell(options.out)
+
+
+def _settings(options: argparse.Namespace) -> dict[str, object]:
+    names = ("source", "alpha", "input", "protocol", "epochs", "batch")
+    return {name: getattr(options, name) for name in names}
+
+
+def _draw_and_tell(study_dir: Path) -> None:
+    from transfer.answers.figures import draw_figures
+    from transfer.answers.table import print_table
+    from transfer.results import read_runs
+
+    drawn = draw_figures(study_dir)
+    print_table(read_runs(study_dir))
+    print(f"Results: {study_dir / 'runs.csv'}")
+    for path in drawn:
+        if path.suffix == ".png":
+            print(f"Figure:  {path}")
+
+
+def _figures(options: argparse.Namespace) -> None:
+    from transfer.answers.figures import draw_figures
+
+    for path in draw_figures(options.study):
+        print(path)
+
+
+def _verdict(options: argparse.Namespace) -> None:
+    from transfer.answers.verdict import verdict
+
+    for sentence in verdict(options.study, options.margin):
+        print(sentence)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; every way it can end has its exit code and, unless 0, one line."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        options.call(options)
+    except UsageError as error:
+        _end(str(error), 2)
+    except TransferError as error:
+        _end(str(error), 1)
+    except KeyboardInterrupt:
+        _end("interrupted; what is finished is kept, and the same command goes on from here", 130)
+    except MemoryError:
+        _end("not enough memory; a smaller data set, input or number of --workers needs less", 1)
+    except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _end(message: str, code: int) -> NoReturn:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(code)

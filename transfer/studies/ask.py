@@ -1,0 +1,101 @@
+"""What a person asks for, in words, made into a `Study`."""
+
+import dataclasses
+import re
+
+from transfer.errors import UsageError
+from transfer.runs import BN_SEMANTICS, KINDS, PRESETS, PROTOCOLS, Study
+
+
+def ask(
+    preset: str,
+    *,
+    kinds: str | None = None,
+    n: str | None = None,
+    seeds: str | None = None,
+    bn: str | None = None,
+    fractions: str | None = None,
+    source: str | None = None,
+    alpha: float | None = None,
+    input: str | None = None,
+    protocol: str | None = None,
+    epochs: int | None = None,
+    batch: int | None = None,
+) -> Study:
+    """A preset with the parts a person wants otherwise, written as on the command line.
+
+    >>> ask("quick", kinds="baseB,AnB", n="1-3,7", seeds="0,1").n
+    (1, 2, 3, 7)
+
+    Raises
+    ------
+    UsageError
+        If a part cannot be understood, saying what was expected.
+    """
+    if preset not in PRESETS:
+        raise UsageError(f"Expected a preset of {', '.join(PRESETS)}. Received: {preset!r}.")
+    study = PRESETS[preset].study
+    changes: dict[str, object] = {}
+    if kinds is not None:
+        changes["kinds"] = _names(kinds, tuple(KINDS), "kinds")
+    if n is not None:
+        changes["n"] = _integers(n, "n")
+    if seeds is not None:
+        changes["seeds"] = _integers(seeds, "seeds")
+    if bn is not None:
+        changes["bn"] = _names(bn, BN_SEMANTICS, "bn")
+    if fractions is not None:
+        changes["fractions"] = _fractions(fractions)
+    if source is not None:
+        changes["source"] = source
+    if alpha is not None:
+        changes["alpha"] = alpha
+    if input is not None:
+        changes["input_size"] = _size(input)
+    base = PROTOCOLS[protocol] if protocol is not None else study.protocol
+    for name, value in (("epochs", epochs), ("batch", batch)):
+        if value is not None:
+            if value < 1:
+                raise UsageError(f"Expected --{name} of 1 or more. Received: {value}.")
+            base = dataclasses.replace(base, **{name: value})  # type: ignore[arg-type]
+    return dataclasses.replace(study, protocol=base, **changes)  # type: ignore[arg-type]
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _names(text: str, known: tuple[str, ...], option: str) -> tuple[str, ...]:
+    parts = _parts(text)
+    for part in parts or [""]:
+        if part not in known:
+            raise UsageError(f"Expected --{option} of {', '.join(known)}. Received: {part!r}.")
+    return tuple(dict.fromkeys(parts))
+
+
+def _integers(text: str, option: str) -> tuple[int, ...]:
+    """``1,4,7`` and ``1-13``."""
+    found: list[int] = []
+    for part in _parts(text) or [""]:
+        match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part)
+        if not match or (match[2] and not 0 <= int(match[2]) - int(match[1]) < 1000):
+            raise UsageError(f"Expected --{option} such as 1,4,7 or 1-13. Received: {text!r}.")
+        found.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return tuple(dict.fromkeys(found))
+
+
+def _fractions(text: str) -> tuple[float, ...]:
+    try:
+        found = tuple(dict.fromkeys(float(part) for part in _parts(text)))
+    except ValueError:
+        found = ()
+    if not found:
+        raise UsageError(f"Expected --train-fraction such as 0.1,0.25,1. Received: {text!r}.")
+    return found
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
+    if not match:
+        raise UsageError(f"Expected --input HxW such as 48x80. Received: {text!r}.")
+    return int(match[1]), int(match[2])
