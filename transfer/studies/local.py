@@ -156,10 +156,11 @@ def _work(connection: Connection, context: Context, threads: int) -> None:
     os.environ["OMP_NUM_THREADS"] = str(threads)
     # TensorFlow turns oneDNN on by itself on the newest processors only; it is faster on all.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    from transfer.studies.execute import execute
-    from transfer.training.loop import use_deterministic_cpu
+    with _without_start_up_messages():
+        from transfer.studies.execute import execute
+        from transfer.training.loop import use_deterministic_cpu
 
-    use_deterministic_cpu(threads)
+        use_deterministic_cpu(threads)
     with contextlib.suppress(EOFError, BrokenPipeError):  # the parent is gone
         while True:
             run: Run = connection.recv()
@@ -168,6 +169,20 @@ def _work(connection: Connection, context: Context, threads: int) -> None:
                     connection.send(("busy", None))
                     continue
                 connection.send(_try(run, context, connection, execute))
+
+
+@contextlib.contextmanager
+def _without_start_up_messages() -> Iterator[None]:
+    """TensorFlow greets every process on standard error, whatever its log level; a failure to
+    start is an exception and still seen."""
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
 
 
 def _try(run: Run, context: Context, connection: Connection, execute: Any) -> tuple[str, Any]:

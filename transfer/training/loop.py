@@ -46,6 +46,8 @@ def use_deterministic_cpu(threads: int) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
+    tf.constant(0)  # start the runtime here and now
+    tf.get_logger().setLevel("ERROR")  # a graph a setting is intended, not a mistake
 
 
 def learning_rate(protocol: Protocol, step: int, steps: int) -> float:

@@ -1,0 +1,45 @@
+# What can be done here. `make study` and `make test` set everything up by themselves.
+.PHONY: help setup study test test-slow lint figures clean
+PYTHON ?= python3.11
+PIP = .venv/bin/pip --disable-pip-version-check
+PY = .venv/bin/python
+
+help:
+	@echo "make study      set up, then run the quick study (minutes on two cores)"
+	@echo "make test       set up, then run the fast tests"
+	@echo "make test-slow  the tests that take longer: whole studies, notebooks"
+	@echo "make lint       ruff and mypy"
+	@echo "make figures    redraw every committed figure from its CSVs"
+
+# The CPU build of TensorFlow is a fifth of the download; where there is an NVIDIA driver, the GPU
+# build is taken. Force either with: make setup TENSORFLOW='tensorflow[and-cuda]' (or tensorflow-cpu)
+TENSORFLOW ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && echo 'tensorflow[and-cuda]' || echo tensorflow-cpu)
+
+setup: .venv/ready
+.venv/ready: requirements.txt pyproject.toml
+	@echo "Setting up .venv with $(TENSORFLOW); for the GPU build: make setup TENSORFLOW='tensorflow[and-cuda]'"
+	$(PYTHON) -m venv .venv
+	sed 's/^tensorflow-cpu==/$(TENSORFLOW)==/' requirements.txt > .venv/requirements.txt
+	$(PIP) install --quiet --requirement .venv/requirements.txt
+	$(PIP) install --quiet --no-deps --editable .
+	@touch $@
+
+study: setup
+	$(PY) -m transfer study --preset quick --out experiments-results/quick
+
+test: setup
+	$(PY) -m pytest
+
+test-slow: setup
+	$(PY) -m pytest -m slow
+
+lint: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+figures: setup
+	for study in experiments-results/*/; do $(PY) -m transfer figures $$study || exit 1; done
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
