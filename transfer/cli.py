@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from transfer.errors import TransferError, UsageError
 
@@ -127,9 +127,9 @@ def _data_download(options: argparse.Namespace) -> None:
 
 
 def _data_import(options: argparse.Namespace) -> None:
-    from transfer.tasks.importers import import_data
+    from transfer.tasks.importers import detect_and_import
 
-    for line in import_data(options.src, options.out):
+    for line in detect_and_import(options.src, options.out).lines():
         print(line)
 
 
@@ -185,7 +185,7 @@ def _run(options: argparse.Namespace) -> None:
     _draw_and_tell(options.out)
 
 
-def _settings(options: argparse.Namespace) -> dict[str, object]:
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
     names = ("source", "alpha", "input", "protocol", "epochs", "batch")
     return {name: getattr(options, name) for name in names}
 

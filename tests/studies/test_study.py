@@ -1,0 +1,144 @@
+"""A whole study with worker processes, on images a small network can learn."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from transfer.errors import TransferError
+from transfer.networks.architecture import Architecture
+from transfer.networks.weights import read_weights
+from transfer.results import read_log, read_predictions, read_runs, read_study, read_test_labels
+from transfer.studies.ask import ask
+from transfer.studies.study import perform
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def study():
+    return ask(
+        "quick",
+        kinds="baseB,baseB+,BnB,AnB,AnB+,RnB,sliced",
+        n="3",
+        bn="inference,legacy",
+        protocol="fast",
+        epochs=2,
+        batch=16,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(study, small_data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("study") / "all-kinds"
+    perform(out, study, small_data)
+    return out
+
+
+def without_times(path):
+    return pd.read_csv(path).drop(columns="seconds")
+
+
+def test_every_run_has_its_row_log_and_predictions(finished, study):
+    runs = read_runs(finished)
+    assert set(runs["run"]) == {run.name for run in study.runs()}
+    labels = read_test_labels(finished)
+    for row in runs.itertuples():
+        log = read_log(finished, row.run)
+        assert len(log) == row.epochs == 2
+        assert log["val_accuracy"].max() == pytest.approx(row.val_accuracy, abs=1e-5)
+        predicted = read_predictions(finished, row.run).argmax(1)
+        assert (predicted == labels).mean() == pytest.approx(row.test_accuracy, abs=1e-5)
+        assert row.test_low < row.test_accuracy < row.test_high or row.test_accuracy in (0, 1)
+    assert read_study(finished)["asked"]["runs"] == len(runs)
+    assert not list((finished / "checkpoints").iterdir())
+
+
+def test_frozen_blocks_are_those_of_their_base(finished):
+    whole = Architecture()
+    frozen = read_weights(finished / "models/B3B_s0.weights.h5", whole)
+    base = read_weights(finished / "models/baseB_s0.weights.h5", whole)
+    for name, value in frozen.items():
+        block = 0 if name.startswith("conv1") else int(name.split("/")[0].split("_")[2])
+        assert (value == base[name]).all() == (block <= 3), name
+
+
+def test_a_finished_study_is_not_run_again(finished, study, small_data):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*.json")}
+    perform(finished, study, small_data)
+    after = {path: path.stat().st_mtime_ns for path in finished.rglob("*.json")}
+    assert {path for path in before if before[path] != after[path]} == {finished / "study.json"}
+
+
+def test_a_study_of_other_data_is_refused(finished, study, tmp_path, small_data):
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in small_data.iterdir():
+        (other / path.name).write_bytes(path.read_bytes())
+    content = bytearray((other / "train_data.npy").read_bytes())
+    content[-1] ^= 1
+    (other / "train_data.npy").write_bytes(content)
+    with pytest.raises(TransferError, match="another dataset"):
+        perform(finished, study, other)
+
+
+def test_another_protocol_is_refused(finished, small_data):
+    with pytest.raises(TransferError, match="another protocol"):
+        perform(finished, ask("quick", protocol="reference"), small_data)
+
+
+def test_a_study_killed_in_the_middle_ends_as_if_it_had_not_been(tmp_path, small_data):
+    arguments = ["--kinds", "baseB,BnB", "--n", "1", "--protocol", "fast", "--epochs", "4"]
+    arguments += ["--batch", "16", "--data", str(small_data), "--workers", "1"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+
+    def command(out):
+        return [sys.executable, "-m", "transfer", "study", "--out", str(out), *arguments]
+
+    subprocess.run(command(whole), check=True, capture_output=True)
+    process = subprocess.Popen(
+        command(killed), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, process_group=0
+    )
+    deadline = time.monotonic() + 120
+    while not (killed / "checkpoints/baseB_s0.checkpoint").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (killed / "rows/baseB_s0.json").exists()
+    subprocess.run(command(killed), check=True, capture_output=True)
+    pd.testing.assert_frame_equal(
+        without_times(whole / "runs.csv"), without_times(killed / "runs.csv")
+    )
+    for name in ("baseB_s0", "B1B_s0"):
+        model = f"models/{name}.weights.h5"
+        assert (whole / model).read_bytes() == (killed / model).read_bytes()
+        pd.testing.assert_frame_equal(
+            without_times(whole / f"logs/{name}.csv"), without_times(killed / f"logs/{name}.csv")
+        )
+
+
+def test_an_interrupted_study_stops_soon_with_130(tmp_path, small_data):
+    out = tmp_path / "interrupted"
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "transfer", "study", "--kinds", "baseB", "--epochs", "500"),
+            *("--protocol", "fast", "--batch", "16", "--data", str(small_data)),
+            *("--out", str(out)),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (out / "logs/baseB_s0.csv").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert errors.strip().splitlines()[-1].startswith("error: interrupted")
+    assert "Traceback" not in errors
