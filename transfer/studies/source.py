@@ -1,0 +1,62 @@
+"""Train baseA on the formula-driven source task: how the shipped weights were made.
+
+    python -m transfer.studies.source OUT.weights.h5
+
+Expected: validation accuracy as noted in ``networks/shipped/README.md``.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from transfer.networks.architecture import Architecture
+from transfer.runs import Protocol
+from transfer.tasks.fractals import generate
+
+CLASSES, PER_CLASS, VALIDATION, SEED = 64, 400, 20, 0
+PROTOCOL = Protocol("source", "one_cycle", 0.1, 0.9, True, 64, 8)
+
+
+def train_source(path: Path) -> float:
+    """Train alpha 0.25 at 48x80 on 64 classes of 380 images, keep the best of 8 epochs.
+
+    Returns
+    -------
+    float
+        Validation accuracy on 20 other images a class.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    from transfer.networks.mobilenet import random_weights
+    from transfer.networks.weights import write_weights
+    from transfer.training.loop import Images, batch_norm_momentum, fit, use_deterministic_cpu
+    from transfer.training.step import Setting, Trainer
+
+    use_deterministic_cpu(1)
+    images, labels = generate(CLASSES, PER_CLASS, 48, 80, SEED)
+    held_out = np.arange(len(labels)) % PER_CLASS < VALIDATION
+    train = np.flatnonzero(~held_out)
+    architecture = Architecture(image_size=(48, 80), classes=CLASSES)
+    momentum = batch_norm_momentum(len(train), PROTOCOL.batch)
+    trainer = Trainer(
+        Setting(architecture, (), "", momentum, PROTOCOL.momentum, True, PROTOCOL.batch)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        progress, weights = fit(
+            trainer,
+            random_weights(architecture, np.random.SeedSequence(SEED)),
+            Images(images, labels, train, images[held_out], labels[held_out]),
+            PROTOCOL,
+            SEED,
+            Path(folder) / "checkpoint",
+            lambda epochs: print(epochs[-1], file=sys.stderr, flush=True),
+        )
+    write_weights(path, weights, architecture)
+    return progress.best_accuracy
+
+
+if __name__ == "__main__":
+    print(f"validation accuracy {train_source(Path(sys.argv[1])):.3f}")
