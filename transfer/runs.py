@@ -247,7 +247,7 @@ PRESETS: dict[str, Preset] = {
             ("baseB", "baseB+", "BnB", "AnB", "AnB+", "sliced"),
             (1, 4, 7, 10, 13),
             (0,),
-            PROTOCOLS["reference"],
+            PROTOCOLS["fast"],
         ),
         "a first answer in minutes: five values of n, one seed",
         {"train": 6000, "valid": 1500, "test": 2000},

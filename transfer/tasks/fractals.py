@@ -117,8 +117,8 @@ def _background(rng: np.random.Generator, height: int, width: int) -> np.ndarray
     down, across = rng.uniform(-1, 1, 2)
     ramp = down * np.linspace(0, 1, height)[:, None] + across * np.linspace(0, 1, width)
     ramp = (ramp - ramp.min()) / max(np.ptp(ramp), 1e-9)
-    blotches = rng.normal(0, rng.uniform(0, 30), (6, 10))
-    blotches = np.kron(blotches, np.ones((-(-height // 6), -(-width // 10))))[:height, :width]
+    coarse = rng.normal(0, rng.uniform(0, 30), (6, 10))
+    blotches = np.kron(coarse, np.ones((-(-height // 6), -(-width // 10))))[:height, :width]
     return first + (second - first) * ramp[..., None] + blotches[..., None]
 
 

@@ -1,0 +1,169 @@
+"""Closed tracks for the lane-following simulator: a centre line, two stripes of tape, a lookup.
+
+The unit of length is the lane's half width: the tape begins at distance 1 from the centre line.
+The camera asks for thousands of floor points a frame, so the nearest point of the centre line is
+tabulated on a grid once; inside a cell the centre line is replaced by its tangent.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+from scipy.spatial import cKDTree
+
+SPACING = 0.1  #: between neighbouring points of a centre line
+TAPE_INNER = 1.0  #: from the centre line to the inner edge of the tape
+TAPE_WIDTH = (0.95, 1.35)
+_CELL = 0.25
+_MARGIN = (5.0, 16.0)  # floor between the track and the walls
+_REACH = TAPE_INNER + TAPE_WIDTH[1] + 0.5  # beyond this distance there is only floor
+_FAR = 1e3
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """A closed track on the floor of a rectangular room.
+
+    Attributes
+    ----------
+    centre : float64 (M, 2)
+        The centre line in the direction of travel, points `spacing` apart, closed.
+    tangents : float64 (M, 2)
+        Unit vectors in the direction of travel.
+    spacing : float
+        Between neighbouring points, close to `SPACING`; ``M * spacing`` is the length of a lap.
+    tape_outer : float
+        Distance of the tape's outer edge from the centre line.
+    room : float64 (2, 2)
+        Lowest and highest x, y of the floor.
+    grid : (int, int)
+        Cells of the lookup table along x and y.
+    table : float32 (cells, 4)
+        For each cell the nearest centre line's tangent (2), and the constants of the arc
+        coordinate and of the signed distance; see `lookup`.
+    """
+
+    centre: np.ndarray
+    tangents: np.ndarray
+    spacing: float
+    tape_outer: float
+    room: np.ndarray
+    grid: tuple[int, int]
+    table: np.ndarray
+
+    @property
+    def length(self) -> float:
+        """Length of one lap."""
+        return len(self.centre) * self.spacing
+
+
+def make_track(rng: np.random.Generator, clockwise: bool = False) -> Track:
+    """Draw a closed track without crossings: straights of several half widths, narrow corners.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    clockwise : bool
+        Direction of travel; a lap turns by 360 degrees to the right if clockwise, else left.
+    """
+    tape_outer = TAPE_INNER + rng.uniform(*TAPE_WIDTH)
+    centre = _centre_line(rng, clearance=2 * tape_outer + 0.4)
+    if clockwise:
+        centre = np.ascontiguousarray(centre[::-1])
+    low = centre.min(axis=0) - rng.uniform(*_MARGIN, size=2)
+    high = centre.max(axis=0) + rng.uniform(*_MARGIN, size=2)
+    return track_from_centre(centre, tape_outer, np.stack([low, high]))
+
+
+def track_from_centre(centre: np.ndarray, tape_outer: float, room: np.ndarray) -> Track:
+    """A track from a closed centre line (M, 2) of evenly spaced points; see `Track`."""
+    step = np.roll(centre, -1, axis=0) - np.roll(centre, 1, axis=0)
+    tangents = step / np.linalg.norm(step, axis=1, keepdims=True)
+    spacing = float(np.mean(np.linalg.norm(np.diff(centre, axis=0), axis=1)))
+    columns, rows = (int(cells) for cells in np.ceil((room[1] - room[0]) / _CELL))
+    x = room[0, 0] + (np.arange(columns) + 0.5) * _CELL
+    y = room[0, 1] + (np.arange(rows) + 0.5) * _CELL
+    cells = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
+    distances, nearest = cKDTree(centre).query(cells, distance_upper_bound=_REACH)
+    table = np.zeros((len(cells), 4), np.float32)
+    table[:, 3] = _FAR
+    near = np.isfinite(distances)
+    point, tangent = centre[nearest[near]], tangents[nearest[near]]
+    table[near, :2] = tangent
+    table[near, 2] = nearest[near] * spacing - np.sum(point * tangent, axis=1)
+    table[near, 3] = point[:, 0] * tangent[:, 1] - point[:, 1] * tangent[:, 0]
+    return Track(centre, tangents, spacing, tape_outer, room, (columns, rows), table)
+
+
+def lookup(track: Track, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Arc coordinate and signed distance of floor points; fast, error below 0.03.
+
+    Parameters
+    ----------
+    track : Track
+    x, y : float32 (P,)
+        Points inside the room; points outside are treated as the nearest cell.
+
+    Returns
+    -------
+    along : float32 (P,)
+        Arc coordinate of the nearest point of the centre line, 0..length.
+    across : float32 (P,)
+        Distance from the centre line, positive to the left of the direction of travel; a large
+        number where it is more than the tape can reach.
+    """
+    columns, rows = track.grid
+    column = np.clip((x - np.float32(track.room[0, 0])) * np.float32(1 / _CELL), 0, columns - 1)
+    row = np.clip((y - np.float32(track.room[0, 1])) * np.float32(1 / _CELL), 0, rows - 1)
+    cell = column.astype(np.int32) * np.int32(rows) + row.astype(np.int32)
+    tangent_x, tangent_y, along, across = np.take(track.table, cell, axis=0).T
+    return along + x * tangent_x + y * tangent_y, across + y * tangent_x - x * tangent_y
+
+
+def nearest(track: Track, x: float, y: float) -> tuple[int, float]:
+    """Index of the nearest point of the centre line and the exact signed distance, left positive.
+
+    The distance is in half widths: beyond 1 the point is on the tape or off the track.
+    """
+    offset = np.array([x, y]) - track.centre
+    index = int(np.argmin(np.einsum("ij,ij->i", offset, offset)))
+    tangent, (dx, dy) = track.tangents[index], offset[index]
+    return index, float(tangent[0] * dy - tangent[1] * dx)
+
+
+def _centre_line(rng: np.random.Generator, clearance: float) -> np.ndarray:
+    """Counter-clockwise centre line (M, 2): a random polygon with its corners rounded."""
+    while True:
+        corners = int(rng.integers(4, 8))
+        angles = 2 * np.pi * (np.arange(corners) + rng.uniform(-0.3, 0.3, corners)) / corners
+        radii = rng.uniform(8, 13) * rng.uniform(0.5, 1.0, corners)
+        stretch = rng.uniform(0.7, 1.3)
+        polygon = np.stack([np.cos(angles) * radii * stretch, np.sin(angles) * radii / stretch], 1)
+        rounding = round(rng.uniform(3.5, 6.5) / SPACING)
+        # A moving average along the line turns every corner into a parabola.
+        centre = _resample(uniform_filter1d(_resample(polygon), size=rounding, axis=0, mode="wrap"))
+        if _is_drivable(centre, clearance):
+            return centre
+
+
+def _resample(polygon: np.ndarray) -> np.ndarray:
+    """Points `SPACING` apart, or nearly so, along a closed polygon."""
+    closed = np.concatenate([polygon, polygon[:1]])
+    arc = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
+    count = max(8, round(arc[-1] / SPACING))
+    at = np.arange(count) * (arc[-1] / count)
+    return np.stack([np.interp(at, arc, closed[:, axis]) for axis in range(2)], axis=1)
+
+
+def _is_drivable(centre: np.ndarray, clearance: float) -> bool:
+    """No corner tighter than the lane, no two stretches nearer than ``clearance``."""
+    step = np.roll(centre, -5, axis=0) - centre
+    heading = np.unwrap(np.arctan2(step[:, 1], step[:, 0]))
+    turn = np.abs(heading[5:] - heading[:-5]) / (5 * SPACING)
+    if turn.max() > 1 / 1.3:
+        return False
+    sparse = centre[::4]
+    distance = np.linalg.norm(sparse[:, None] - sparse[None], axis=-1)
+    apart = np.abs(np.arange(len(sparse))[:, None] - np.arange(len(sparse)))
+    apart = np.minimum(apart, len(sparse) - apart) * 4 * SPACING
+    return bool(distance[apart > 1.7 * clearance].min(initial=np.inf) > clearance)

@@ -1,0 +1,88 @@
+"""The default target task: drives of a simulated toy car on floors with lanes of tape.
+
+Forward, left, right from a frontal camera, in the layout and about the class shares of the
+published data. Every recording has its own track, camera, light and driver; no two splits share a
+recording.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from transfer.errors import UsageError
+from transfer.progress import track as show_progress
+from transfer.tasks.dataset import CLASSES, SPLITS, Split, refuse_occupied, write_dataset
+from transfer.tasks.lane_camera import HEIGHT, WIDTH, make_scene, render
+from transfer.tasks.lane_driver import best_window, drive, make_driver
+from transfer.tasks.lane_track import make_track
+
+_SHARES = (0.53, 0.29, 0.18)  # of the published data
+_FRAMES = 50  # of a recording at most
+_LEAST_RECORDINGS = 3
+_CLOCKWISE = 0.35  # share of drives that turn right more than left
+_LEAST_IMAGES = 30
+
+
+def generate(
+    out: str | Path, train: int = 6000, valid: int = 1500, test: int = 2000, seed: int = 0
+) -> None:
+    """Simulate drives and write them as a data set.
+
+    The frames of a split are a function of the seed and the split's own size alone.
+
+    Parameters
+    ----------
+    out : path
+        Folder to make; it must not exist or be empty.
+    train, valid, test : int
+        Images of each split, 30 or more.
+    seed : int
+        0 or more.
+
+    Raises
+    ------
+    UsageError
+        If a size or the seed is out of range.
+    TransferError
+        If ``out`` holds files or cannot be written.
+    """
+    sizes = dict(zip(SPLITS, (train, valid, test), strict=True))
+    for name, images in sizes.items():
+        if images < _LEAST_IMAGES:
+            raise UsageError(
+                f"Expected {_LEAST_IMAGES} {name} images or more, so that every class occurs. "
+                f"Received: {images}."
+            )
+    if seed < 0:
+        raise UsageError(f"Expected a seed of 0 or more. Received: {seed}.")
+    refuse_occupied(Path(out))
+    splits = {
+        name: _simulate(images, [seed, number], number * 1_000_000, name)
+        for number, (name, images) in enumerate(sizes.items())
+    }
+    recipe = {"generator": "lanes", "seed": seed, "images": sizes}
+    write_dataset(
+        out, splits, name="lanes", height=HEIGHT, width=WIDTH, classes=CLASSES, recipe=recipe
+    )
+
+
+def _simulate(images: int, seed: list[int], first_recording: int, name: str) -> Split:
+    """Recordings until there are enough frames."""
+    frames = np.empty((images, HEIGHT, WIDTH, 3), np.uint8)
+    labels = np.empty(images, np.int64)
+    recordings = np.empty(images, np.int64)
+    length = min(_FRAMES, -(-images // _LEAST_RECORDINGS))
+    starts = range(0, images, length)
+    for number, begin in enumerate(show_progress(starts, len(starts), f"simulating {name}")):
+        end = min(begin + length, images)
+        rng = np.random.default_rng([*seed, number])
+        track = make_track(rng, clockwise=rng.random() < _CLOCKWISE)
+        cars, keys = drive(track, make_driver(rng), rng)
+        counts = np.bincount(labels[:begin], minlength=len(CLASSES))
+        first = best_window(keys, end - begin, counts, _SHARES)
+        scene = make_scene(track, rng)
+        for place in range(begin, end):
+            frames[place] = render(scene, cars[first + place - begin], rng)
+        labels[begin:end] = keys[first : first + end - begin]
+        recordings[begin:end] = first_recording + number
+    return Split(frames, labels, recordings)
