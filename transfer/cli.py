@@ -50,15 +50,6 @@ def _parser() -> argparse.ArgumentParser:
     figures = commands.add_parser("figures", help="redraw every figure from the CSVs")
     figures.add_argument("study", type=Path, metavar="DIR")
     figures.set_defaults(call=_figures)
-    verdict = commands.add_parser("verdict", help="the answer in words, with its numbers")
-    verdict.add_argument("study", type=Path, metavar="DIR")
-    verdict.add_argument(
-        "--margin",
-        type=float,
-        default=0.01,
-        help="how much worse than baseB still counts as as good (default: 0.01)",
-    )
-    verdict.set_defaults(call=_verdict)
     return parser
 
 
@@ -208,13 +199,6 @@ def _figures(options: argparse.Namespace) -> None:
 
     for path in draw_figures(options.study):
         print(path)
-
-
-def _verdict(options: argparse.Namespace) -> None:
-    from transfer.answers.verdict import verdict
-
-    for sentence in verdict(options.study, options.margin):
-        print(sentence)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import re
 
 from transfer.errors import UsageError
+from transfer.networks.architecture import Architecture
 from transfer.runs import BN_SEMANTICS, KINDS, PRESETS, PROTOCOLS, Study
 
 
@@ -58,7 +59,10 @@ def ask(
             if value < 1:
                 raise UsageError(f"Expected --{name} of 1 or more. Received: {value}.")
             base = dataclasses.replace(base, **{name: value})  # type: ignore[arg-type]
-    return dataclasses.replace(study, protocol=base, **changes)  # type: ignore[arg-type]
+    asked = dataclasses.replace(study, protocol=base, **changes)  # type: ignore[arg-type]
+    asked.runs()
+    Architecture(alpha=asked.alpha, input_size=asked.input_size)  # refuses what is out of range
+    return asked
 
 
 def _parts(text: str) -> list[str]:

@@ -20,6 +20,7 @@ from transfer.results import read_study, write_array, write_study
 from transfer.runs import Study
 from transfer.studies.context import Context
 from transfer.tasks.dataset import content_hash, load_dataset
+from transfer.tasks.lanes import generate
 
 _LIBRARIES = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "scipy", "pandas", "h5py")
 #: Parts of study.json that cannot change between two calls on one folder.
@@ -31,8 +32,6 @@ def simulated_data(images: dict[str, int], seed: int = 0) -> Path:
     name = f"lanes-{images['train']}-{images['valid']}-{images['test']}-s{seed}"
     path = Path("data") / name
     if not path.exists():
-        from transfer.tasks.lanes import generate
-
         generate(path, **images, seed=seed)
     return path
 

@@ -92,7 +92,7 @@ def render(system: System, rng: np.random.Generator, height: int, width: int) ->
     norms = np.linalg.norm(matrices, 2, axis=(1, 2))
     matrices *= np.minimum(1, 0.95 / norms)[:, None, None]
     points = _normalised(attractor(System(matrices, system.offsets), rng)) - 0.5
-    points = points @ _rotations(rng.uniform(-0.4, 0.4))
+    points = points @ _rotations(rng.uniform(-0.4, 0.4, 1))[0]
     points[:, 0] *= rng.choice([-1, 1])
     size = rng.uniform(0.7, 1.2) * height
     stretch = np.array([1.0, rng.uniform(1.0, width / height)])
