@@ -6,7 +6,7 @@ import pytest
 from transfer.errors import TransferError, UsageError
 from transfer.tasks.dataset import load_dataset
 from transfer.tasks.lane_camera import make_scene, render
-from transfer.tasks.lane_driver import FORWARD, LEFT, Car, aim, best_window, start, step
+from transfer.tasks.lane_driver import FORWARD, LEFT, SPEED, TURNING_RADIUS, Car, aim, best_window, start, step
 from transfer.tasks.lane_track import lookup, make_track, nearest
 from transfer.tasks.lanes import generate
 
@@ -83,9 +83,9 @@ def test_a_key_held_drives_a_circle():
     for _ in range(200):
         car = step(car, LEFT)
         path.append((car.x, car.y))
-    distances = np.linalg.norm(np.array(path) - [0, 1.9], axis=1)
-    np.testing.assert_allclose(distances, 1.9, rtol=1e-6)
-    assert step(Car(0, 0, 0), FORWARD) == Car(0.25, 0, 0)
+    distances = np.linalg.norm(np.array(path) - [0, TURNING_RADIUS], axis=1)
+    np.testing.assert_allclose(distances, TURNING_RADIUS, rtol=1e-6)
+    assert step(Car(0, 0, 0), FORWARD) == Car(SPEED, 0, 0)
 
 
 def test_aiming_from_the_left_of_the_line_is_to_the_right(track):

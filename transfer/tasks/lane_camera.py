@@ -78,9 +78,9 @@ def make_scene(track: Track, rng: np.random.Generator) -> Scene:
     light = gain * (1 + slope[0] * _ROWS / HEIGHT + slope[1] * _COLUMNS / WIDTH)
     return Scene(
         track,
-        height=rng.uniform(0.9, 1.3),
-        pitch=rng.uniform(0.24, 0.34),
-        focal=rng.uniform(56, 72),
+        height=rng.uniform(1.0, 1.2),
+        pitch=rng.uniform(0.26, 0.31),
+        focal=rng.uniform(60, 68),
         floor=_near(_FLOORS, 14, rng),
         tape=_near(_TAPES, 8, rng),
         texture=gaussian_filter(rng.normal(0, 25, (64, 64)), 1.0, mode="wrap").astype(np.float32),

@@ -15,10 +15,10 @@ import numpy as np
 from transfer.tasks.lane_track import Track, nearest
 
 FORWARD, LEFT, RIGHT = 0, 1, 2
-SPEED = 0.25  #: half widths a frame
-TURNING_RADIUS = 1.9  #: half widths, while a key is pressed
+SPEED = 0.15  #: half widths a frame
+TURNING_RADIUS = 2.8  #: half widths, while a key is pressed
 _TURN = {FORWARD: 0.0, LEFT: SPEED / TURNING_RADIUS, RIGHT: -SPEED / TURNING_RADIUS}
-_WARM_UP = 24  # frames before a recording starts, so that it does not show the start
+_WARM_UP = 40  # frames before a recording starts, so that it does not show the start
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ class Driver:
 
 def make_driver(rng: np.random.Generator) -> Driver:
     """Draw a person's habits."""
-    press = rng.uniform(0.20, 0.30)
+    press = rng.uniform(0.21, 0.25)
     return Driver(
-        look_ahead=rng.uniform(2.3, 3.0),
+        look_ahead=rng.uniform(2.5, 2.8),
         press=press,
-        release=press * rng.uniform(0.2, 0.5),
-        delay=int(rng.integers(0, 2)),
-        mistakes=0.006,
-        sway=0.012,
+        release=press * rng.uniform(0.6, 0.8),
+        delay=1,
+        mistakes=0.004,
+        sway=0.008,
     )
 
 
