@@ -6,7 +6,17 @@ import pytest
 from transfer.errors import TransferError, UsageError
 from transfer.tasks.dataset import load_dataset
 from transfer.tasks.lane_camera import make_scene, render
-from transfer.tasks.lane_driver import FORWARD, LEFT, SPEED, TURNING_RADIUS, Car, aim, best_window, start, step
+from transfer.tasks.lane_driver import (
+    FORWARD,
+    LEFT,
+    SPEED,
+    TURNING_RADIUS,
+    Car,
+    aim,
+    best_window,
+    start,
+    step,
+)
 from transfer.tasks.lane_track import lookup, make_track, nearest
 from transfer.tasks.lanes import generate
 
