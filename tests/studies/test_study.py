@@ -123,6 +123,7 @@ def test_a_study_killed_in_the_middle_ends_as_if_it_had_not_been(tmp_path, small
 
 
 def test_an_interrupted_study_stops_soon_with_130(tmp_path, small_data):
+    # SIGTERM ends as Ctrl-C does; a shell in the background makes its children ignore SIGINT.
     out = tmp_path / "interrupted"
     process = subprocess.Popen(
         [
@@ -137,7 +138,7 @@ def test_an_interrupted_study_stops_soon_with_130(tmp_path, small_data):
     while not (out / "logs/baseB_s0.csv").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
     assert errors.strip().splitlines()[-1].startswith("error: interrupted")
