@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from transfer.answers.figures import accuracy_against_n, draw_figures, interval, read_published
+from transfer.answers.figures import accuracy_against_n, draw_figures, read_published
+from transfer.answers.statistics import interval
 from transfer.errors import TransferError
 
 RESULTS = Path(__file__).parents[2] / "experiments-results"

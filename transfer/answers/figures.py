@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy import stats
 
+from transfer.answers.statistics import interval
 from transfer.errors import TransferError
 from transfer.files import open_atomically
 from transfer.results import read_runs, read_study
@@ -46,19 +46,6 @@ _RC: Any = {
     "svg.hashsalt": "feature-transfer",
     "svg.fonttype": "none",
 }
-
-
-def interval(group: pd.DataFrame) -> tuple[float, float]:
-    """95 % interval of the test accuracy of one network.
-
-    Several seeds: Student's t over seeds. One seed: Wilson's interval over the test images, which
-    knows nothing of how another seed would differ. Missing (published points): both bounds NaN.
-    """
-    accuracy = group["test_accuracy"].to_numpy(float)
-    if len(accuracy) == 1:
-        return float(group["test_low"].iloc[0]), float(group["test_high"].iloc[0])
-    half = stats.t.ppf(0.975, len(accuracy) - 1) * accuracy.std(ddof=1) / np.sqrt(len(accuracy))
-    return float(accuracy.mean() - half), float(accuracy.mean() + half)
 
 
 def accuracy_against_n(runs: pd.DataFrame, title: str = "") -> Figure:

@@ -4,7 +4,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from transfer.answers.figures import interval
+from transfer.answers.statistics import interval
 from transfer.runs import parse_run
 
 
