@@ -8,12 +8,14 @@ tabulated on a grid once; inside a cell the centre line is replaced by its tange
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 from scipy.spatial import cKDTree
 
 SPACING = 0.1  #: between neighbouring points of a centre line
 TAPE_INNER = 1.0  #: from the centre line to the inner edge of the tape
 TAPE_WIDTH = (0.95, 1.35)
+_SIZE = (6.5, 10.5)  # of the polygon a track is made of, from its middle to its corners
+_CORNER_RADIUS = (1.4, 1.8)
+_LEAST_TURN = np.radians(50)
 _CELL = 0.25
 _MARGIN = (5.0, 16.0)  # floor between the track and the walls
 _REACH = TAPE_INNER + TAPE_WIDTH[1] + 0.5  # beyond this distance there is only floor
@@ -132,18 +134,43 @@ def nearest(track: Track, x: float, y: float) -> tuple[int, float]:
 
 
 def _centre_line(rng: np.random.Generator, clearance: float) -> np.ndarray:
-    """Counter-clockwise centre line (M, 2): a random polygon with its corners rounded."""
+    """Counter-clockwise centre line (M, 2): a random polygon whose corners are arcs."""
     while True:
         corners = int(rng.integers(4, 8))
         angles = 2 * np.pi * (np.arange(corners) + rng.uniform(-0.3, 0.3, corners)) / corners
-        radii = rng.uniform(8, 13) * rng.uniform(0.5, 1.0, corners)
+        radii = rng.uniform(*_SIZE) * rng.uniform(0.5, 1.0, corners)
         stretch = rng.uniform(0.7, 1.3)
         polygon = np.stack([np.cos(angles) * radii * stretch, np.sin(angles) * radii / stretch], 1)
-        rounding = round(rng.uniform(3.5, 6.5) / SPACING)
-        # A moving average along the line turns every corner into a parabola.
-        centre = _resample(uniform_filter1d(_resample(polygon), size=rounding, axis=0, mode="wrap"))
+        rounded = _round_corners(polygon, rng.uniform(*_CORNER_RADIUS))
+        if rounded is None:
+            continue
+        centre = _resample(rounded)
         if _is_drivable(centre, clearance):
             return centre
+
+
+def _round_corners(polygon: np.ndarray, radius: float) -> np.ndarray | None:
+    """The polygon with an arc of ``radius`` in each corner; None where an arc does not fit.
+
+    Corners of a few degrees are refused too: nobody can tell whether a key is pressed there.
+    """
+    side = np.roll(polygon, -1, axis=0) - polygon
+    length = np.linalg.norm(side, axis=1)
+    heading = np.arctan2(side[:, 1], side[:, 0])
+    turn = np.remainder(heading - np.roll(heading, 1) + np.pi, 2 * np.pi) - np.pi
+    reach = radius * np.tan(np.abs(turn) / 2)
+    if np.abs(turn).min() < _LEAST_TURN or (reach + np.roll(reach, -1) > length).any():
+        return None
+    arcs = []
+    for corner, before, angle, distance in zip(
+        polygon, np.roll(heading, 1), turn, reach, strict=True
+    ):
+        begin = corner - distance * np.array([np.cos(before), np.sin(before)])
+        along = before + np.linspace(0, angle, max(2, round(radius * abs(angle) / SPACING)))
+        sign = np.sign(angle)
+        arc = np.stack([np.sin(along) - np.sin(before), np.cos(before) - np.cos(along)], 1)
+        arcs.append(begin + sign * radius * arc)
+    return np.concatenate(arcs)
 
 
 def _resample(polygon: np.ndarray) -> np.ndarray:
