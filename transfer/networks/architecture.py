@@ -99,6 +99,14 @@ def weight_shapes(architecture: Architecture, head: bool = True) -> dict[str, tu
     return shapes
 
 
+def feature_shape(architecture: Architecture, block: int) -> tuple[int, int, int]:
+    """Height, width and channels of a block's output; block 0 is the stem."""
+    height, width = (side // 2 for side in architecture.input_size)
+    for _, stride in BLOCK_TABLE[:block]:
+        height, width = height // stride, width // stride
+    return height, width, architecture.filters(block)
+
+
 def parameters(architecture: Architecture) -> int:
     """Number of weights, BatchNorm's moving statistics included, as Keras counts them."""
     return sum(math.prod(shape) for shape in weight_shapes(architecture).values())
@@ -110,11 +118,10 @@ def multiply_adds(architecture: Architecture) -> int:
     A convolution of kernel k x k, M input and N output channels on an output of H x W costs
     ``k * k * M * N * H * W``; a depthwise one ``k * k * M * H * W``.
     """
-    height, width = (side // 2 for side in architecture.input_size)
-    total = 27 * architecture.filters(0) * height * width
+    height, width, channels = feature_shape(architecture, 0)
+    total = 27 * channels * height * width
     for block in range(1, architecture.n + 1):
-        if BLOCK_TABLE[block - 1][1] == 2:
-            height, width = height // 2, width // 2
+        height, width, _ = feature_shape(architecture, block)
         before, after = architecture.filters(block - 1), architecture.filters(block)
         total += (9 * before + before * after) * height * width
     return total + architecture.filters(architecture.n) * architecture.classes

@@ -45,6 +45,32 @@ def build(architecture: Architecture, bn_momentum: float = 0.99) -> keras.Model:
     return keras.Model(images, x, name="mobilenet_v1")
 
 
+def part_of(model: keras.Model, after: int | None, until: int | None) -> keras.Model:
+    """A stretch of the network as a model of its own, sharing the layers.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As from `build`.
+    after : int or None
+        The block (0: the stem) whose output is the part's input; None: the images.
+    until : int or None
+        The block whose output is the part's output; None: the logits of the head.
+    """
+    names = [layer.name for layer in model.layers]
+    begin = 1 if after is None else names.index(_last_layer(after)) + 1
+    end = names.index(HEAD if until is None else _last_layer(until)) + 1
+    before = model.layers[begin - 1].output
+    x = inputs = keras.Input(batch_shape=before.shape, dtype=before.dtype)
+    for layer in model.layers[begin:end]:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+def _last_layer(block: int) -> str:
+    return f"conv_pw_{block}_relu" if block else "conv1_relu"
+
+
 def _separable(
     x: keras.KerasTensor, block: int, filters: int, bn_momentum: float
 ) -> keras.KerasTensor:

@@ -26,6 +26,7 @@ from transfer.tasks.dataset import Dataset, equals, load_dataset, stratified_fra
 from transfer.training.checkpoint import remove_checkpoint
 from transfer.training.evaluation import reported_numbers
 from transfer.training.loop import Epoch, Images, batch_norm_momentum, fit
+from transfer.training.prefix import cached_after, features
 from transfer.training.step import Setting, Trainer
 
 _EQUALS_SEED = 0  # one balanced test set, the same for every run of every study
@@ -64,6 +65,8 @@ def execute(
     start = starting_weights(run, context, data, train_indices)
     batch = min(context.protocol.batch, len(train_indices))
     bn_momentum = batch_norm_momentum(len(train_indices), batch)
+    train, valid, test = (split.images for split in (data.train, data.valid, data.test))
+    after = cached_after(run, architecture, sum(map(len, (train, valid, test))))
     trainer = _trainer(
         Setting(
             architecture,
@@ -73,12 +76,14 @@ def execute(
             context.protocol.momentum,
             context.protocol.nesterov,
             batch,
+            after,
         )
     )
+    if after is not None:
+        kept = features(context.study_dir / "features", data, architecture, start, after)
+        train, valid, test = kept["train"], kept["valid"], kept["test"]
     checkpoint = context.study_dir / "checkpoints" / f"{run.name}.checkpoint"
-    images = Images(
-        data.train.images, data.train.labels, train_indices, data.valid.images, data.valid.labels
-    )
+    images = Images(train, data.train.labels, train_indices, valid, data.valid.labels)
 
     def log(epochs: list[Epoch]) -> None:
         write_log(context.study_dir, run.name, epochs)
@@ -88,7 +93,7 @@ def execute(
     audit(run, start, weights)
     trainer.start(weights, run.seed)
     # Rounded first, so that the accuracies are those of the predictions that are kept.
-    probabilities = trainer.predict(data.test.images).round(4)
+    probabilities = trainer.predict(test).round(4)
     write_log(context.study_dir, run.name, progress.epochs)
     write_array(context.study_dir / "predictions" / f"{run.name}.npz", probabilities)
     write_weights(model_path(context.study_dir, run), weights, architecture)

@@ -50,4 +50,6 @@ def perform(
         file=sys.stderr,
     )
     run_study(runs, context, workers)
+    for kept in (out / "features").glob("*.npy"):  # gigabytes, and quickly computed again
+        kept.unlink(missing_ok=True)
     write_runs(out)

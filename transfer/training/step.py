@@ -7,12 +7,11 @@ weights are replaced, not the graph.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from transfer.networks.architecture import HEAD, Architecture
-from transfer.networks.mobilenet import build
+from transfer.networks.architecture import Architecture
+from transfer.networks.mobilenet import build, part_of
 from transfer.networks.transplant import freeze, get_weights, set_weights
 
 _PREDICTION_BATCH = 128
@@ -30,6 +29,9 @@ class Setting:
         BatchNorm semantics of the frozen layers ("" where nothing is frozen).
     bn_momentum : float
         Momentum of the other layers' moving statistics.
+    after : int or None
+        The block whose output the trainer is given instead of images: those up to it are frozen
+        and were computed before (see `transfer.training.prefix`). None: images.
     """
 
     architecture: Architecture
@@ -39,6 +41,7 @@ class Setting:
     momentum: float
     nesterov: bool
     batch: int
+    after: int | None = None
 
 
 class Trainer:
@@ -48,30 +51,29 @@ class Trainer:
         self.setting = setting
         self.model = build(setting.architecture, setting.bn_momentum)
         freeze(self.model, setting.frozen, setting.bn)
-        self._logits = keras.Model(self.model.input, self.model.get_layer(HEAD).output)
+        self._logits = part_of(self.model, setting.after, None)
         self._variables = [variable.value for variable in self.model.trainable_variables]
         self._momenta = [tf.Variable(tf.zeros_like(variable)) for variable in self._variables]
         self._dropout_state = self.model.get_layer("dropout").seed_generator.state
-        height, width = setting.architecture.image_size
-        shape = (height, width, 3)
+        given = self._logits.input
         self._train = tf.function(
             self._train_step,
             input_signature=[
-                tf.TensorSpec((setting.batch, *shape), tf.uint8),
+                tf.TensorSpec((setting.batch, *given.shape[1:]), given.dtype),
                 tf.TensorSpec((setting.batch,), tf.int32),
                 tf.TensorSpec((), tf.float32),
             ],
         )
         self._predict = tf.function(
-            lambda images: self.model(images, training=False),
-            input_signature=[tf.TensorSpec((None, *shape), tf.uint8)],
+            lambda inputs: tf.nn.softmax(self._logits(inputs, training=False)),
+            input_signature=[tf.TensorSpec(given.shape, given.dtype)],
         )
 
     def _train_step(
-        self, images: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor
+        self, inputs: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
-            logits = self._logits(images, training=True)
+            logits = self._logits(inputs, training=True)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
             loss = tf.reduce_mean(losses)
         gradients = tape.gradient(loss, self._variables)
@@ -98,17 +100,20 @@ class Trainer:
         self._dropout_state.assign([seed & 0x7FFFFFFF, 0])
 
     def train_step(
-        self, images: np.ndarray, labels: np.ndarray, learning_rate: float
+        self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float
     ) -> tuple[float, float]:
-        """One step on uint8 (batch, H, W, 3) and int32 (batch,): mean loss and accuracy."""
-        loss, accuracy = self._train(images, labels, np.float32(learning_rate))
+        """One step on a batch of inputs and int32 (batch,): mean loss and accuracy.
+
+        Inputs are uint8 (batch, H, W, 3), or float32 features where the setting says ``after``.
+        """
+        loss, accuracy = self._train(inputs, labels, np.float32(learning_rate))
         return float(loss), float(accuracy)
 
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        """Class probabilities, float32 (N, classes), of uint8 images (N, H, W, 3)."""
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
+        """Class probabilities, float32 (N, classes), of N inputs as in `train_step`."""
         parts = [
-            self._predict(images[start : start + _PREDICTION_BATCH]).numpy()
-            for start in range(0, len(images), _PREDICTION_BATCH)
+            self._predict(inputs[start : start + _PREDICTION_BATCH]).numpy()
+            for start in range(0, len(inputs), _PREDICTION_BATCH)
         ]
         return np.concatenate(parts)
 

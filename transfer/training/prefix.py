@@ -1,0 +1,190 @@
+"""The frozen part of a network, computed once.
+
+Under the ``inference`` semantics stem and first n frozen blocks are a fixed function of the image:
+their output (features) is computed once for a data set, kept in a memory-mapped .npy file, and
+shared by epochs, seeds and processes. Features of block n are computed from those of block n - 1
+where these are kept, always one block at a time and in the same batches, so that the result does
+not depend on what happened to be kept.
+"""
+
+import contextlib
+import fcntl
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from transfer.errors import TransferError
+from transfer.files import open_atomically
+from transfer.networks.architecture import Architecture, feature_shape, layers_of_block
+from transfer.networks.mobilenet import build, part_of
+from transfer.networks.transplant import hash_weights, set_weights
+from transfer.runs import Run
+from transfer.tasks.dataset import Dataset
+
+_BATCH = 128
+_MOST_BYTES_A_BLOCK = 1 << 30
+_MOST_BYTES = 4 << 30  # of a study's features; the longest unused are discarded first
+_CACHED_KINDS = ("BnB", "AnB", "RnB")
+
+
+def cached_after(run: Run, architecture: Architecture, images: int) -> int | None:
+    """The block whose output a run is trained on instead of images; None: on images.
+
+    Parameters
+    ----------
+    run : Run
+    architecture : Architecture
+    images : int
+        Of the whole data set.
+
+    Returns
+    -------
+    int or None
+        n, if stem and first n blocks are a fixed function of the image, the run sees every
+        training image in every epoch, and the features need at most 1 GiB. A function of the run
+        and the data set alone, so that repeating a run repeats its arithmetic.
+    """
+    if run.kind not in _CACHED_KINDS or run.bn != "inference" or run.fraction < 1 or run.n is None:
+        return None
+    size = 4 * int(np.prod(feature_shape(architecture, run.n))) * images
+    return run.n if size <= _MOST_BYTES_A_BLOCK else None
+
+
+def features(
+    folder: Path,
+    data: Dataset,
+    architecture: Architecture,
+    weights: Mapping[str, np.ndarray],
+    n: int,
+) -> dict[str, np.ndarray]:
+    """Output of block ``n`` for every image of a data set, read from ``folder`` or computed.
+
+    Parameters
+    ----------
+    folder : Path
+        Of one data set and one input size.
+    data : Dataset
+    architecture : Architecture
+    weights : all weights of the network, keyed ``layer/weight``
+    n : int
+        0 (the stem) to 13.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        ``train``, ``valid``, ``test``: float32 (N, h, w, channels), memory-mapped.
+
+    Raises
+    ------
+    TransferError
+        If the features cannot be written.
+    """
+    splits = {"train": data.train, "valid": data.valid, "test": data.test}
+    found: dict[str, np.ndarray] = {}
+    keys = [_key(weights, block) for block in range(n + 1)]
+    with _lock(folder, keys[0]):
+        for name, split in splits.items():
+            kept = _open(folder / f"{keys[n]}-{name}.npy")
+            if kept is None:
+                kept = _compute(folder, name, split.images, architecture, weights, keys)
+            found[name] = kept
+        _discard_oldest(folder)
+    return found
+
+
+def _key(weights: Mapping[str, np.ndarray], block: int) -> str:
+    """Names the function that stem and first blocks are: hashes of the stem and of all."""
+    hashes = []
+    for last in (0, block):
+        names = {name for b in range(last + 1) for name in layers_of_block(b)}
+        prefix = {key: value for key, value in weights.items() if key.split("/")[0] in names}
+        hashes.append(hash_weights(prefix)[:16])
+    return f"{'-'.join(hashes)}-{block}"
+
+
+def _compute(
+    folder: Path,
+    split: str,
+    images: np.ndarray,
+    architecture: Architecture,
+    weights: Mapping[str, np.ndarray],
+    keys: list[str],
+) -> np.ndarray:
+    """Features of the last key, from the nearest block below that is kept."""
+    n = len(keys) - 1
+    inputs, after = images, None
+    for block in range(n - 1, -1, -1):
+        kept = _open(folder / f"{keys[block]}-{split}.npy")
+        if kept is not None:
+            inputs, after = kept, block
+            break
+    blocks = _block_functions(architecture, weights, after, n)
+    path = folder / f"{keys[n]}-{split}.npy"
+    with open_atomically(path) as stream:
+        header = {
+            "descr": "<f4",
+            "fortran_order": False,
+            "shape": (len(images), *feature_shape(architecture, n)),
+        }
+        np.lib.format.write_array_header_2_0(stream, header)
+        for start in range(0, len(inputs), _BATCH):
+            x = tf.constant(inputs[start : start + _BATCH])
+            for block_function in blocks:
+                x = block_function(x)
+            stream.write(x.numpy().tobytes())
+    kept = _open(path)
+    if kept is None:
+        raise TransferError(f"Cannot read the features {path} that were just written.")
+    return kept
+
+
+def _block_functions(
+    architecture: Architecture, weights: Mapping[str, np.ndarray], after: int | None, until: int
+) -> list[Callable[[tf.Tensor], tf.Tensor]]:
+    """One compiled function a block, from the one after ``after`` (None: the stem) on."""
+    model = build(architecture)
+    set_weights(model, weights)
+    first = 0 if after is None else after + 1
+    parts = [
+        part_of(model, block - 1 if block else None, block) for block in range(first, until + 1)
+    ]
+    # training=False is not the default here: Keras' Resizing turns it on for all layers after it.
+    return [
+        tf.function(lambda x, part=part: part(x, training=False), reduce_retracing=True)
+        for part in parts
+    ]
+
+
+def _open(path: Path) -> np.ndarray | None:
+    """A kept file, memory-mapped, marked as used now; None if there is none."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        path.touch()
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError) as error:
+        raise TransferError(f"Cannot read the features {path}: {error}. Delete it.") from error
+    return array
+
+
+def _discard_oldest(folder: Path) -> None:
+    """Keep to the bound: what was not used for longest goes first."""
+    files = sorted(folder.glob("*.npy"), key=lambda path: path.stat().st_mtime, reverse=True)
+    total = 0
+    for path in files:
+        total += path.stat().st_size
+        if total > _MOST_BYTES:
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _lock(folder: Path, key: str) -> Iterator[None]:
+    """Wait until no other process computes features of the same stem."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{key}.lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        for left in folder.glob(f".{key[:16]}-*.tmp"):  # by a process that was killed
+            left.unlink(missing_ok=True)
+        yield
