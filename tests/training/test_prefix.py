@@ -91,7 +91,7 @@ def test_what_a_killed_process_left_is_removed(data, weights, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, expected",
+    ("name", "expected"),
     [
         ("A3B_s0", 3),
         ("B13B_s1", 13),

@@ -5,6 +5,7 @@ import numpy as np
 from keras import layers
 
 from transfer.networks.architecture import BLOCK_TABLE, HEAD, Architecture, weight_shapes
+from transfer.networks.convolution import Conv2D, DepthwiseConv2D
 from transfer.networks.normalization import BatchNormalization
 
 _DROPOUT = 1e-3
@@ -31,9 +32,9 @@ def build(architecture: Architecture, bn_momentum: float = 0.99) -> keras.Model:
     if architecture.input_size != architecture.image_size:
         x = layers.Resizing(*architecture.input_size, name="resize")(x)
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescale")(x)
-    x = layers.ZeroPadding2D(((0, 1), (0, 1)), name="conv1_pad")(x)
-    stem = layers.Conv2D(
-        architecture.filters(0), 3, strides=2, padding="valid", use_bias=False, name="conv1"
+    x, padding = _padded(x, "conv1_pad")
+    stem = Conv2D(
+        architecture.filters(0), 3, strides=2, padding=padding, use_bias=False, name="conv1"
     )
     x = _normalised(stem(x), "conv1", bn_momentum)
     for block in range(1, architecture.n + 1):
@@ -75,19 +76,26 @@ def _separable(
     x: keras.KerasTensor, block: int, filters: int, bn_momentum: float
 ) -> keras.KerasTensor:
     """Depthwise 3x3 convolution, then pointwise 1x1, each with BatchNorm and ReLU6."""
-    stride = BLOCK_TABLE[block - 1][1]
+    stride, padding = BLOCK_TABLE[block - 1][1], "same"
     if stride == 2:
-        x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"conv_pad_{block}")(x)
-    depthwise = layers.DepthwiseConv2D(
+        x, padding = _padded(x, f"conv_pad_{block}")
+    depthwise = DepthwiseConv2D(
         3,
         strides=stride,
-        padding="same" if stride == 1 else "valid",
+        padding=padding,
         use_bias=False,
         name=f"conv_dw_{block}",
     )
     x = _normalised(depthwise(x), f"conv_dw_{block}", bn_momentum)
-    pointwise = layers.Conv2D(filters, 1, padding="same", use_bias=False, name=f"conv_pw_{block}")
+    pointwise = Conv2D(filters, 1, padding="same", use_bias=False, name=f"conv_pw_{block}")
     return _normalised(pointwise(x), f"conv_pw_{block}", bn_momentum)
+
+
+def _padded(x: keras.KerasTensor, name: str) -> tuple[keras.KerasTensor, str]:
+    """Keras pads below and to the right before a stride of 2; so does ``same`` on even sides."""
+    if all(side % 2 == 0 for side in x.shape[1:3]):
+        return x, "same"
+    return layers.ZeroPadding2D(((0, 1), (0, 1)), name=name)(x), "valid"
 
 
 def _normalised(x: keras.KerasTensor, name: str, momentum: float) -> keras.KerasTensor:
