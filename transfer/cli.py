@@ -17,6 +17,8 @@ _EPILOG = """examples:
       the same on your own drives, from ImageNet weights
   python -m transfer run A3B+_s1 --out experiments-results/quick
       one network by its name: first three blocks from baseA, fine-tuned, seed 1
+  python -m transfer verdict experiments-results/quick
+      how many blocks are general and where to cut, in words, with the numbers behind them
   python -m transfer figures experiments-results/quick
       draw every figure again from the CSVs
 
@@ -50,6 +52,15 @@ def _parser() -> argparse.ArgumentParser:
     figures = commands.add_parser("figures", help="redraw every figure from the CSVs")
     figures.add_argument("study", type=Path, metavar="DIR")
     figures.set_defaults(call=_figures)
+    verdict = commands.add_parser("verdict", help="the answer in words, with the numbers behind it")
+    verdict.add_argument("study", type=Path, metavar="DIR")
+    verdict.add_argument(
+        "--margin",
+        type=float,
+        default=0.01,
+        help="how much worse than baseB counts as equal (default: 0.01, one point)",
+    )
+    verdict.set_defaults(call=_verdict)
     return parser
 
 
@@ -199,6 +210,17 @@ def _figures(options: argparse.Namespace) -> None:
 
     for path in draw_figures(options.study):
         print(path)
+
+
+def _verdict(options: argparse.Namespace) -> None:
+    import textwrap
+
+    from transfer.answers.verdict import verdict
+
+    if not 0 < options.margin < 1:
+        raise UsageError(f"Expected --margin between 0 and 1. Received: {options.margin:g}.")
+    for sentence in verdict(options.study, options.margin):
+        print(textwrap.fill(sentence, 88, subsequent_indent="  "))
 
 
 def main(arguments: list[str] | None = None) -> None:

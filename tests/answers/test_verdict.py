@@ -1,0 +1,157 @@
+"""The verdict says what the data allow, with the numbers behind it, and no more."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from transfer.answers.comparison import FRAMES_A_BLOCK, compare_with_base
+from transfer.answers.statistics import non_inferior
+from transfer.answers.verdict import verdict
+from transfer.errors import TransferError
+from transfer.results import RUN_COLUMNS, read_predictions, write_array, write_row, write_study
+from transfer.runs import FROZEN_KINDS, Run
+
+RESULTS = Path(__file__).parents[2] / "experiments-results"
+LABELS = np.arange(4000) % 3
+
+
+def study(folder, accuracies, seeds=(0,)):
+    """A study whose networks are right on a given share of the images, chosen by the run's name."""
+    write_study(folder, {"dataset": {"name": "stripes"}})
+    write_array(folder / "predictions" / "labels.npz", LABELS.astype(np.int64))
+    blank = dict.fromkeys(RUN_COLUMNS, 0) | {
+        column: "" for column, dtype in RUN_COLUMNS.items() if dtype == "string"
+    }
+    for (kind, n), accuracy in accuracies.items():
+        for seed in seeds:
+            run = Run(kind, n, seed, "inference" if kind in FROZEN_KINDS else "")
+            rng = np.random.default_rng([seed, *run.name.encode()])
+            # Most images are easy or hard for every network, as real ones are.
+            easy = np.random.default_rng(0).random(len(LABELS))
+            right = easy + rng.normal(0, 0.02, len(LABELS)) < accuracy
+            answers = np.where(right, LABELS, (LABELS + 1) % 3)
+            probabilities = np.eye(3, dtype=np.float32)[answers]
+            write_array(folder / "predictions" / f"{run.name}.npz", probabilities)
+            named = {"run": run.name, "kind": kind, "n": n, "seed": seed, "bn": run.bn}
+            numbers = {"test_accuracy": right.mean(), "test_low": 0.7, "test_high": 0.9}
+            write_row(folder, blank | named | numbers | {"fraction": 1.0})
+    return folder
+
+
+GENERAL_TO_4 = {("baseB", None): 0.8} | {
+    ("AnB", n): accuracy for n, accuracy in {1: 0.82, 4: 0.82, 7: 0.6, 10: 0.82}.items()
+}
+
+
+def said(sentences, word):
+    return next(sentence for sentence in sentences if word in sentence)
+
+
+def test_general_ends_at_the_first_network_that_is_worse(tmp_path):
+    sentence = said(verdict(study(tmp_path, GENERAL_TO_4)), "general up to".capitalize())
+    assert "General up to n = 4, of the n that were run (1, 4, 7, 10)" in sentence
+    assert "A7B is worse by more than the margin" in sentence
+    assert "A10B" not in sentence
+
+
+def test_cut_goes_down_from_the_whole_network(tmp_path):
+    accuracies = {("baseB", None): 0.8, ("sliced", 13): 0.83, ("sliced", 10): 0.83}
+    accuracies |= {("sliced", 7): 0.6, ("sliced", 4): 0.83}
+    sentences = verdict(study(tmp_path, accuracies))
+    assert "Cut after n = 10" in said(sentences, "Cut after")
+    assert "sliced-4 would pass too" in said(sentences, "not a finding")
+
+
+def test_what_the_data_cannot_decide_is_called_undecided_with_what_would(tmp_path):
+    sentences = verdict(study(tmp_path, {("baseB", None): 0.8, ("AnB", 1): 0.792}))
+    sentence = said(sentences, "No n is shown")
+    assert "A1B is undecided" in sentence
+    assert "test images with one seed (now 4,000)" in sentence
+    assert "three or more would tell" in sentence
+
+
+def test_one_seed_is_called_one_seed_and_three_are_not(tmp_path):
+    assert said(verdict(study(tmp_path / "one", GENERAL_TO_4)), "One seed each")
+    three = verdict(study(tmp_path / "three", GENERAL_TO_4, seeds=(0, 1, 2)))
+    assert not any("One seed" in sentence for sentence in three)
+    assert "over 3 seeds" in three[0]
+
+
+def test_missing_kinds_are_said(tmp_path):
+    text = " ".join(verdict(study(tmp_path / "base", {("baseB", None): 0.8})))
+    for kind in ("baseB+", "AnB", "sliced-n"):
+        assert f"{kind} is missing" in text
+    assert "baseB on all training images is missing" in verdict(
+        study(tmp_path / "none", {("AnB", 1): 0.8})
+    )[0]  # fmt: skip
+
+
+def test_the_comparison_is_the_paired_one_of_the_predictions(tmp_path):
+    folder = study(tmp_path, GENERAL_TO_4)
+    a, b = (
+        read_predictions(folder, run).argmax(1) == LABELS for run in ("A4B_s0", "baseB_s0")
+    )  # fmt: skip
+    blocks = np.arange(len(LABELS)) // FRAMES_A_BLOCK
+    assert compare_with_base(folder)["AnB", 4, "inference"] == non_inferior(a, b, blocks=blocks)
+
+
+def test_where_a_kind_is_above_and_below_base_b_is_said(tmp_path):
+    accuracies = {("baseB", None): 0.8, ("AnB+", 1): 0.8, ("AnB+", 4): 0.85, ("AnB+", 7): 0.7}
+    sentence = said(verdict(study(tmp_path, accuracies, seeds=(0, 1, 2))), "AnB+: above")
+    assert "above baseB for n = 4, below for n = 7, not to be told" in sentence
+    assert "highest A4B+" in sentence
+    assert "lowest A7B+" in sentence
+
+
+def test_what_legacy_batch_norm_does_is_said(tmp_path):
+    folder = study(tmp_path, GENERAL_TO_4)
+    for n in (1, 4, 7, 10):
+        run = Run("AnB", n, bn="legacy")
+        answers = np.where(np.arange(len(LABELS)) % 2, LABELS, (LABELS + 1) % 3)
+        probabilities = np.eye(3, dtype=np.float32)[answers]
+        write_array(folder / "predictions" / f"{run.name}.npz", probabilities)
+        blank = {c: "" if d == "string" else 0 for c, d in RUN_COLUMNS.items()}
+        named = {"run": run.name, "kind": "AnB", "n": n, "seed": 0, "bn": "legacy"}
+        write_row(folder, blank | named | {"test_accuracy": 0.5, "fraction": 1.0})
+    assert "lower at 4 and higher at 0 of 4 n" in said(verdict(folder), "legacy BatchNorm minus")
+
+
+def test_a_larger_margin_never_makes_it_less_general(tmp_path):
+    folder = study(tmp_path, GENERAL_TO_4)
+    strict, lax = (compare_with_base(folder, margin) for margin in (0.01, 0.3))
+    for key, comparison in strict.items():
+        assert comparison.outcome != "non-inferior" or lax[key].outcome == "non-inferior"
+    assert "General up to n = 10" in " ".join(verdict(folder, 0.3))
+
+
+def test_predictions_of_another_training_are_refused(tmp_path):
+    folder = study(tmp_path, GENERAL_TO_4)
+    other = read_predictions(folder, "A7B_s0")
+    write_array(folder / "predictions" / "A4B_s0.npz", other)
+    with pytest.raises(TransferError, match=r"A4B_s0 .* runs\.csv says"):
+        verdict(folder)
+    write_array(folder / "predictions" / "A4B_s0.npz", other[:100])
+    with pytest.raises(TransferError, match="Expected 4000 predictions"):
+        verdict(folder)
+
+
+def test_published_accuracies_alone_decide_nothing_and_that_is_said():
+    (sentence,) = verdict(RESULTS / "published")
+    assert "without predictions" in sentence
+
+
+def test_a_folder_without_a_study_is_said(tmp_path):
+    with pytest.raises(TransferError, match="study"):
+        verdict(tmp_path)
+
+
+def test_a_verdict_needs_no_tensorflow():
+    script = (
+        "import sys; from transfer.answers.verdict import verdict;"
+        f"verdict({str(RESULTS / 'published')!r});"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,0 +1,269 @@
+"""The answer of a study in words, each with the numbers behind it and never more than they allow.
+
+Networks are compared with baseB on the same test images and tested for non-inferiority, one-sided
+95 %, in a fixed sequence that ends at the first network that does not pass (so the chance of a
+wrong claim is 5 % for the sequence, not for each n):
+
+- ``general up to n``: A0B, A1B, ... upwards.
+- ``cut after n``: sliced-13, sliced-12, ... downwards.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from transfer.answers.comparison import Key, compare_with_base, difference, networks, paired
+from transfer.answers.statistics import (
+    Comparison,
+    Difference,
+    interval,
+    mcnemar_exact,
+    needed_to_decide,
+)
+from transfer.results import read_runs, read_study, read_test_labels
+from transfer.runs import BLOCKS, FROZEN_KINDS, Run
+
+
+def verdict(study_dir: str | Path, margin: float = 0.01) -> list[str]:
+    """The verdict of a study, one or more sentences a string.
+
+    Parameters
+    ----------
+    study_dir : path
+        Folder of a study with ``runs.csv`` and ``predictions/``.
+    margin : float
+        How much worse than baseB still counts as equal, in units of accuracy (0.01: one point).
+
+    Raises
+    ------
+    TransferError
+        If the folder holds no study, or its predictions do not belong to its ``runs.csv``.
+    """
+    folder = Path(study_dir)
+    if not (folder / "runs.csv").exists() and (folder / "all_experiments.csv").exists():
+        return [
+            f"{folder.name} holds accuracies without predictions: which images each network gets "
+            "right is not known, so that no two networks can be compared on the same images."
+        ]
+    runs = read_runs(folder)
+    runs = runs[runs["fraction"] == 1.0]
+    base = runs[runs["kind"] == "baseB"]
+    name = str(read_study(folder)["dataset"]["name"])
+    if base.empty:
+        return [f"{name}: baseB on all training images is missing, so nothing can be compared."]
+    compared = compare_with_base(folder, margin)
+    sentences = [_introduction(name, runs, base, len(read_test_labels(folder)), margin)]
+    sentences += _about_seeds(runs)
+    sentences.append(_fine_tuned(folder, runs, base))
+    for kind in _WHAT_IT_ASKS:
+        sentences += _against_base(folder, runs, base, kind)
+    for bn in sorted({key[2] for key in compared if key[0] == "AnB"}) or [""]:
+        sentences += _general(_of(compared, "AnB", bn), bn)
+    return sentences + _semantics(folder, runs) + _cut(_of(compared, "sliced", ""))
+
+
+def _of(compared: dict[Key, Comparison], kind: str, bn: str) -> dict[int, Comparison]:
+    return {
+        key[1]: comparison
+        for key, comparison in sorted(compared.items(), key=lambda item: item[0][1] or 0)
+        if key[0] == kind and key[2] == bn and key[1] is not None
+    }
+
+
+def _introduction(
+    name: str, runs: pd.DataFrame, base: pd.DataFrame, images: int, margin: float
+) -> str:
+    low, high = interval(base)
+    over = "over test images" if len(base) == 1 else f"over {len(base)} seeds"
+    return (
+        f"{name}: {len(runs)} runs on all training images, {images} test images. baseB has "
+        f"{base['test_accuracy'].mean():.3f} (95 % {low:.3f} to {high:.3f}, {over}). A network "
+        f"counts as equal if it is not worse by more than {100 * margin:g} points (one-sided 95 %)."
+    )
+
+
+def _about_seeds(runs: pd.DataFrame) -> list[str]:
+    if any(len(group) > 1 for _, group in networks(runs)):
+        return []
+    return [
+        "One seed each: what follows holds for these networks on other images of the same drives' "
+        "kind; another seed would give other networks, and how different is not known."
+    ]
+
+
+def _fine_tuned(folder: Path, runs: pd.DataFrame, base: pd.DataFrame) -> str:
+    """Does starting from baseA help at all? A difference, not a test of non-inferiority."""
+    tuned = runs[runs["kind"] == "baseB+"]
+    both = paired(folder, tuned, base)
+    seen = difference(folder, tuned, base)
+    if both is None or seen is None:
+        return "baseB+ is missing: whether a start from baseA helps is not answered."
+    helps = "helps" if seen.low > 0 else "harms" if seen.high < 0 else "makes no proven difference"
+    p = f"; McNemar p = {mcnemar_exact(*both):.2g}, frames as independent" * (seen.seeds == 1)
+    return (
+        f"A start from baseA {helps}: baseB+ minus baseB is {_points(seen.estimate)} points "
+        f"({_bounds(seen)}, two-sided 95 %{p})."
+    )
+
+
+_WHAT_IT_ASKS = {
+    "BnB": "Does cutting the network alone cost anything (co-adaptation)?",
+    "AnB+": "Does fine-tuning from n blocks of baseA beat baseB?",
+    "RnB": "How far do frozen random blocks go?",
+}
+
+
+def _against_base(folder: Path, runs: pd.DataFrame, base: pd.DataFrame, kind: str) -> list[str]:
+    """Where a kind is above and below baseB, each n by itself; nothing if it was not run."""
+    seen: dict[int, Difference] = {}
+    for (_, n, bn), group in networks(runs[runs["kind"] == kind]):
+        found = difference(folder, group, base) if bn in ("", "inference") else None
+        if found is not None and n is not None:
+            seen[n] = found
+    if not seen:
+        return []
+    above = [n for n, d in seen.items() if d.low > 0]
+    below = [n for n, d in seen.items() if d.high < 0]
+    parts = [f"above baseB for n = {_list(above)}"] if above else []
+    parts += [f"below for n = {_list(below)}"] if below else []
+    if len(above) + len(below) < len(seen):
+        parts.append("not to be told from baseB for the others" if parts else "no difference shown")
+    best, worst = (pick(seen, key=lambda n: seen[n].estimate) for pick in (max, min))
+    ends = "; ".join(
+        f"{word} {_name(kind, n)} {_points(seen[n].estimate)} ({_bounds(seen[n])})"
+        for word, n in (("highest", best), ("lowest", worst))
+    )
+    return [
+        f"{_WHAT_IT_ASKS[kind]} {kind}: {', '.join(parts)} (two-sided 95 %, each n by itself; "
+        f"{ends} points)."
+    ]
+
+
+def _semantics(folder: Path, runs: pd.DataFrame) -> list[str]:
+    """What another semantics of the frozen BatchNorm does to AnB, n by n."""
+    frozen = runs[runs["kind"] == "AnB"]
+    sentences = []
+    for bn in ("legacy", "adapt"):
+        seen = []
+        for n in sorted(set(frozen["n"])):
+            here = frozen[frozen["n"] == n]
+            found = difference(folder, here[here["bn"] == bn], here[here["bn"] == "inference"])
+            seen += [found] if found is not None else []
+        if seen:
+            lower, higher = sum(d.high < 0 for d in seen), sum(d.low > 0 for d in seen)
+            mean = sum(d.estimate for d in seen) / len(seen)
+            sentences.append(
+                f"AnB with {bn} BatchNorm minus AnB with inference BatchNorm: {_points(mean)} "
+                f"points on average over n; lower at {lower} and higher at {higher} of "
+                f"{len(seen)} n (two-sided 95 %)."
+            )
+    return sentences
+
+
+def _general(tested: dict[int, Comparison], bn: str) -> list[str]:
+    """General up to n: A0B, A1B, ... until the first that is not non-inferior."""
+    if not tested:
+        return ["AnB is missing: how many blocks are general is not answered."]
+    semantics = f" (BatchNorm {bn})"
+    passed, stop = _sequence(tested, list(tested))
+    gaps = sorted(set(range(1, max(tested) + 1)) - set(tested))
+    said = f"General up to n = {passed[-1]}" if passed else "No n is shown to be general"
+    if passed and gaps:
+        said += f", of the n that were run ({_list(list(tested))})"
+    return [f"{said}{semantics}. {_evidence(tested, passed, stop, 'AnB')}"]
+
+
+def _cut(tested: dict[int, Comparison]) -> list[str]:
+    """Cut after n: sliced-13, sliced-12, ... until the first that is not non-inferior."""
+    if not tested:
+        return ["sliced-n is missing: after which block to cut is not answered."]
+    passed, stop = _sequence(tested, list(tested)[::-1])
+    said = f"Cut after n = {passed[-1]}" if passed else "No cut is shown to be free"
+    if passed and passed[-1] == BLOCKS:
+        said += " (nothing is cut)"
+    if passed and set(tested) != set(range(1, BLOCKS + 1)):
+        said += f", of the n that were run ({_list(list(tested))})"
+    sentences = [f"{said}. {_evidence(tested, passed, stop, 'sliced')}"]
+    alone = [n for n, c in tested.items() if n not in passed and c.outcome == "non-inferior"]
+    if alone:
+        sentences.append(
+            f"Tested alone, {_list([_name('sliced', n) for n in alone])} would pass too; the "
+            "sequence had ended before, so that is a lead to follow and not a finding."
+        )
+    return sentences
+
+
+def _sequence(tested: dict[int, Comparison], order: list[int]) -> tuple[list[int], int | None]:
+    """The n that pass before the first that does not, and that one (None: all pass)."""
+    passed: list[int] = []
+    for n in order:
+        if tested[n].outcome != "non-inferior":
+            return passed, n
+        passed.append(n)
+    return passed, None
+
+
+def _evidence(tested: dict[int, Comparison], passed: list[int], stop: int | None, kind: str) -> str:
+    parts = []
+    if passed:
+        shown = [
+            f"{_name(kind, n)} {_points(tested[n].difference.estimate)} "
+            f"(at least {_points(tested[n].difference.low)})"
+            for n in passed
+        ]
+        parts.append(f"Points against baseB: {'; '.join(shown)}.")
+    if stop is None:
+        return " ".join([*parts, "Every n that was run passes."])
+    seen = tested[stop].difference
+    name = _name(kind, stop)
+    bounds = f"{_points(seen.estimate)} points ({_points(seen.low)} to {_points(seen.high)})"
+    if tested[stop].outcome == "inferior":
+        parts.append(f"{name} is worse by more than the margin: {bounds}.")
+    else:
+        parts.append(f"{name} is undecided: {bounds}. {_what_would_decide(tested[stop])}")
+    return " ".join(parts)
+
+
+def _what_would_decide(comparison: Comparison) -> str:
+    """Sample sizes for 80 % power, if the true difference is the one seen."""
+    images, seeds = needed_to_decide(comparison)
+    seen = comparison.difference
+    ways = []
+    if images is not None:
+        ways.append(f"{_about(images)} test images with {_count(seen.seeds)} (now {seen.images:,})")
+    if seeds is not None:
+        ways.append(f"about {seeds} seeds on these images (now {seen.seeds})")
+    if not ways:
+        return "Neither more images nor more seeds alone would decide it; both are needed."
+    text = f"If that is the true difference, {' or '.join(ways)} would decide it (power 80 %)."
+    if seen.seeds == 1:
+        text += " How many seeds would is not known from one; three or more would tell."
+    return text
+
+
+def _name(kind: str, n: int) -> str:
+    return Run(kind, n, bn="inference" if kind in FROZEN_KINDS else "").network
+
+
+def _points(difference: float) -> str:
+    """A difference of accuracies in points, signed."""
+    return f"{100 * difference + 0.0:+.1f}"
+
+
+def _bounds(difference: Difference) -> str:
+    return f"{_points(difference.low)} to {_points(difference.high)}"
+
+
+def _about(count: int) -> str:
+    """Two digits: a sample size worked out from one estimate is no better known than that."""
+    if count > 1_000_000:  # the difference seen is all but the margin itself
+        return "more than a million"
+    return f"about {int(float(f'{count:.2g}')):,}"
+
+
+def _count(seeds: int) -> str:
+    return "one seed" if seeds == 1 else f"{seeds} seeds"
+
+
+def _list(items: list) -> str:
+    return ", ".join(str(item) for item in items)
