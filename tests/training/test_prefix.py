@@ -96,6 +96,7 @@ def test_what_a_killed_process_left_is_removed(data, weights, tmp_path):
         ("A3B_s0", 3),
         ("B13B_s1", 13),
         ("R0B_s0", 0),
+        ("A1B_s0", None),  # 61 kB an image of 11 kB
         ("A3B_legacy_s0", None),  # batch statistics: not a function of the image
         ("A3B_adapt_s0", None),
         ("A3B+_s0", None),
@@ -110,9 +111,10 @@ def test_what_is_cached(name, expected):
 
 
 def test_features_that_are_too_large_are_not_kept():
-    large = Architecture(alpha=1.0, input_size=(224, 224))  # block 1: 3.2 MB an image
-    assert cached_after(parse_run("A1B_s0"), large, 65_194) is None
-    assert cached_after(parse_run("A13B_s0"), large, 5_000) == 13
+    large = Architecture(alpha=1.0, input_size=(224, 224), image_size=(224, 224))
+    assert cached_after(parse_run("A1B_s0"), large, 10) is None  # 3.2 MB an image of 0.15 MB
+    assert cached_after(parse_run("A7B_s0"), large, 2_000) == 7  # 0.4 MB an image
+    assert cached_after(parse_run("A7B_s0"), large, 65_194) is None
 
 
 def test_training_on_features_equals_training_on_images(data, weights, tmp_path):

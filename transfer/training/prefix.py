@@ -9,6 +9,7 @@ not depend on what happened to be kept.
 
 import contextlib
 import fcntl
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from transfer.tasks.dataset import Dataset
 
 _BATCH = 128
 _MOST_BYTES_A_BLOCK = 1 << 30
+_MOST_TIMES_AN_IMAGE = 3  # larger features cost more to move than they save: block 1 at 48x80
 _MOST_BYTES = 4 << 30  # of a study's features; the longest unused are discarded first
 _CACHED_KINDS = ("BnB", "AnB", "RnB")
 
@@ -43,13 +45,16 @@ def cached_after(run: Run, architecture: Architecture, images: int) -> int | Non
     -------
     int or None
         n, if stem and first n blocks are a fixed function of the image, the run sees every
-        training image in every epoch, and the features need at most 1 GiB. A function of the run
-        and the data set alone, so that repeating a run repeats its arithmetic.
+        training image in every epoch, and the features need at most three times the bytes of an
+        image and 1 GiB in all. A function of the run and the data set alone, so that repeating a
+        run repeats its arithmetic.
     """
     if run.kind not in _CACHED_KINDS or run.bn != "inference" or run.fraction < 1 or run.n is None:
         return None
-    size = 4 * int(np.prod(feature_shape(architecture, run.n))) * images
-    return run.n if size <= _MOST_BYTES_A_BLOCK else None
+    size = 4 * math.prod(feature_shape(architecture, run.n))
+    height, width = architecture.image_size
+    small = size <= _MOST_TIMES_AN_IMAGE * 3 * height * width
+    return run.n if small and size * images <= _MOST_BYTES_A_BLOCK else None
 
 
 def features(
