@@ -51,6 +51,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_study(commands)
     figures = commands.add_parser("figures", help="redraw every figure from the CSVs")
     figures.add_argument("study", type=Path, metavar="DIR")
+    figures.add_argument(
+        "--published",
+        type=Path,
+        metavar="CSV",
+        help="hollow markers from a table network,block,test_accuracy, such as "
+        "experiments-results/published/all_experiments.csv",
+    )
     figures.set_defaults(call=_figures)
     verdict = commands.add_parser("verdict", help="the answer in words, with the numbers behind it")
     verdict.add_argument("study", type=Path, metavar="DIR")
@@ -208,7 +215,7 @@ def _draw_and_tell(study_dir: Path) -> None:
 def _figures(options: argparse.Namespace) -> None:
     from transfer.answers.figures import draw_figures
 
-    for path in draw_figures(options.study):
+    for path in draw_figures(options.study, options.published):
         print(path)
 
 

@@ -9,9 +9,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from transfer.answers.figures import accuracy_against_n, draw_figures, read_published
+from transfer.answers.accuracy import accuracy_against_n
+from transfer.answers.figures import draw_figures, read_published
+from transfer.answers.semantics import bn_semantics
 from transfer.answers.statistics import interval
+from transfer.answers.target_size import gain_against_images, gains
 from transfer.errors import TransferError
+from transfer.runs import KINDS
 
 RESULTS = Path(__file__).parents[2] / "experiments-results"
 
@@ -29,16 +33,79 @@ def runs(seeds=1):
     return pd.DataFrame(rows, columns=columns)
 
 
+def lines_of(axes):
+    return {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
+
+
 def test_every_point_is_where_the_table_says():
     frame = runs(3)
     (axes,) = accuracy_against_n(frame).axes
-    drawn = {container.get_label(): container for container in axes.containers}
-    assert set(drawn) == {"AnB (transfer, frozen)", "AnB (transfer, frozen), legacy BatchNorm"}
-    heights = drawn["AnB (transfer, frozen)"].lines[0].get_ydata()
+    assert set(lines_of(axes)) == {"baseB", "AnB (transfer, frozen)"}
     expected = frame[(frame["bn"] == "inference")].groupby("n")["test_accuracy"].mean()
-    np.testing.assert_allclose(heights, expected)
+    drawn = lines_of(axes)["AnB (transfer, frozen)"]
+    np.testing.assert_allclose(drawn.get_ydata(), expected)
     assert axes.get_xlabel()
     assert axes.get_ylabel() == "test accuracy"
+
+
+def test_many_kinds_are_drawn_in_two_panels():
+    base = runs(2)
+    others = [base[base["bn"] == "inference"].assign(kind=kind) for kind in list(KINDS)[2:]]
+    frozen, tuned = accuracy_against_n(pd.concat([base, *others])).axes
+    assert {label.split(" ")[0] for label in lines_of(frozen)} == {
+        "baseB", "BnB", "AnB", "RnB", "A@nB"
+    }  # fmt: skip
+    assert {label.split(" ")[0] for label in lines_of(tuned)} == {"BnB+", "AnB+", "sliced-n"}
+
+
+def test_published_points_are_drawn_on_request():
+    published = read_published(RESULTS / "published/all_experiments.csv")
+    (axes,) = accuracy_against_n(runs(3), published=published).axes
+    drawn = lines_of(axes)["AnB, published"]
+    expected = published[published["kind"] == "AnB"]["test_accuracy"]
+    np.testing.assert_allclose(drawn.get_ydata(), expected)
+    assert drawn.get_fillstyle() == "none"
+
+
+def test_each_semantics_is_a_line_of_its_own():
+    frame = runs(3)
+    (axes,) = bn_semantics(frame).axes
+    for bn, label in (("inference", "Keras 3"), ("legacy", "Keras 2.1.3")):
+        (line,) = (line for name, line in lines_of(axes).items() if label in name)
+        expected = frame[frame["bn"] == bn].groupby("n")["test_accuracy"].mean()
+        np.testing.assert_allclose(line.get_ydata(), expected)
+    with pytest.raises(TransferError, match="two semantics"):
+        bn_semantics(frame[frame["bn"] != "legacy"])
+
+
+def sizes():
+    """Two sizes, three seeds; AnB gains 10 points on few images and loses 2 on all."""
+    rows = []
+    for fraction, images, gain in ((0.1, 100, 0.1), (1.0, 1000, -0.02)):
+        for seed in range(3):
+            accuracy = 0.6 + 0.3 * fraction + 0.01 * seed
+            rows.append(("baseB", np.nan, "", seed, fraction, images, accuracy))
+            for n, more in ((4, 0.01), (8, -0.01)):
+                own = accuracy + gain + more
+                rows.append(("AnB", n, "inference", seed, fraction, images, own))
+            rows.append(("AnB", 1, "inference", seed, 1.0, 1000, 0.1))  # at one size only
+    columns = ["kind", "n", "bn", "seed", "fraction", "train_images", "test_accuracy"]
+    return pd.DataFrame(rows, columns=columns).drop_duplicates().astype({"n": "Int64"})
+
+
+def test_gains_are_paired_by_seed_and_of_the_same_n_at_every_size():
+    table = gains(sizes())
+    assert list(table["train_images"]) == [100, 1000]
+    np.testing.assert_allclose(table["gain"], [0.1, -0.02])
+    np.testing.assert_allclose(table["low"], table["gain"])  # the same gain for every seed
+    assert set(table["n"]) == {"4, 8"}
+    assert gain_against_images(sizes()).axes[0].get_xscale() == "log"
+
+
+def test_gains_of_one_size_cannot_be_drawn():
+    one = sizes()
+    with pytest.raises(TransferError, match="train-fraction"):
+        gains(one[one["fraction"] == 1.0])
 
 
 def test_the_interval_over_seeds_is_students():

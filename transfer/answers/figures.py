@@ -1,142 +1,16 @@
-"""Accuracy against n, drawn from the CSVs of a study and from nothing else.
-
-Colours are those of Okabe and Ito, distinguishable without red-green vision; markers differ too,
-so that the figures read in grey.
-"""
+"""Every figure of a study, drawn from its CSVs and from nothing else."""
 
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from transfer.answers.statistics import interval
+from transfer.answers.accuracy import accuracy_against_n
+from transfer.answers.semantics import bn_semantics
+from transfer.answers.style import save
+from transfer.answers.target_size import gain_against_images
 from transfer.errors import TransferError
-from transfer.files import open_atomically
 from transfer.results import read_runs, read_study
-from transfer.runs import BLOCKS
-
-_STYLE = {
-    "BnB": ("#0072B2", "o"),
-    "BnB+": ("#56B4E9", "D"),
-    "AnB": ("#D55E00", "s"),
-    "AnB+": ("#009E73", "^"),
-    "RnB": ("#555555", "x"),
-    "A@nB": ("#CC79A7", "P"),
-    "sliced": ("#E69F00", "v"),
-}
-_LABELS = {
-    "BnB": "BnB (selffer, frozen)",
-    "BnB+": "BnB+ (selffer, fine-tuned)",
-    "AnB": "AnB (transfer, frozen)",
-    "AnB+": "AnB+ (transfer, fine-tuned)",
-    "RnB": "RnB (random, frozen)",
-    "A@nB": "A@nB (only block n tuned)",
-    "sliced": "sliced-n (cut after block n)",
-}
-_DASHES = {"inference": "-", "legacy": "--", "adapt": ":", "": "-"}
-_BASES = {"baseB": ("black", "-"), "baseB+": ("#777777", "--")}
-_RC: Any = {
-    "font.size": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "svg.hashsalt": "feature-transfer",
-    "svg.fonttype": "none",
-}
-
-
-def accuracy_against_n(runs: pd.DataFrame, title: str = "") -> Figure:
-    """Test accuracy against the number of blocks n: one colour a kind, baseB as a line.
-
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        As from `read_runs`; only runs on all training images are drawn.
-    title : str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        With 95 % intervals: bars for one seed, bands over seeds for several (see `interval`).
-
-    Raises
-    ------
-    TransferError
-        If there is no run to draw.
-    """
-    runs = runs[runs["fraction"] == 1.0]
-    if runs.empty:
-        raise TransferError("Expected at least one finished run to draw. There is none yet.")
-    with mpl.rc_context(_RC):
-        figure = Figure(figsize=(6.4, 3.4), dpi=200, layout="constrained")
-        axes = figure.add_subplot()
-        for kind, (colour, dash) in _BASES.items():
-            _draw_base(axes, runs[runs["kind"] == kind], kind, colour, dash)
-        drawn = [key for key in _STYLE if (runs["kind"] == key).any()]
-        for place, kind in enumerate(drawn):
-            of_kind = runs[runs["kind"] == kind]
-            for bn in dict.fromkeys(of_kind["bn"]):
-                shift = 0.1 * (place - (len(drawn) - 1) / 2)
-                _draw_kind(axes, of_kind[of_kind["bn"] == bn], kind, str(bn), shift)
-        axes.set_xlabel("n: depthwise separable blocks kept from the base network")
-        axes.set_ylabel("test accuracy")
-        axes.set_xticks(range(BLOCKS + 1))
-        axes.set_xlim(-0.5, BLOCKS + 0.5)
-        axes.grid(axis="y", linewidth=0.4, alpha=0.5)
-        seeds = runs["seed"].nunique()
-        note = "95 % intervals: " + ("over test images, one seed" if seeds == 1 else "over seeds")
-        if runs["test_low"].isna().all():
-            note = "one run each, published without intervals"
-        axes.set_title(f"{title} ({note})" if title else note, fontsize=8, loc="left")
-        figure.legend(loc="outside right upper", frameon=False, fontsize=7)
-    return figure
-
-
-def _draw_base(axes: Axes, runs: pd.DataFrame, kind: str, colour: str, dash: str) -> None:
-    if runs.empty:
-        return
-    axes.axhline(runs["test_accuracy"].mean(), color=colour, linestyle=dash, lw=1, label=kind)
-    low, high = interval(runs)
-    if np.isfinite(low):
-        axes.axhspan(low, high, color=colour, alpha=0.1, linewidth=0)
-
-
-def _draw_kind(axes: Axes, runs: pd.DataFrame, kind: str, bn: str, shift: float) -> None:
-    colour, marker = _STYLE[kind]
-    rows = []
-    for n, group in runs.groupby("n"):
-        low, high = interval(group)
-        rows.append((n, group["test_accuracy"].mean(), low, high))
-    n, mean, lows, highs = np.array(rows, float).T
-    label = _LABELS[kind] + (f", {bn} BatchNorm" if bn not in ("", "inference") else "")
-    errors = np.nan_to_num(np.stack([mean - lows, highs - mean]))
-    axes.errorbar(
-        n + shift,
-        mean,
-        errors,
-        color=colour,
-        marker=marker,
-        markersize=4,
-        linestyle=_DASHES[bn],
-        linewidth=1,
-        elinewidth=0.7,
-        fillstyle="none" if bn in ("legacy", "adapt") else "full",
-        label=label,
-    )
-
-
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write ``stem.png`` and ``stem.svg``; the same figure gives the same bytes."""
-    paths = []
-    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
-        path = stem.with_name(stem.name + suffix)
-        with mpl.rc_context(_RC), open_atomically(path) as stream:
-            figure.savefig(stream, format=suffix[1:], metadata=metadata)
-        paths.append(path)
-    return paths
 
 
 def read_published(path: Path) -> pd.DataFrame:
@@ -169,10 +43,18 @@ def read_published(path: Path) -> pd.DataFrame:
     )
 
 
-def draw_figures(study_dir: str | Path) -> list[Path]:
-    """Draw every figure of a study into its ``figures/``.
+def draw_figures(study_dir: str | Path, published: Path | None = None) -> list[Path]:
+    """Draw every figure that a study has runs for into its ``figures/``.
 
-    A folder with ``all_experiments.csv`` alone (the published numbers) is drawn too.
+    ``accuracy_against_n`` always; ``bn_semantics`` if AnB was run under several semantics;
+    ``gain_against_images`` if it was run on several shares of the training images.
+
+    Parameters
+    ----------
+    study_dir : path
+        Folder of a study, or one with ``all_experiments.csv`` alone (the published numbers).
+    published : path or None
+        A table of published accuracies to draw as hollow markers.
 
     Returns
     -------
@@ -185,9 +67,19 @@ def draw_figures(study_dir: str | Path) -> list[Path]:
         If the folder holds no study.
     """
     folder = Path(study_dir)
+    points = read_published(published) if published else None
     if (folder / "runs.csv").exists() or not (folder / "all_experiments.csv").exists():
         runs = read_runs(folder)
-        title = str(read_study(folder)["dataset"]["name"])
+        title = folder.resolve().name
+        read_study(folder)
     else:
-        runs, title = read_published(folder / "all_experiments.csv"), folder.name
-    return save(accuracy_against_n(runs, title), folder / "figures" / "accuracy_against_n")
+        runs, title = read_published(folder / "all_experiments.csv"), folder.resolve().name
+    figures = {"accuracy_against_n": accuracy_against_n(runs, title, points)}
+    frozen = runs[(runs["kind"] == "AnB") & (runs["fraction"] == 1.0)]
+    if frozen["bn"].nunique() > 1:
+        figures["bn_semantics"] = bn_semantics(runs, title, points)
+    if runs.loc[runs["kind"].isin(["AnB", "AnB+"]), "fraction"].nunique() > 1:
+        figures["gain_against_images"] = gain_against_images(runs, title)
+    return [
+        path for name, figure in figures.items() for path in save(figure, folder / "figures" / name)
+    ]

@@ -1,0 +1,80 @@
+"""The main figure: test accuracy against n."""
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from transfer.answers.style import (
+    KIND_LABELS,
+    KIND_STYLE,
+    RC,
+    draw_against_n,
+    draw_base,
+    draw_published,
+    interval_note,
+    label_blocks,
+)
+from transfer.errors import TransferError
+from transfer.runs import BLOCKS, FROZEN_KINDS
+
+_KINDS_A_PANEL = 4
+
+
+def accuracy_against_n(
+    runs: pd.DataFrame, title: str = "", published: pd.DataFrame | None = None
+) -> Figure:
+    """Test accuracy against the number of blocks n: one colour a kind, baseB as a line.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        As from `read_runs`; drawn are runs on all training images, with ``inference`` BatchNorm.
+    title : str
+    published : pandas.DataFrame or None
+        As from `read_published`: hollow grey markers.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        With 95 % intervals: bars for one seed, bands over seeds for several. More than four kinds
+        are drawn in two panels: frozen, and all trained.
+
+    Raises
+    ------
+    TransferError
+        If there is no run to draw.
+    """
+    runs = runs[(runs["fraction"] == 1.0) & runs["bn"].isin(["", "inference"])]
+    if runs.empty:
+        raise TransferError("Expected at least one finished run to draw. There is none yet.")
+    drawn = [kind for kind in KIND_STYLE if (runs["kind"] == kind).any()]
+    panels = {"": drawn}
+    if len(drawn) > _KINDS_A_PANEL:
+        panels = {
+            "blocks frozen": [kind for kind in drawn if kind in FROZEN_KINDS],
+            "all trained": [kind for kind in drawn if kind not in FROZEN_KINDS],
+        }
+    with mpl.rc_context(RC):
+        width = 6.4 if len(panels) == 1 else 7.0
+        figure = Figure(figsize=(width, 3.4), dpi=200, layout="constrained")
+        axes_of_panels = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, (name, kinds) in zip(axes_of_panels, panels.items(), strict=True):
+            first = axes is axes_of_panels[0]
+            for base in ("baseB", "baseB+"):
+                draw_base(axes, runs, base, label=base if first else f"_{base}")
+            for number, kind in enumerate(kinds):
+                colour, marker = KIND_STYLE[kind]
+                shift = 0.1 * (number - (len(kinds) - 1) / 2)
+                of_kind = runs[runs["kind"] == kind]
+                draw_against_n(axes, of_kind, colour, marker, KIND_LABELS[kind], "-", shift)
+                draw_published(axes, published, kind, marker)
+            label_blocks(axes, BLOCKS)
+            axes.set_title(name, fontsize=8)
+        axes_of_panels[0].set_ylabel("test accuracy")
+        note = interval_note(runs)
+        figure.suptitle(f"{title} ({note})" if title else note, fontsize=8, x=0.02, ha="left")
+        if len(panels) == 1:
+            figure.legend(loc="outside right upper", frameon=False, fontsize=7)
+        else:
+            figure.legend(loc="outside lower center", frameon=False, fontsize=7, ncols=4)
+    return figure
