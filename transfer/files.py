@@ -1,4 +1,4 @@
-"""Write a file whole or not at all.
+"""Write a file, or a folder, whole or not at all.
 
 A reader never meets half a file: content goes to a temporary name in the same folder, is flushed
 and synced, and is then renamed over the target.
@@ -7,6 +7,7 @@ and synced, and is then renamed over the target.
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,3 +73,41 @@ def sha256_of(path: str | Path) -> str:
     """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def new_folder(out: str | Path) -> Iterator[Path]:
+    """A temporary folder beside ``out`` that becomes ``out`` when the block ends without an error.
+
+    Raises
+    ------
+    TransferError
+        If ``out`` exists and is not an empty folder, or cannot be written.
+    """
+    out = Path(out)
+    refuse_occupied(out)
+    temporary = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp"))
+        yield temporary
+        temporary.chmod(0o755)
+        if out.is_dir():
+            out.rmdir()  # only an empty folder goes; another process's work stays
+        temporary.rename(out)
+    except OSError as error:
+        reason = error.strerror or error
+        raise TransferError(f"Cannot write the folder {out}: {reason}.") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_occupied(out: str | Path) -> None:
+    """Raise a `TransferError` unless ``out`` is free: not there, or an empty folder."""
+    out = Path(out)
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise TransferError(
+            f"Expected {out} not to exist or to be an empty folder. It holds something; "
+            "choose another folder or remove it."
+        )

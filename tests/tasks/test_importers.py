@@ -8,13 +8,9 @@ import pytest
 from PIL import Image
 
 from transfer.errors import TransferError
+from transfer.tasks.blocks import driving_clock, split_by_blocks
 from transfer.tasks.dataset import load_dataset
-from transfer.tasks.importers import (
-    detect_and_import,
-    driving_clock,
-    import_tub,
-    split_by_blocks,
-)
+from transfer.tasks.importers import detect_and_import, import_tub
 
 REAL_TUB = Path(__file__).parents[2] / "../shared/data/donkey-tub"
 FRAMES = 400  # 20 seconds at 20 frames a second

@@ -22,7 +22,8 @@ from transfer.networks.weights import read_weights, write_weights
 from transfer.results import write_array, write_log, write_row
 from transfer.runs import BLOCKS, FROZEN_KINDS, Run
 from transfer.studies.context import Context, model_path
-from transfer.tasks.dataset import Dataset, equals, load_dataset, stratified_fraction
+from transfer.tasks.balance import equals, stratified_fraction
+from transfer.tasks.dataset import Dataset, load_dataset
 from transfer.training.checkpoint import remove_checkpoint
 from transfer.training.evaluation import reported_numbers
 from transfer.training.loop import Epoch, Images, batch_norm_momentum, fit

@@ -13,13 +13,10 @@ A recording is a stretch of time; its number is unique in the whole data set, so
 number in two splits means that one recording was cut in two.
 """
 
-import contextlib
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from transfer.errors import TransferError
+from transfer.files import new_folder
 from transfer.tasks.npy import open_array
 
 SPLITS = ("train", "valid", "test")
@@ -215,113 +213,6 @@ def content_hash(dataset: Dataset) -> str:
             digest.update(split.images[start : start + 1024].tobytes())
         digest.update(split.labels.astype("<i8").tobytes())
     return digest.hexdigest()
-
-
-def undersampling(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Indices that leave the largest class as large as the second largest.
-
-    Parameters
-    ----------
-    labels : integers (N,)
-    seed : int
-        0 or more; which images of the class stay is a function of it.
-
-    Returns
-    -------
-    int64 (M,)
-        Sorted, without repetition.
-    """
-    counts = np.unique(labels, return_counts=True)[1]
-    return _at_most(labels, int(np.sort(counts)[-2:][0]), seed)
-
-
-def equals(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Indices that leave every class as large as the smallest; as `undersampling` otherwise."""
-    counts = np.unique(labels, return_counts=True)[1]
-    return _at_most(labels, int(counts.min()), seed)
-
-
-def _at_most(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
-    return _sorted([indices[:limit] for indices in _shuffled_classes(labels, seed)])
-
-
-def stratified_fraction(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Indices of a share of every class, at least one image each.
-
-    Nested: for one seed, the indices of a smaller fraction are among those of a larger one.
-
-    Parameters
-    ----------
-    labels : integers (N,)
-    fraction : float
-        In (0, 1]; each class keeps the nearest whole number of images.
-    seed : int
-        0 or more.
-
-    Returns
-    -------
-    int64 (M,)
-        Sorted, without repetition.
-
-    Raises
-    ------
-    TransferError
-        If ``fraction`` is not in (0, 1].
-    """
-    if not 0 < fraction <= 1:
-        raise TransferError(f"Expected a fraction in (0, 1]. Received: {fraction}.")
-    classes = _shuffled_classes(labels, seed)
-    return _sorted([indices[: max(1, round(fraction * len(indices)))] for indices in classes])
-
-
-def _shuffled_classes(labels: np.ndarray, seed: int) -> list[np.ndarray]:
-    """The indices of each class in an order that is a function of (seed, class)."""
-    return [
-        np.random.default_rng([seed, int(label)]).permutation(np.flatnonzero(labels == label))
-        for label in np.unique(labels)
-    ]
-
-
-def _sorted(parts: list[np.ndarray]) -> np.ndarray:
-    return np.sort(np.concatenate(parts)).astype(np.int64)
-
-
-@contextlib.contextmanager
-def new_folder(out: str | Path) -> Iterator[Path]:
-    """A temporary folder beside ``out`` that becomes ``out`` when the block ends without an error.
-
-    Raises
-    ------
-    TransferError
-        If ``out`` exists and is not an empty folder, or cannot be written.
-    """
-    out = Path(out)
-    refuse_occupied(out)
-    temporary = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp"))
-        yield temporary
-        temporary.chmod(0o755)
-        if out.is_dir():
-            out.rmdir()  # only an empty folder goes; another process's work stays
-        temporary.rename(out)
-    except OSError as error:
-        reason = error.strerror or error
-        raise TransferError(f"Cannot write the folder {out}: {reason}.") from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def refuse_occupied(out: str | Path) -> None:
-    """Raise a `TransferError` unless ``out`` is free: not there, or an empty folder."""
-    out = Path(out)
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise TransferError(
-            f"Expected {out} not to exist or to be an empty folder. It holds something; "
-            "choose another folder or remove it."
-        )
 
 
 def write_dataset(

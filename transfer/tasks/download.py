@@ -22,9 +22,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from transfer.errors import TransferError
-from transfer.files import write_atomically
+from transfer.files import new_folder, refuse_occupied, write_atomically
 from transfer.progress import track
-from transfer.tasks.dataset import SPLITS, Dataset, load_dataset, new_folder, refuse_occupied
+from transfer.tasks.dataset import SPLITS, Dataset, load_dataset
 
 #: The data set of felipessalvatore/self_driving_data (MIT); the published address ends in dl=0,
 #: which is a web page about the file.

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from transfer.errors import UsageError
+from transfer.files import refuse_occupied
 from transfer.progress import track as show_progress
-from transfer.tasks.dataset import CLASSES, SPLITS, Split, refuse_occupied, write_dataset
+from transfer.tasks.dataset import CLASSES, SPLITS, Split, write_dataset
 from transfer.tasks.lane_camera import HEIGHT, WIDTH, make_scene, render
 from transfer.tasks.lane_driver import RIGHT, Car, best_window, drive, make_driver
 from transfer.tasks.lane_track import Track, make_track

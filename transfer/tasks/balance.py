@@ -1,0 +1,74 @@
+"""Choose images of a data set by class: balanced, or a share of every class; all of it seeded."""
+
+import numpy as np
+
+from transfer.errors import TransferError
+
+
+def undersampling(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Indices that leave the largest class as large as the second largest.
+
+    Parameters
+    ----------
+    labels : integers (N,)
+    seed : int
+        0 or more; which images of the class stay is a function of it.
+
+    Returns
+    -------
+    int64 (M,)
+        Sorted, without repetition.
+    """
+    counts = np.unique(labels, return_counts=True)[1]
+    return _at_most(labels, int(np.sort(counts)[-2:][0]), seed)
+
+
+def equals(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Indices that leave every class as large as the smallest; as `undersampling` otherwise."""
+    counts = np.unique(labels, return_counts=True)[1]
+    return _at_most(labels, int(counts.min()), seed)
+
+
+def _at_most(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    return _sorted([indices[:limit] for indices in _shuffled_classes(labels, seed)])
+
+
+def stratified_fraction(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Indices of a share of every class, at least one image each.
+
+    Nested: for one seed, the indices of a smaller fraction are among those of a larger one.
+
+    Parameters
+    ----------
+    labels : integers (N,)
+    fraction : float
+        In (0, 1]; each class keeps the nearest whole number of images.
+    seed : int
+        0 or more.
+
+    Returns
+    -------
+    int64 (M,)
+        Sorted, without repetition.
+
+    Raises
+    ------
+    TransferError
+        If ``fraction`` is not in (0, 1].
+    """
+    if not 0 < fraction <= 1:
+        raise TransferError(f"Expected a fraction in (0, 1]. Received: {fraction}.")
+    classes = _shuffled_classes(labels, seed)
+    return _sorted([indices[: max(1, round(fraction * len(indices)))] for indices in classes])
+
+
+def _shuffled_classes(labels: np.ndarray, seed: int) -> list[np.ndarray]:
+    """The indices of each class in an order that is a function of (seed, class)."""
+    return [
+        np.random.default_rng([seed, int(label)]).permutation(np.flatnonzero(labels == label))
+        for label in np.unique(labels)
+    ]
+
+
+def _sorted(parts: list[np.ndarray]) -> np.ndarray:
+    return np.sort(np.concatenate(parts)).astype(np.int64)

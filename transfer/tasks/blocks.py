@@ -1,0 +1,94 @@
+"""Split a drive by time: blocks of a driving clock, with a gap between the splits.
+
+The clock runs through the drive and stands still while nothing was recorded. It is cut into blocks;
+of every ten blocks one is validation and one is test, the same two of every ten, chosen so that the
+class shares of both come closest to the drive's. Training frames too close to a validation or test
+frame, and validation frames too close to a test frame, are dropped: at 20 frames a second
+neighbours are near-twins.
+"""
+
+from itertools import pairwise, permutations
+
+import numpy as np
+
+from transfer.errors import TransferError
+from transfer.tasks.dataset import CLASSES
+
+_EVERY = 10  # blocks, of which one is validation and one is test
+_MAX_PAUSE = 0.2  # seconds between frames; more is a pause, at which the clock stands still
+
+
+def driving_clock(seconds: np.ndarray, sessions: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """A clock that stands still in pauses, and where the pauses are.
+
+    A pause does not move the car, so it must not count as distance between two frames.
+
+    Parameters
+    ----------
+    seconds : float64 (N,)
+        Timestamps in the order of the drive; a step back is a pause.
+    sessions : list of str, length N
+        A change of session is a pause.
+
+    Returns
+    -------
+    clock : float64 (N,)
+        Seconds of driving since the first frame, not decreasing.
+    pauses : bool (N,)
+        Whether a pause lies right before a frame.
+    """
+    steps = np.diff(seconds)
+    changed = np.array([a != b for a, b in pairwise(sessions)], dtype=bool)
+    pause = (steps < 0) | (steps > _MAX_PAUSE) | changed
+    clock = np.concatenate([[0.0], np.cumsum(np.where(pause, 0.0, steps))])
+    return clock, np.concatenate([[False], pause])
+
+
+def split_by_blocks(
+    clock: np.ndarray, labels: np.ndarray, block_seconds: float, gap_seconds: float
+) -> np.ndarray:
+    """Assign frames to train (0), valid (1), test (2) or none (-1: too close to another split).
+
+    Of the 90 ways to give two of every ten blocks to validation and test, the one is taken whose
+    class shares deviate least; the labels are looked at, nothing else.
+
+    Raises
+    ------
+    TransferError
+        If every way leaves a class out of a split: the drive is too short or too one-sided.
+    """
+    place = (clock // block_seconds).astype(np.int64) % _EVERY
+    classes = np.unique(labels)
+    shares = np.array([(labels == label).mean() for label in classes])
+    best, least = None, np.inf
+    for valid, test in permutations(range(_EVERY), 2):
+        split = np.where(place == test, 2, np.where(place == valid, 1, 0))
+        split = _keep_apart(clock, split, gap_seconds)
+        counts = np.array([[(labels[split == s] == c).sum() for c in classes] for s in range(3)])
+        if counts.min() == 0:
+            continue
+        deviation = np.abs(counts[1:] / counts[1:].sum(axis=1, keepdims=True) - shares).max()
+        if deviation < least:
+            best, least = split, deviation
+    if best is None or len(classes) < len(CLASSES):
+        raise TransferError(
+            f"Expected frames of {', '.join(CLASSES)} in train, valid and test. Received: "
+            f"{clock[-1]:.0f} s of driving that no split into blocks of {block_seconds:g} s "
+            "serves; try shorter blocks, a smaller dead zone or a longer drive."
+        )
+    return best
+
+
+def _keep_apart(clock: np.ndarray, split: np.ndarray, gap_seconds: float) -> np.ndarray:
+    """Drop train frames near valid or test, and valid frames near test."""
+    kept = split.copy()
+    for number in (1, 0):
+        kept[(split == number) & (_distance(clock, clock[split > number]) < gap_seconds)] = -1
+    return kept
+
+
+def _distance(clock: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Seconds from each time to the nearest of ``others`` (sorted)."""
+    fenced = np.concatenate([[-np.inf], others, [np.inf]])
+    after = np.searchsorted(fenced, clock)
+    return np.minimum(fenced[after] - clock, clock - fenced[after - 1])
