@@ -75,18 +75,20 @@ def _add_data(commands: "argparse._SubParsersAction[_Parser]") -> None:
     data = commands.add_parser("data", help="simulate, download, import or check a data set")
     kinds = data.add_subparsers(dest="data_command", required=True, metavar="WHAT")
     lanes = kinds.add_parser("lanes", help="simulate drives with a frontal camera")
-    lanes.add_argument("--out", type=Path, required=True)
+    lanes.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
     for split, images in (("train", 6000), ("valid", 1500), ("test", 2000)):
-        lanes.add_argument(f"--{split}", type=int, default=images, metavar="N")
-    lanes.add_argument("--seed", type=int, default=0)
+        lanes.add_argument(
+            f"--{split}", type=int, default=images, metavar="N", help=f"images (default: {images})"
+        )
+    lanes.add_argument("--seed", type=int, default=0, help="other drives (default: 0)")
     lanes.set_defaults(call=_data_lanes)
     download = kinds.add_parser("download", help="the published arrays: a tar of .npy files")
-    download.add_argument("--out", type=Path, required=True)
+    download.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
     download.add_argument("--url", help="a mirror (default: the authors' address)")
     download.set_defaults(call=_data_download)
     importer = kinds.add_parser("import", help="a Donkeycar tub, version 1 or 2")
-    importer.add_argument("src", type=Path, metavar="SRC")
-    importer.add_argument("--out", type=Path, required=True)
+    importer.add_argument("src", type=Path, metavar="SRC", help="folder of the tub")
+    importer.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
     importer.set_defaults(call=_data_import)
     check = kinds.add_parser("check", help="layout, class shares, leakage")
     check.add_argument("data", type=Path, metavar="DIR")
@@ -94,11 +96,22 @@ def _add_data(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 
 def _add_study(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    study = commands.add_parser("study", help="train every network of a study, then draw it")
-    study.add_argument("--preset", choices=("quick", "full", "paper"), default="quick")
-    study.add_argument("--kinds", help="e.g. baseB,baseB+,BnB,AnB,AnB+,sliced")
-    study.add_argument("--n", help="e.g. 1,4,7 or 1-13")
-    study.add_argument("--seeds", help="e.g. 0,1,2")
+    study = commands.add_parser(
+        "study",
+        help="train every network of a study, then draw it",
+        description="Train what is missing of a study and nothing else: it can be stopped at any "
+        "time, and the same command goes on. The preset says what is run; options change it.",
+    )
+    study.add_argument(
+        "--preset",
+        choices=("quick", "full", "paper"),
+        default="quick",
+        help="quick (default): n = 1,4,7,10,13, one seed, minutes; full: every kind, n = 0-13, "
+        "three seeds, hours; paper: alpha 1, 224x224, reference protocol, days on a CPU",
+    )
+    study.add_argument("--kinds", help="baseB,baseB+,BnB,BnB+,AnB,AnB+,RnB,A@nB,sliced")
+    study.add_argument("--n", help="blocks kept from the base, e.g. 1,4,7 or 0-13")
+    study.add_argument("--seeds", help="e.g. 0,1,2 or 0-4")
     study.add_argument("--bn", help="semantics of a frozen BatchNorm: inference,legacy,adapt")
     study.add_argument("--train-fraction", help="shares of the training images, e.g. 0.1,0.25,1")
     _add_settings(study)
@@ -110,14 +123,23 @@ def _add_study(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, required=True, help="folder of the study")
-    parser.add_argument("--data", type=Path, help="a data set (default: simulated drives)")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the study"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="a data set (default: simulated drives)"
+    )
     parser.add_argument("--source", help="baseA: fractals, imagenet or a Keras weight file")
     parser.add_argument("--alpha", type=float, help="width multiplier (default: 0.25)")
     parser.add_argument("--input", help="size the images are resized to, HxW (default: 48x80)")
-    parser.add_argument("--protocol", choices=("reference", "fast"))
+    parser.add_argument(
+        "--protocol",
+        choices=("reference", "fast"),
+        help="reference: the published one, at most 15 epochs, early stopping; fast: one cycle of "
+        "the learning rate, 3 epochs, at least as accurate (benchmarks/results/protocols.csv)",
+    )
     parser.add_argument("--epochs", type=int, help="at most this many")
-    parser.add_argument("--batch", type=int)
+    parser.add_argument("--batch", type=int, help="images a step")
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
 
 

@@ -253,7 +253,7 @@ PRESETS: dict[str, Preset] = {
         {"train": 6000, "valid": 1500, "test": 2000},
     ),
     "full": Preset(
-        Study(tuple(KINDS), tuple(range(BLOCKS + 1)), (0, 1, 2), PROTOCOLS["reference"]),
+        Study(tuple(KINDS), tuple(range(BLOCKS + 1)), (0, 1, 2), PROTOCOLS["fast"]),
         "every kind, n = 0..13, three seeds",
         {"train": 6000, "valid": 1500, "test": 4000},
     ),
