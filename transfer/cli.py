@@ -53,10 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     figures.add_argument("study", type=Path, metavar="DIR")
     figures.add_argument(
         "--published",
-        type=Path,
-        metavar="CSV",
-        help="hollow markers from a table network,block,test_accuracy, such as "
-        "experiments-results/published/all_experiments.csv",
+        action="store_true",
+        help="add the published accuracies as hollow markers",
     )
     figures.set_defaults(call=_figures)
     verdict = commands.add_parser("verdict", help="the answer in words, with the numbers behind it")
@@ -222,11 +220,13 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _draw_and_tell(study_dir: Path) -> None:
-    from transfer.answers.figures import draw_figures
+    from transfer.answers.figures import draw_figures, left_out
     from transfer.answers.table import print_table
     from transfer.results import read_runs
 
     drawn = draw_figures(study_dir)
+    for sentence in left_out(study_dir):
+        print(f"note: {sentence}", file=sys.stderr)
     print_table(read_runs(study_dir))
     print(f"Results: {study_dir / 'runs.csv'}")
     for path in drawn:
@@ -235,10 +235,12 @@ def _draw_and_tell(study_dir: Path) -> None:
 
 
 def _figures(options: argparse.Namespace) -> None:
-    from transfer.answers.figures import draw_figures
+    from transfer.answers.figures import draw_figures, left_out, published_table
 
-    for path in draw_figures(options.study, options.published):
+    for path in draw_figures(options.study, published_table() if options.published else None):
         print(path)
+    for sentence in left_out(options.study):
+        print(f"note: {sentence}", file=sys.stderr)
 
 
 def _verdict(options: argparse.Namespace) -> None:
@@ -249,7 +251,7 @@ def _verdict(options: argparse.Namespace) -> None:
     if not 0 < options.margin < 1:
         raise UsageError(f"Expected --margin between 0 and 1. Received: {options.margin:g}.")
     for sentence in verdict(options.study, options.margin):
-        print(textwrap.fill(sentence, 88, subsequent_indent="  "))
+        print(textwrap.fill(sentence, 88, subsequent_indent="  ", break_on_hyphens=False))
 
 
 def main(arguments: list[str] | None = None) -> None:

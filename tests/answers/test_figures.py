@@ -9,13 +9,17 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from transfer.answers import figures
 from transfer.answers.accuracy import accuracy_against_n
-from transfer.answers.figures import draw_figures, read_published
+from transfer.answers.figures import draw_figures, left_out, published_table, read_published
+from transfer.answers.gain import gains, without_base
 from transfer.answers.semantics import bn_semantics
 from transfer.answers.statistics import interval
-from transfer.answers.target_size import gain_against_images, gains
+from transfer.answers.target_size import gain_against_images
+from transfer.cli import main
 from transfer.errors import TransferError
-from transfer.runs import KINDS
+from transfer.results import RUN_COLUMNS, write_row, write_study
+from transfer.runs import KINDS, Run
 
 RESULTS = Path(__file__).parents[2] / "experiments-results"
 
@@ -61,10 +65,11 @@ def test_many_kinds_are_drawn_in_two_panels():
 def test_published_points_are_drawn_on_request():
     published = read_published(RESULTS / "published/all_experiments.csv")
     (axes,) = accuracy_against_n(runs(3), published=published).axes
-    drawn = lines_of(axes)["AnB, published"]
+    drawn = next(line for line in axes.lines if line.get_label() == "_published AnB")
     expected = published[published["kind"] == "AnB"]["test_accuracy"]
     np.testing.assert_allclose(drawn.get_ydata(), expected)
     assert drawn.get_fillstyle() == "none"
+    assert "published (hollow)" in lines_of(axes)
 
 
 def test_each_semantics_is_a_line_of_its_own():
@@ -100,6 +105,75 @@ def test_gains_are_paired_by_seed_and_of_the_same_n_at_every_size():
     np.testing.assert_allclose(table["low"], table["gain"])  # the same gain for every seed
     assert set(table["n"]) == {"4, 8"}
     assert gain_against_images(sizes()).axes[0].get_xscale() == "log"
+
+
+def test_a_seed_that_lacks_an_n_or_its_base_b_does_not_enter_a_gain():
+    frame = sizes()
+    few = frame["fraction"] == 0.1
+    lost = few & (
+        ((frame["kind"] == "AnB") & (frame["n"] == 8) & (frame["seed"] == 0))
+        | ((frame["kind"] == "baseB") & (frame["seed"] == 1))
+    ).fillna(False)
+    table = gains(frame[~lost])
+    assert list(table["seeds"]) == [1, 3]
+    np.testing.assert_allclose(table["gain"], [0.1, -0.02])
+    assert table["low"].isna().tolist() == [True, False]
+
+
+def test_a_missing_base_b_is_said_and_how_to_add_it():
+    frame = sizes()
+    assert without_base(frame) == []
+    (sentence,) = without_base(frame[(frame["kind"] != "baseB") | (frame["fraction"] == 1.0)])
+    assert "--kinds baseB --train-fraction 0.1 --seeds 0,1,2" in sentence
+
+
+def study_of(folder, frame):
+    """A folder with these runs and no more than figures need."""
+    write_study(folder, {})
+    blank = {c: "" if d == "string" else 0 for c, d in RUN_COLUMNS.items()}
+    for row in frame.to_dict("records"):
+        n = None if pd.isna(row["n"]) else int(row["n"])
+        run = Run(row["kind"], n, row["seed"], row["bn"], row["fraction"])
+        write_row(folder, blank | row | {"run": run.name, "n": n})
+    return folder
+
+
+def test_a_study_without_base_b_on_few_images_draws_the_rest_and_removes_nothing(tmp_path):
+    frame = sizes()
+    folder = study_of(tmp_path / "study", frame[(frame["kind"] != "baseB")])
+    (folder / "figures").mkdir(exist_ok=True)
+    (folder / "figures" / "own.png").write_bytes(b"mine")
+    assert {path.stem for path in draw_figures(folder)} == {"accuracy_against_n"}
+    assert "baseB is missing" in " ".join(left_out(folder))
+    assert (folder / "figures" / "own.png").read_bytes() == b"mine"
+    complete = study_of(tmp_path / "complete", frame)
+    assert {path.stem for path in draw_figures(complete)} == {
+        "accuracy_against_n", "gain_against_images"
+    }  # fmt: skip
+    assert left_out(complete) == []
+
+
+def test_runs_on_few_images_alone_draw_nothing_and_that_is_said(tmp_path):
+    frame = sizes()
+    folder = study_of(tmp_path, frame[frame["fraction"] < 1.0])
+    assert draw_figures(folder) == []
+    assert "no run on all training images" in " ".join(left_out(folder))
+
+
+def test_the_command_draws_published_points_on_request(tmp_path, capsys):
+    folder = study_of(tmp_path, sizes()[lambda frame: frame["fraction"] == 1.0])
+    main(["figures", str(folder)])
+    without = (folder / "figures/accuracy_against_n.svg").read_bytes()
+    main(["figures", str(folder), "--published"])
+    assert "accuracy_against_n.svg" in capsys.readouterr().out
+    assert b"published (hollow)" in (folder / "figures/accuracy_against_n.svg").read_bytes()
+    assert b"published" not in without
+
+
+def test_published_points_outside_a_checkout_are_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "__file__", str(tmp_path / "transfer/answers/figures.py"))
+    with pytest.raises(TransferError, match="checkout"):
+        published_table()
 
 
 def test_gains_of_one_size_cannot_be_drawn():

@@ -124,14 +124,49 @@ def test_seeds_needed_is_the_sample_size_of_a_t_test(effect):
     assert seeds_needed(1e-6, 1.0) is None
 
 
+def trials(rng, images, worse, count=100):
+    """Outcomes of tests of A against B, A being worse by `worse`; 0.3 of the images differ."""
+    outcomes = []
+    for trial in range(count):
+        draw = rng.random((1, images))
+        only_b, only_a = draw < 0.15 + worse / 2, draw > 0.85 + worse / 2
+        found = non_inferior(~only_b, ~only_a, margin=0.1, draws=1000, seed=trial)
+        outcomes.append(found.outcome)
+    return outcomes
+
+
+def test_a_network_worse_by_the_margin_passes_as_rarely_as_the_level_says():
+    outcomes = trials(np.random.default_rng(6), 200, worse=0.1)
+    # 5 % of 100 are 5; three standard deviations of the count are 7.
+    assert outcomes.count("non-inferior") <= 12
+    assert outcomes.count("inferior") <= 12
+
+
 def test_as_many_images_as_are_said_to_decide_do_decide():
-    rng = np.random.default_rng(5)
-    first = non_inferior(*networks(rng, 400, seeds=1, by_seed=0.0, block=1), margin=0.02)
+    images = images_needed(0.1, sd=0.3**0.5)  # differences of -1, 0, 1, of which 0.3 are not 0
+    decided = trials(np.random.default_rng(7), images, worse=0.0).count("non-inferior")
+    # 80 % of 100 are 80; three standard deviations of the count are 12.
+    assert 68 <= decided <= 92
+
+
+def test_what_would_decide_one_seed_is_counted_in_images_alone():
+    first = non_inferior(*equally_right(60), margin=0.01)
+    seen = first.difference
     images, seeds = needed_to_decide(first)
     assert seeds is None  # one seed does not tell how seeds vary
-    distance = abs(first.difference.estimate + 0.02)
-    sd = first.difference.se_images * 20
-    assert images == images_needed(distance, sd)
+    assert images == images_needed(abs(seen.estimate + 0.01), seen.se_images * 60**0.5)
+
+
+def test_seeds_that_vary_leave_less_for_the_images_to_decide():
+    rng, margin = np.random.default_rng(8), 0.05
+    found = non_inferior(*networks(rng, 2000, seeds=4, by_seed=0.05), margin=margin)
+    seen = found.difference
+    distance = abs(seen.estimate + margin)
+    images, seeds = needed_to_decide(found)
+    by_seeds = stats.t.ppf(0.95, 3) * seen.sd_seeds / 2
+    by_images = stats.norm.ppf(0.95) * seen.se_images
+    assert images == images_needed(distance - by_seeds, seen.se_images * 2000**0.5)
+    assert seeds == seeds_needed(distance - by_images, seen.sd_seeds)
 
 
 def test_more_seeds_do_not_help_where_images_are_too_few():

@@ -10,6 +10,7 @@ import pytest
 from transfer.answers.comparison import FRAMES_A_BLOCK, compare_with_base
 from transfer.answers.statistics import non_inferior
 from transfer.answers.verdict import verdict
+from transfer.cli import main
 from transfer.errors import TransferError
 from transfer.results import RUN_COLUMNS, read_predictions, write_array, write_row, write_study
 from transfer.runs import FROZEN_KINDS, Run
@@ -80,6 +81,54 @@ def test_one_seed_is_called_one_seed_and_three_are_not(tmp_path):
     assert "over 3 seeds" in three[0]
 
 
+@pytest.mark.parametrize(("accuracy", "word"), [(0.9, "helps"), (0.7, "harms"), (0.8, "no proven")])
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+def test_whether_a_start_from_base_a_helps_is_said(accuracy, word, seeds, tmp_path):
+    accuracies = {("baseB", None): 0.8, ("baseB+", None): accuracy}
+    sentence = said(verdict(study(tmp_path, accuracies, seeds)), "A start from baseA")
+    assert word in sentence
+    assert ("McNemar" in sentence) == (len(seeds) == 1)
+
+
+def test_a_network_with_one_seed_beside_others_with_three_is_pointed_out(tmp_path):
+    folder = study(tmp_path, {("baseB", None): 0.8}, seeds=(0, 1, 2))
+    sentences = verdict(study(folder, {("AnB", 1): 0.82}))
+    assert "1 of 2 networks have one seed" in said(sentences, "one seed")
+
+
+def test_what_transfer_gains_with_few_images_is_said(tmp_path):
+    folder = study(tmp_path, {("baseB", None): 0.8, ("AnB+", 4): 0.81}, seeds=(0, 1, 2))
+    blank = {c: "" if d == "string" else 0 for c, d in RUN_COLUMNS.items()}
+    for kind, n, accuracy in (("baseB", None, 0.5), ("AnB+", 4, 0.6)):
+        for seed in range(3):
+            run = Run(kind, n, seed, fraction=0.1)
+            named = {"run": run.name, "kind": kind, "n": n, "seed": seed, "fraction": 0.1}
+            write_row(folder, blank | named | {"test_accuracy": accuracy, "train_images": 400})
+    sentence = said(verdict(folder), "by the number of training images")
+    assert "AnB+ minus baseB" in sentence
+    assert "+10.0 points with 400 (+10.0 to +10.0, 3 seeds)" in sentence
+
+
+def test_the_command_prints_it_wrapped_and_writes_nothing(tmp_path, capsys):
+    folder = study(tmp_path, GENERAL_TO_4)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    main(["verdict", str(folder)])
+    lines = capsys.readouterr().out.splitlines()
+    assert " ".join(" ".join(lines).split()) == " ".join(verdict(folder))
+    assert max(map(len, lines)) <= 88
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    main(["verdict", str(folder), "--margin", "0.3"])
+    assert "General up to n = 10" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("margin", ["0", "1", "-0.01", "nan"])
+def test_a_margin_out_of_range_is_refused(margin, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["verdict", str(tmp_path), "--margin", margin])
+    assert end.value.code == 2
+    assert "margin" in capsys.readouterr().err
+
+
 def test_missing_kinds_are_said(tmp_path):
     text = " ".join(verdict(study(tmp_path / "base", {("baseB", None): 0.8})))
     for kind in ("baseB+", "AnB", "sliced-n"):
@@ -101,7 +150,7 @@ def test_the_comparison_is_the_paired_one_of_the_predictions(tmp_path):
 def test_where_a_kind_is_above_and_below_base_b_is_said(tmp_path):
     accuracies = {("baseB", None): 0.8, ("AnB+", 1): 0.8, ("AnB+", 4): 0.85, ("AnB+", 7): 0.7}
     sentence = said(verdict(study(tmp_path, accuracies, seeds=(0, 1, 2))), "AnB+: above")
-    assert "above baseB for n = 4, below for n = 7, not to be told" in sentence
+    assert "above baseB for n = 4, below baseB for n = 7, not to be told" in sentence
     assert "highest A4B+" in sentence
     assert "lowest A7B+" in sentence
 
@@ -150,8 +199,8 @@ def test_a_folder_without_a_study_is_said(tmp_path):
 
 def test_a_verdict_needs_no_tensorflow():
     script = (
-        "import sys; from transfer.answers.verdict import verdict;"
-        f"verdict({str(RESULTS / 'published')!r});"
+        "import sys; from transfer.cli import main;"
+        f"main(['verdict', {str(RESULTS / 'published')!r}]);"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -5,6 +5,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from transfer.answers.style import (
+    COLUMN,
+    HOLLOW,
     KIND_LABELS,
     KIND_STYLE,
     RC,
@@ -37,7 +39,8 @@ def accuracy_against_n(
     -------
     matplotlib.figure.Figure
         With 95 % intervals: bars for one seed, bands over seeds for several. More than four kinds
-        are drawn in two panels: frozen, and all trained.
+        are drawn in two panels, frozen above and all trained below, each with its own scale of
+        accuracy: frozen networks fall so low that the differences of the others would vanish.
 
     Raises
     ------
@@ -52,12 +55,13 @@ def accuracy_against_n(
     if len(drawn) > _KINDS_A_PANEL:
         panels = {
             "blocks frozen": [kind for kind in drawn if kind in FROZEN_KINDS],
-            "all trained": [kind for kind in drawn if kind not in FROZEN_KINDS],
+            "all trained (own scale)": [kind for kind in drawn if kind not in FROZEN_KINDS],
         }
     with mpl.rc_context(RC):
-        width = 6.4 if len(panels) == 1 else 7.0
-        figure = Figure(figsize=(width, 3.4), dpi=200, layout="constrained")
-        axes_of_panels = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        height = 1.9 * len(panels) + 0.14 * (len(drawn) // 2 + 3)
+        figure = Figure(figsize=(COLUMN, height), dpi=200, layout="constrained")
+        axes_of_panels = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+        hollow = False
         for axes, (name, kinds) in zip(axes_of_panels, panels.items(), strict=True):
             first = axes is axes_of_panels[0]
             for base in ("baseB", "baseB+"):
@@ -67,14 +71,13 @@ def accuracy_against_n(
                 shift = 0.1 * (number - (len(kinds) - 1) / 2)
                 of_kind = runs[runs["kind"] == kind]
                 draw_against_n(axes, of_kind, colour, marker, KIND_LABELS[kind], "-", shift)
-                draw_published(axes, published, kind, marker)
+                hollow |= draw_published(axes, published, kind, marker)
             label_blocks(axes, BLOCKS)
-            axes.set_title(name, fontsize=8)
-        axes_of_panels[0].set_ylabel("test accuracy")
+            axes.set_title(name, fontsize=7.5)
+            axes.set_ylabel("test accuracy")
+        if hollow:  # one entry in the legend, at its end
+            axes_of_panels[-1].plot([], [], "o", **HOLLOW, label="published (hollow)")
         note = interval_note(runs)
-        figure.suptitle(f"{title} ({note})" if title else note, fontsize=8, x=0.02, ha="left")
-        if len(panels) == 1:
-            figure.legend(loc="outside right upper", frameon=False, fontsize=7)
-        else:
-            figure.legend(loc="outside lower center", frameon=False, fontsize=7, ncols=4)
+        figure.suptitle(f"{title} ({note})" if title else note, fontsize=7, x=0.02, ha="left")
+        figure.legend(loc="outside lower center", ncols=2)
     return figure

@@ -1,11 +1,13 @@
 """Every figure of a study, drawn from its CSVs and from nothing else."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from transfer.answers.accuracy import accuracy_against_n
+from transfer.answers.gain import has_sizes, without_base
 from transfer.answers.semantics import bn_semantics
 from transfer.answers.style import save
 from transfer.answers.target_size import gain_against_images
@@ -43,11 +45,29 @@ def read_published(path: Path) -> pd.DataFrame:
     )
 
 
-def draw_figures(study_dir: str | Path, published: Path | None = None) -> list[Path]:
-    """Draw every figure that a study has runs for into its ``figures/``.
+def published_table() -> Path:
+    """The published accuracies of a checkout.
 
-    ``accuracy_against_n`` always; ``bn_semantics`` if AnB was run under several semantics;
-    ``gain_against_images`` if it was run on several shares of the training images.
+    Raises
+    ------
+    TransferError
+        If the package was installed without the repository around it.
+    """
+    path = Path(__file__).parents[2] / "experiments-results" / "published" / "all_experiments.csv"
+    if not path.is_file():
+        raise TransferError(
+            f"Expected the published accuracies in {path}. They are part of the repository: run "
+            "this from a checkout."
+        )
+    return path
+
+
+def draw_figures(study_dir: str | Path, published: Path | None = None) -> list[Path]:
+    """Draw every figure that a study has runs for into its ``figures/``; remove none.
+
+    ``accuracy_against_n`` if there are runs on all training images; ``bn_semantics`` if AnB was
+    run under several semantics; ``gain_against_images`` if AnB or AnB+ and baseB were run on
+    several shares of the training images. `left_out` says what could not be drawn.
 
     Parameters
     ----------
@@ -64,22 +84,43 @@ def draw_figures(study_dir: str | Path, published: Path | None = None) -> list[P
     Raises
     ------
     TransferError
-        If the folder holds no study.
+        If the folder holds no study, or one without a finished run.
     """
     folder = Path(study_dir)
+    runs, title = _runs_of(folder), folder.resolve().name
     points = read_published(published) if published else None
-    if (folder / "runs.csv").exists() or not (folder / "all_experiments.csv").exists():
-        runs = read_runs(folder)
-        title = folder.resolve().name
-        read_study(folder)
-    else:
-        runs, title = read_published(folder / "all_experiments.csv"), folder.resolve().name
-    figures = {"accuracy_against_n": accuracy_against_n(runs, title, points)}
+    figures = {}
+    if _has_accuracies(runs) or runs.empty:
+        figures["accuracy_against_n"] = accuracy_against_n(runs, title, points)
     frozen = runs[(runs["kind"] == "AnB") & (runs["fraction"] == 1.0)]
     if frozen["bn"].nunique() > 1:
         figures["bn_semantics"] = bn_semantics(runs, title, points)
-    if runs.loc[runs["kind"].isin(["AnB", "AnB+"]), "fraction"].nunique() > 1:
-        figures["gain_against_images"] = gain_against_images(runs, title)
+    if has_sizes(runs):
+        with contextlib.suppress(TransferError):  # baseB is missing, which `left_out` says
+            figures["gain_against_images"] = gain_against_images(runs, title)
     return [
         path for name, figure in figures.items() for path in save(figure, folder / "figures" / name)
     ]
+
+
+def left_out(study_dir: str | Path) -> list[str]:
+    """What of a study `draw_figures` cannot draw and why, a sentence each."""
+    runs = _runs_of(Path(study_dir))
+    sentences = []
+    if not _has_accuracies(runs):
+        sentences.append(
+            "Accuracy against n is not drawn: no run on all training images is finished."
+        )
+    return sentences + without_base(runs)
+
+
+def _runs_of(folder: Path) -> pd.DataFrame:
+    if not (folder / "runs.csv").exists() and (folder / "all_experiments.csv").exists():
+        return read_published(folder / "all_experiments.csv")
+    runs = read_runs(folder)
+    read_study(folder)
+    return runs
+
+
+def _has_accuracies(runs: pd.DataFrame) -> bool:
+    return bool(((runs["fraction"] == 1.0) & runs["bn"].isin(["", "inference"])).any())

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from transfer.answers.style import (
+    COLUMN,
     RC,
     draw_against_n,
     draw_base,
@@ -19,7 +20,7 @@ from transfer.runs import BLOCKS
 _STYLE = {
     "inference": ("#D55E00", "s", "-", "inference (Keras 3)"),
     "adapt": ("#0072B2", "o", ":", "adapt (PyTorch)"),
-    "legacy": ("#000000", "x", "--", "legacy (Keras 2.1.3 to 2.3.1)"),
+    "legacy": ("#000000", "x", "--", "legacy (Keras 2.1.3-2.3.1)"),
 }
 
 
@@ -40,17 +41,17 @@ def bn_semantics(
     if frozen["bn"].nunique() < 2:
         raise TransferError("Expected AnB under two semantics of BatchNorm or more to draw.")
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(4.4, 3.2), dpi=200, layout="constrained")
+        figure = Figure(figsize=(COLUMN, 2.7), dpi=200, layout="constrained")
         axes = figure.add_subplot()
         draw_base(axes, runs)
         for place, (bn, (colour, marker, dash, label)) in enumerate(_STYLE.items()):
             of_bn = frozen[frozen["bn"] == bn]
             if not of_bn.empty:
                 draw_against_n(axes, of_bn, colour, marker, f"AnB, {label}", dash, 0.1 * place)
-        draw_published(axes, published, "AnB", "s")
+        draw_published(axes, published, "AnB", "s", "AnB, published")
         label_blocks(axes, BLOCKS)
         axes.set_ylabel("test accuracy")
         note = interval_note(pd.concat([frozen, runs[runs["kind"] == "baseB"]]))
-        figure.suptitle(f"{title} ({note})" if title else note, fontsize=8, x=0.02, ha="left")
-        figure.legend(loc="outside lower center", frameon=False, fontsize=7, ncols=2)
+        figure.suptitle(f"{title} ({note})" if title else note, fontsize=7, x=0.02, ha="left")
+        figure.legend(loc="outside lower center", ncols=2)
     return figure

@@ -46,7 +46,6 @@ def t_interval(
     """Mean over seeds and its interval by Student's t: (mean, low, high).
 
     One value has a mean but no interval: both bounds are NaN, never zero width.
-
     """
     array = np.asarray(values, dtype=float)
     if array.ndim != 1 or len(array) == 0:

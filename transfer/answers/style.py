@@ -32,8 +32,22 @@ KIND_LABELS = {
     "A@nB": "A@nB (only block n tuned)",
     "sliced": "sliced-n (cut after block n)",
 }
+HOLLOW: Any = {"color": "#777777", "fillstyle": "none"}
+#: Inches: a column of a paper in two columns. Nothing is scaled down there, so 7 points stay 7.
+COLUMN = 3.3
 RC: Any = {
-    "font.size": 8,
+    "font.size": 7,
+    "axes.labelsize": 7.5,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.0,
+    "lines.markersize": 3.5,
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "legend.handlelength": 2.2,
+    "legend.columnspacing": 1.2,
+    "legend.labelspacing": 0.35,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "svg.hashsalt": "feature-transfer",
@@ -47,9 +61,7 @@ def draw_base(axes: Axes, runs: pd.DataFrame, kind: str = "baseB", label: str = 
     if runs.empty:
         return
     colour, dash = ("black", "-") if kind == "baseB" else ("#777777", "--")
-    axes.axhline(
-        runs["test_accuracy"].mean(), color=colour, linestyle=dash, lw=1, label=label or kind
-    )
+    axes.axhline(runs["test_accuracy"].mean(), color=colour, linestyle=dash, label=label or kind)
     low, high = interval(runs)
     if np.isfinite(low):
         axes.axhspan(low, high, color=colour, alpha=0.1, linewidth=0)
@@ -63,7 +75,7 @@ def draw_against_n(
     for n, group in runs.groupby("n"):
         rows.append((n, group["test_accuracy"].mean(), *interval(group)))
     n, mean, low, high = np.array(rows, float).T
-    style: Any = {"color": colour, "marker": marker, "markersize": 4, "linestyle": dash, "lw": 1}
+    style: Any = {"color": colour, "marker": marker, "linestyle": dash}
     if runs.groupby("n")["seed"].nunique().min() > 1:
         axes.plot(n, mean, label=label, **style)
         axes.fill_between(n, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -72,25 +84,25 @@ def draw_against_n(
     axes.errorbar(n + shift, mean, errors, elinewidth=0.7, label=label, **style)
 
 
-def draw_published(axes: Axes, published: pd.DataFrame | None, kind: str, marker: str) -> None:
-    """Published accuracies of a kind as hollow grey markers, if any are given."""
+def draw_published(
+    axes: Axes, published: pd.DataFrame | None, kind: str, marker: str, label: str = ""
+) -> bool:
+    """Published accuracies of a kind as hollow grey markers of its shape; whether there are any."""
     if published is None or not (published["kind"] == kind).any():
-        return
+        return False
     points = published[published["kind"] == kind]
     axes.plot(
         *(points[column].astype(float) for column in ("n", "test_accuracy")),
-        color="#777777",
-        marker=marker,
-        markersize=4,
-        fillstyle="none",
-        linestyle="none",
-        label=f"{kind}, published",
+        marker,
+        **HOLLOW,
+        label=label or f"_published {kind}",
     )
+    return True
 
 
 def label_blocks(axes: Axes, last: int) -> None:
     """The axis of n."""
-    axes.set_xlabel("n: depthwise separable blocks from the base network")
+    axes.set_xlabel("n: blocks from the base network")
     axes.set_xticks(range(last + 1))
     axes.set_xlim(-0.5, last + 0.5)
     axes.grid(axis="y", linewidth=0.4, alpha=0.5)

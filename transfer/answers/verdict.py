@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from transfer.answers.comparison import Key, compare_with_base, difference, networks, paired
+from transfer.answers.gain import gain_in_words
 from transfer.answers.statistics import (
     Comparison,
     Difference,
@@ -20,8 +21,9 @@ from transfer.answers.statistics import (
     mcnemar_exact,
     needed_to_decide,
 )
+from transfer.answers.wording import about, count_seeds, points, spans
 from transfer.results import read_runs, read_study, read_test_labels
-from transfer.runs import BLOCKS, FROZEN_KINDS, Run
+from transfer.runs import BLOCKS, BN_SEMANTICS, FROZEN_KINDS, Run
 
 
 def verdict(study_dir: str | Path, margin: float = 0.01) -> list[str]:
@@ -45,8 +47,8 @@ def verdict(study_dir: str | Path, margin: float = 0.01) -> list[str]:
             f"{folder.name} holds accuracies without predictions: which images each network gets "
             "right is not known, so that no two networks can be compared on the same images."
         ]
-    runs = read_runs(folder)
-    runs = runs[runs["fraction"] == 1.0]
+    all_runs = read_runs(folder)
+    runs = all_runs[all_runs["fraction"] == 1.0]
     base = runs[runs["kind"] == "baseB"]
     name = str(read_study(folder)["dataset"]["name"])
     if base.empty:
@@ -57,9 +59,12 @@ def verdict(study_dir: str | Path, margin: float = 0.01) -> list[str]:
     sentences.append(_fine_tuned(folder, runs, base))
     for kind in _WHAT_IT_ASKS:
         sentences += _against_base(folder, runs, base, kind)
-    for bn in sorted({key[2] for key in compared if key[0] == "AnB"}) or [""]:
+    ran = {key[2] for key in compared if key[0] == "AnB"}
+    for bn in [bn for bn in BN_SEMANTICS if bn in ran] or [""]:
         sentences += _general(_of(compared, "AnB", bn), bn)
-    return sentences + _semantics(folder, runs) + _cut(_of(compared, "sliced", ""))
+    sentences += _semantics(folder, runs)
+    sentences += _cut(_of(compared, "sliced", ""))
+    return sentences + gain_in_words(all_runs)
 
 
 def _of(compared: dict[Key, Comparison], kind: str, bn: str) -> dict[int, Comparison]:
@@ -78,13 +83,22 @@ def _introduction(
     return (
         f"{name}: {len(runs)} runs on all training images, {images} test images. baseB has "
         f"{base['test_accuracy'].mean():.3f} (95 % {low:.3f} to {high:.3f}, {over}). A network "
-        f"counts as equal if it is not worse by more than {100 * margin:g} points (one-sided 95 %)."
+        f"counts as equal if it is not worse by more than {100 * margin:g} "
+        f"{'point' if margin == 0.01 else 'points'} (one-sided 95 %)."
     )
 
 
 def _about_seeds(runs: pd.DataFrame) -> list[str]:
-    if any(len(group) > 1 for _, group in networks(runs)):
+    """One seed tells nothing of another; which networks that concerns is said."""
+    seeds = [group["seed"].nunique() for _, group in networks(runs)]
+    single = seeds.count(1)
+    if not single:
         return []
+    if single < len(seeds):
+        return [
+            f"{single} of {len(seeds)} networks have one seed: what follows holds for these on "
+            "other images of the same drives' kind, not for another seed."
+        ]
     return [
         "One seed each: what follows holds for these networks on other images of the same drives' "
         "kind; another seed would give other networks, and how different is not known."
@@ -99,17 +113,21 @@ def _fine_tuned(folder: Path, runs: pd.DataFrame, base: pd.DataFrame) -> str:
     if both is None or seen is None:
         return "baseB+ is missing: whether a start from baseA helps is not answered."
     helps = "helps" if seen.low > 0 else "harms" if seen.high < 0 else "makes no proven difference"
-    p = f"; McNemar p = {mcnemar_exact(*both):.2g}, frames as independent" * (seen.seeds == 1)
+    p = ""
+    if seen.seeds == 1:
+        p = f"; McNemar p = {mcnemar_exact(*both):.2g}, frames as independent"
     return (
-        f"A start from baseA {helps}: baseB+ minus baseB is {_points(seen.estimate)} points "
+        f"A start from baseA {helps}: baseB+ minus baseB is {points(seen.estimate)} points "
         f"({_bounds(seen)}, two-sided 95 %{p})."
     )
 
 
 _WHAT_IT_ASKS = {
     "BnB": "Does cutting the network alone cost anything (co-adaptation)?",
+    "BnB+": "Does fine-tuning after such a cut mend it?",
     "AnB+": "Does fine-tuning from n blocks of baseA beat baseB?",
     "RnB": "How far do frozen random blocks go?",
+    "A@nB": "Is it enough to tune one block of baseA?",
 }
 
 
@@ -124,14 +142,15 @@ def _against_base(folder: Path, runs: pd.DataFrame, base: pd.DataFrame, kind: st
         return []
     above = [n for n, d in seen.items() if d.low > 0]
     below = [n for n, d in seen.items() if d.high < 0]
-    parts = [f"above baseB for n = {_list(above)}"] if above else []
-    parts += [f"below for n = {_list(below)}"] if below else []
+    parts = [f"above baseB for n = {spans(above)}"] if above else []
+    parts += [f"below baseB for n = {spans(below)}"] if below else []
     if len(above) + len(below) < len(seen):
         parts.append("not to be told from baseB for the others" if parts else "no difference shown")
     best, worst = (pick(seen, key=lambda n: seen[n].estimate) for pick in (max, min))
+    shown = [("highest ", best), ("lowest ", worst)] if best != worst else [("", best)]
     ends = "; ".join(
-        f"{word} {_name(kind, n)} {_points(seen[n].estimate)} ({_bounds(seen[n])})"
-        for word, n in (("highest", best), ("lowest", worst))
+        f"{word}{_name(kind, n)} {points(seen[n].estimate)} ({_bounds(seen[n])})"
+        for word, n in shown
     )
     return [
         f"{_WHAT_IT_ASKS[kind]} {kind}: {', '.join(parts)} (two-sided 95 %, each n by itself; "
@@ -153,7 +172,7 @@ def _semantics(folder: Path, runs: pd.DataFrame) -> list[str]:
             lower, higher = sum(d.high < 0 for d in seen), sum(d.low > 0 for d in seen)
             mean = sum(d.estimate for d in seen) / len(seen)
             sentences.append(
-                f"AnB with {bn} BatchNorm minus AnB with inference BatchNorm: {_points(mean)} "
+                f"AnB with {bn} BatchNorm minus AnB with inference BatchNorm: {points(mean)} "
                 f"points on average over n; lower at {lower} and higher at {higher} of "
                 f"{len(seen)} n (two-sided 95 %)."
             )
@@ -169,7 +188,7 @@ def _general(tested: dict[int, Comparison], bn: str) -> list[str]:
     gaps = sorted(set(range(1, max(tested) + 1)) - set(tested))
     said = f"General up to n = {passed[-1]}" if passed else "No n is shown to be general"
     if passed and gaps:
-        said += f", of the n that were run ({_list(list(tested))})"
+        said += f", of the n that were run ({spans(tested)})"
     return [f"{said}{semantics}. {_evidence(tested, passed, stop, 'AnB')}"]
 
 
@@ -182,12 +201,12 @@ def _cut(tested: dict[int, Comparison]) -> list[str]:
     if passed and passed[-1] == BLOCKS:
         said += " (nothing is cut)"
     if passed and set(tested) != set(range(1, BLOCKS + 1)):
-        said += f", of the n that were run ({_list(list(tested))})"
+        said += f", of the n that were run ({spans(tested)})"
     sentences = [f"{said}. {_evidence(tested, passed, stop, 'sliced')}"]
     alone = [n for n, c in tested.items() if n not in passed and c.outcome == "non-inferior"]
     if alone:
         sentences.append(
-            f"Tested alone, {_list([_name('sliced', n) for n in alone])} would pass too; the "
+            f"Tested alone, {', '.join(_name('sliced', n) for n in alone)} would pass too; the "
             "sequence had ended before, so that is a lead to follow and not a finding."
         )
     return sentences
@@ -207,8 +226,8 @@ def _evidence(tested: dict[int, Comparison], passed: list[int], stop: int | None
     parts = []
     if passed:
         shown = [
-            f"{_name(kind, n)} {_points(tested[n].difference.estimate)} "
-            f"(at least {_points(tested[n].difference.low)})"
+            f"{_name(kind, n)} {points(tested[n].difference.estimate)} "
+            f"(at least {points(tested[n].difference.low)})"
             for n in passed
         ]
         parts.append(f"Points against baseB: {'; '.join(shown)}.")
@@ -216,7 +235,7 @@ def _evidence(tested: dict[int, Comparison], passed: list[int], stop: int | None
         return " ".join([*parts, "Every n that was run passes."])
     seen = tested[stop].difference
     name = _name(kind, stop)
-    bounds = f"{_points(seen.estimate)} points ({_points(seen.low)} to {_points(seen.high)})"
+    bounds = f"{points(seen.estimate)} points ({points(seen.low)} to {points(seen.high)})"
     if tested[stop].outcome == "inferior":
         parts.append(f"{name} is worse by more than the margin: {bounds}.")
     else:
@@ -230,7 +249,9 @@ def _what_would_decide(comparison: Comparison) -> str:
     seen = comparison.difference
     ways = []
     if images is not None:
-        ways.append(f"{_about(images)} test images with {_count(seen.seeds)} (now {seen.images:,})")
+        ways.append(
+            f"{about(images)} test images with {count_seeds(seen.seeds)} (now {seen.images:,})"
+        )
     if seeds is not None:
         ways.append(f"about {seeds} seeds on these images (now {seen.seeds})")
     if not ways:
@@ -245,25 +266,5 @@ def _name(kind: str, n: int) -> str:
     return Run(kind, n, bn="inference" if kind in FROZEN_KINDS else "").network
 
 
-def _points(difference: float) -> str:
-    """A difference of accuracies in points, signed."""
-    return f"{100 * difference + 0.0:+.1f}"
-
-
 def _bounds(difference: Difference) -> str:
-    return f"{_points(difference.low)} to {_points(difference.high)}"
-
-
-def _about(count: int) -> str:
-    """Two digits: a sample size worked out from one estimate is no better known than that."""
-    if count > 1_000_000:  # the difference seen is all but the margin itself
-        return "more than a million"
-    return f"about {int(float(f'{count:.2g}')):,}"
-
-
-def _count(seeds: int) -> str:
-    return "one seed" if seeds == 1 else f"{seeds} seeds"
-
-
-def _list(items: list) -> str:
-    return ", ".join(str(item) for item in items)
+    return f"{points(difference.low)} to {points(difference.high)}"
