@@ -63,7 +63,7 @@ def test_cut_goes_down_from_the_whole_network(tmp_path):
     accuracies |= {("sliced", 7): 0.6, ("sliced", 4): 0.83}
     sentences = verdict(study(tmp_path, accuracies))
     assert "Cut after n = 10" in said(sentences, "Cut after")
-    assert "sliced-4 would pass too" in said(sentences, "not a finding")
+    assert "sliced-n would pass for n = 4 too" in said(sentences, "not a finding")
 
 
 def test_what_the_data_cannot_decide_is_called_undecided_with_what_would(tmp_path):

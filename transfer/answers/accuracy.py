@@ -15,6 +15,8 @@ from transfer.answers.style import (
     draw_published,
     interval_note,
     label_blocks,
+    legend_below,
+    set_title,
 )
 from transfer.errors import TransferError
 from transfer.runs import BLOCKS, FROZEN_KINDS
@@ -58,7 +60,7 @@ def accuracy_against_n(
             "all trained (own scale)": [kind for kind in drawn if kind not in FROZEN_KINDS],
         }
     with mpl.rc_context(RC):
-        height = 1.9 * len(panels) + 0.14 * (len(drawn) // 2 + 3)
+        height = (1.9 if len(panels) > 1 else 2.3) * len(panels) + 0.14 * (len(drawn) // 2 + 3)
         figure = Figure(figsize=(COLUMN, height), dpi=200, layout="constrained")
         axes_of_panels = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
         hollow = False
@@ -78,6 +80,6 @@ def accuracy_against_n(
         if hollow:  # one entry in the legend, at its end
             axes_of_panels[-1].plot([], [], "o", **HOLLOW, label="published (hollow)")
         note = interval_note(runs)
-        figure.suptitle(f"{title} ({note})" if title else note, fontsize=7, x=0.02, ha="left")
-        figure.legend(loc="outside lower center", ncols=2)
+        set_title(figure, title, note)
+        legend_below(figure)
     return figure

@@ -12,6 +12,8 @@ from transfer.answers.style import (
     draw_published,
     interval_note,
     label_blocks,
+    legend_below,
+    set_title,
 )
 from transfer.errors import TransferError
 from transfer.runs import BLOCKS
@@ -48,10 +50,10 @@ def bn_semantics(
             of_bn = frozen[frozen["bn"] == bn]
             if not of_bn.empty:
                 draw_against_n(axes, of_bn, colour, marker, f"AnB, {label}", dash, 0.1 * place)
-        draw_published(axes, published, "AnB", "s", "AnB, published")
+        draw_published(axes, published, "AnB", "s", "AnB, published (hollow)")
         label_blocks(axes, BLOCKS)
         axes.set_ylabel("test accuracy")
         note = interval_note(pd.concat([frozen, runs[runs["kind"] == "baseB"]]))
-        figure.suptitle(f"{title} ({note})" if title else note, fontsize=7, x=0.02, ha="left")
-        figure.legend(loc="outside lower center", ncols=2)
+        set_title(figure, title, note)
+        legend_below(figure)
     return figure

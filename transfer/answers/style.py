@@ -108,6 +108,24 @@ def label_blocks(axes: Axes, last: int) -> None:
     axes.grid(axis="y", linewidth=0.4, alpha=0.5)
 
 
+def set_title(figure: Figure, title: str, note: str) -> None:
+    """What is drawn, and below it what the intervals are intervals of."""
+    text = f"{title}\n{note}" if title else note
+    figure.suptitle(text, fontsize=7, x=0.02, ha="left")
+
+
+def legend_below(figure: Figure, columns: int = 2) -> None:
+    """One legend for all panels: baseB first, published points last."""
+    entries = [
+        entry
+        for axes in figure.axes
+        for entry in zip(*axes.get_legend_handles_labels(), strict=True)
+    ]
+    entries.sort(key=lambda entry: "published" in entry[1])
+    handles, labels = zip(*entries, strict=True)
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
 def interval_note(runs: pd.DataFrame) -> str:
     """What the intervals of a figure are intervals of."""
     if runs["test_low"].isna().all():
@@ -116,7 +134,7 @@ def interval_note(runs: pd.DataFrame) -> str:
     if seeds.max() == 1:
         return "95 % intervals over test images, one seed"
     if seeds.min() == 1:
-        return "95 % intervals over seeds, over test images where there is one seed"
+        return "95 % intervals over seeds, over images for one seed"
     low, high = seeds.min(), seeds.max()
     return f"95 % intervals over {low if low == high else f'{low} to {high}'} seeds"
 

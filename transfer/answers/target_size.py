@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from transfer.answers.gain import gains
-from transfer.answers.style import COLUMN, KIND_LABELS, KIND_STYLE, RC
+from transfer.answers.style import COLUMN, KIND_LABELS, KIND_STYLE, RC, legend_below, set_title
 
 
 def gain_against_images(runs: pd.DataFrame, title: str = "") -> Figure:
@@ -38,6 +38,6 @@ def gain_against_images(runs: pd.DataFrame, title: str = "") -> Figure:
         note = f"95 % intervals over {low if low == high else f'{low} to {high}'} seeds"
         if high == 1:
             note = "one seed, no intervals"
-        figure.suptitle(f"{title} ({note})" if title else note, fontsize=7, x=0.02, ha="left")
-        figure.legend(loc="outside lower center")
+        set_title(figure, title, note)
+        legend_below(figure, columns=1)
     return figure

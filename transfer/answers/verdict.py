@@ -206,8 +206,8 @@ def _cut(tested: dict[int, Comparison]) -> list[str]:
     alone = [n for n, c in tested.items() if n not in passed and c.outcome == "non-inferior"]
     if alone:
         sentences.append(
-            f"Tested alone, {', '.join(_name('sliced', n) for n in alone)} would pass too; the "
-            "sequence had ended before, so that is a lead to follow and not a finding."
+            f"Tested alone, sliced-n would pass for n = {spans(alone)} too; the sequence had ended "
+            "before, so that is a lead to follow and not a finding."
         )
     return sentences
 
