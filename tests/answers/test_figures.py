@@ -208,7 +208,9 @@ def test_published_numbers_are_drawn_by_the_same_code():
     assert accuracy_against_n(published).axes
 
 
-@pytest.mark.parametrize("study", ["published", "donkey-imagenet"])
+@pytest.mark.parametrize(
+    "study", [pytest.param("published", marks=pytest.mark.slow), "donkey-imagenet"]
+)
 def test_a_figure_is_the_same_bytes_again_and_needs_no_tensorflow(study, tmp_path):
     folder = tmp_path / study
     folder.mkdir()
