@@ -84,9 +84,20 @@ def _add_data(commands: "argparse._SubParsersAction[_Parser]") -> None:
     download.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
     download.add_argument("--url", help="a mirror (default: the authors' address)")
     download.set_defaults(call=_data_download)
-    importer = kinds.add_parser("import", help="a Donkeycar tub, version 1 or 2")
-    importer.add_argument("src", type=Path, metavar="SRC", help="folder of the tub")
+    importer = kinds.add_parser(
+        "import",
+        help="a Donkeycar tub, a recording of Udacity's simulator, or folders of images",
+        description="Bring foreign images into the layout of a data set. SRC is recognised by what "
+        "it holds: a Donkeycar tub, version 1 or 2 (manifest.json or record_*.json); a recording "
+        "of Udacity's simulator (driving_log.csv and IMG); or .jpg and .png images in "
+        "SRC/CLASS, or in SRC/train/CLASS, SRC/valid/CLASS and SRC/test/CLASS. Drives are split by "
+        "blocks of time, unsplit folders by the order of file names, never at random by frame.",
+    )
+    importer.add_argument("src", type=Path, metavar="SRC", help="folder to import")
     importer.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
+    importer.add_argument(
+        "--size", metavar="HxW", default="45x80", help="size images are resized to (default: 45x80)"
+    )
     importer.set_defaults(call=_data_import)
     check = kinds.add_parser("check", help="layout, class shares, leakage")
     check.add_argument("data", type=Path, metavar="DIR")
@@ -156,9 +167,10 @@ def _data_download(options: argparse.Namespace) -> None:
 
 
 def _data_import(options: argparse.Namespace) -> None:
-    from transfer.tasks.importers import detect_and_import
+    from transfer.tasks.importers import detect_and_import, parse_size
 
-    for line in detect_and_import(options.src, options.out).lines():
+    height, width = parse_size(options.size)
+    for line in detect_and_import(options.src, options.out, height=height, width=width).lines():
         print(line)
 
 

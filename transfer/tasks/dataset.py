@@ -31,7 +31,7 @@ SPLITS = ("train", "valid", "test")
 CLASSES = ("forward", "left", "right")  #: the published labels 0, 1, 2
 HEIGHT, WIDTH = 45, 80  #: of the published images
 _MAX_JSON_BYTES = 1 << 20
-_MAX_SIDE = 4096
+MAX_SIDE = 4096  #: of an image, in pixels
 _MAX_CLASSES = 1000
 _MAX_NAME = 64
 
@@ -166,21 +166,22 @@ def _read_description(path: Path) -> tuple[str, int, int, tuple[str, ...]]:
     name = content.get("name", path.resolve().name[:_MAX_NAME] or "dataset")
     classes = content.get("classes", list(CLASSES))
     description = (name, content.get("height", HEIGHT), content.get("width", WIDTH), classes)
-    return _check_description(str(file), *description)
+    return check_description(str(file), *description)
 
 
-def _check_description(
+def check_description(
     where: str, name: Any, height: Any, width: Any, classes: Any
 ) -> tuple[str, int, int, tuple[str, ...]]:
+    """The four as they are, if a data set may be called and shaped so; else a `TransferError`."""
     if not _is_name(name):
         raise TransferError(
             f"Expected a name of 1..{_MAX_NAME} printable characters in {where}. "
             f"Received: {str(name)[:80]!r}."
         )
     for key, side in (("height", height), ("width", width)):
-        if type(side) is not int or not 1 <= side <= _MAX_SIDE:
+        if type(side) is not int or not 1 <= side <= MAX_SIDE:
             raise TransferError(
-                f"Expected {key} of 1..{_MAX_SIDE} pixels in {where}. Received: {str(side)[:80]}."
+                f"Expected {key} of 1..{MAX_SIDE} pixels in {where}. Received: {str(side)[:80]}."
             )
     if (
         not isinstance(classes, list | tuple)
@@ -240,7 +241,7 @@ def write_dataset(
         If ``out`` is occupied or cannot be written, or the splits are not a valid data set.
     """
     out = Path(out)
-    _check_description(str(out), name, height, width, classes)
+    check_description(str(out), name, height, width, classes)
     for split in SPLITS:
         images = splits[split].images
         if images.dtype != np.uint8 or images.shape[1:] != (height, width, 3):

@@ -7,30 +7,23 @@ A tub is a folder of camera images with the driver's steering. Version 2: ``mani
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
 from transfer.errors import TransferError
+from transfer.tasks.drives import (
+    MAX_FILE_BYTES,
+    MAX_RECORDS,
+    Drive,
+    is_number,
+    plain_file,
+    read_text,
+)
 
 _FRAMES_PER_SECOND = 20.0  # Donkeycar's default, for version 1 tubs without a clock
-_MAX_RECORDS = 2_000_000
-_MAX_FILE_BYTES = 64 << 20
 _MAX_RECORD_BYTES = 64 << 10
-
-
-@dataclass(frozen=True)
-class Drive:
-    """The usable records of a tub, in the order they were driven."""
-
-    images: list[Path]
-    angles: np.ndarray  # float64 (N,)
-    seconds: np.ndarray  # float64 (N,), of any origin
-    sessions: list[str]
-    dropped: dict[str, int]
-    clock: str
 
 
 def tub_reader(src: Path) -> Callable[[Path], Drive] | None:
@@ -46,7 +39,7 @@ def tub_reader(src: Path) -> Callable[[Path], Drive] | None:
 
 
 def _read_v2(src: Path) -> Drive:
-    lines = _text(src / "manifest.json").splitlines()
+    lines = read_text(src / "manifest.json").splitlines()
     catalogs = _object(lines[-1], src / "manifest.json") if lines else {}
     names, deleted = catalogs.get("paths"), catalogs.get("deleted_indexes", [])
     if not isinstance(names, list) or not isinstance(deleted, list):
@@ -56,11 +49,11 @@ def _read_v2(src: Path) -> Drive:
     gone = {index for index in deleted if isinstance(index, int)}
     records = []
     for name in names:
-        catalog = _plain_file(src, name)
-        for line in _text(catalog).splitlines():
+        catalog = plain_file(src, name)
+        for line in read_text(catalog).splitlines():
             records.append(_object(line, catalog))
-            if len(records) > _MAX_RECORDS:
-                raise TransferError(f"Expected at most {_MAX_RECORDS} records in {src}.")
+            if len(records) > MAX_RECORDS:
+                raise TransferError(f"Expected at most {MAX_RECORDS} records in {src}.")
     kept = [record for record in records if record.get("_index") not in gone]
     times = [record.get("_timestamp_ms") for record in kept]
     return _drive(
@@ -77,14 +70,14 @@ def _read_v1(src: Path) -> Drive:
     for path in src.glob("record_*.json"):
         number = path.stem.removeprefix("record_")
         if number.isascii() and number.isdigit() and len(number) < 10:
-            paths[int(number)] = _plain_file(src, path.name)
-    if not 0 < len(paths) <= _MAX_RECORDS:
-        raise TransferError(f"Expected 1..{_MAX_RECORDS} files record_NUMBER.json in {src}.")
+            paths[int(number)] = plain_file(src, path.name)
+    if not 0 < len(paths) <= MAX_RECORDS:
+        raise TransferError(f"Expected 1..{MAX_RECORDS} files record_NUMBER.json in {src}.")
     numbers = sorted(paths)
-    records = [_object(_text(paths[n], _MAX_RECORD_BYTES), paths[n]) for n in numbers]
+    records = [_object(read_text(paths[n], _MAX_RECORD_BYTES), paths[n]) for n in numbers]
     times = [record.get("milliseconds") for record in records]
     clock = "clock of the tub"
-    if not all(_is_number(time) for time in times):
+    if not all(is_number(time) for time in times):
         clock = f"no clock in the tub: {_FRAMES_PER_SECOND:g} frames a second assumed"
         times = [number / _FRAMES_PER_SECOND * 1000 for number in numbers]
     return _drive(src, records, times, clock, {})
@@ -98,12 +91,12 @@ def _drive(
     malformed = pilot = 0
     for record, time in zip(records, times, strict=True):
         angle, image = record.get("user/angle"), record.get("cam/image_array")
-        if not (_is_number(angle) and _is_number(time) and isinstance(image, str)):
+        if not (is_number(angle) and is_number(time) and isinstance(image, str)):
             malformed += 1
         elif record.get("user/mode", "user") != "user":
             pilot += 1  # the car steered itself: the driver's angle means nothing
         else:
-            images.append(_plain_file(folder, image))
+            images.append(plain_file(folder, image))
             angles.append(float(angle))
             seconds.append(float(time) / 1000)
             sessions.append(str(record.get("_session_id", "")))
@@ -113,40 +106,9 @@ def _drive(
     return Drive(images, np.array(angles), np.array(seconds), sessions, dropped, clock)
 
 
-def _plain_file(folder: Path, name: Any) -> Path:
-    """``folder / name``, if that is a plain name in it and no link; it may be missing.
-
-    Raises
-    ------
-    TransferError
-        If the name leads anywhere else: such a tub is hostile or damaged, and is not read at all.
-    """
-    plain = isinstance(name, str) and 0 < len(name) < 256 and not set(name) & set("/\\\0")
-    if not plain or name in (".", "..") or (folder / name).is_symlink() or folder.is_symlink():
-        raise TransferError(
-            f"Expected the name of a plain file inside {folder}. Received: {str(name)[:80]!r}; "
-            "nothing was imported."
-        )
-    return folder / name
-
-
-def _is_number(value: Any) -> TypeGuard[int | float]:
-    return type(value) in (int, float) and abs(value) < 1e15  # also false for nan
-
-
-def _text(path: Path, limit: int = _MAX_FILE_BYTES) -> str:
-    try:
-        if path.stat().st_size > limit:
-            raise TransferError(f"Expected at most {limit} bytes in {path}.")
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise TransferError(f"Expected the text of a tub in {path}. Received: {reason}.") from error
-
-
 def _object(line: str, path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(line) if len(line) <= _MAX_FILE_BYTES else None
+        value = json.loads(line) if len(line) <= MAX_FILE_BYTES else None
     except (ValueError, RecursionError) as error:
         raise TransferError(f"Expected one JSON object a line in {path}. It is damaged.") from error
     if not isinstance(value, dict):
