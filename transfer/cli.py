@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         help="how much worse than baseB counts as equal (default: 0.01, one point)",
     )
     verdict.set_defaults(call=_verdict)
+    _add_export(commands)
     return parser
 
 
@@ -150,6 +151,30 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, help="at most this many")
     parser.add_argument("--batch", type=int, help="images a step")
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+
+
+def _add_export(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    export = commands.add_parser(
+        "export",
+        help="write a network to a file for a device: Keras, LiteRT or ONNX",
+        description="Write a finished run to a file that takes uint8 camera frames and returns "
+        "probabilities. The file is run on the whole test set before it is put in place. LiteRT "
+        "and ONNX need: pip install -r requirements-export.txt",
+    )
+    export.add_argument(
+        "run", type=Path, metavar="STUDY_DIR/RUN", help="e.g. .../quick/sliced-7_s0"
+    )
+    export.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
+    export.add_argument(
+        "--format",
+        choices=("keras", "litert", "onnx"),
+        help="default: by the suffix of FILE, .keras, .tflite or .onnx",
+    )
+    export.add_argument(
+        "--int8", action="store_true", help="full-integer weights and activations (litert)"
+    )
+    export.add_argument("--data", type=Path, metavar="DIR", help="the study's data, if moved")
+    export.set_defaults(call=_export)
 
 
 def _data_lanes(options: argparse.Namespace) -> None:
@@ -264,6 +289,37 @@ def _verdict(options: argparse.Namespace) -> None:
         raise UsageError(f"Expected --margin between 0 and 1. Received: {options.margin:g}.")
     for sentence in verdict(options.study, options.margin):
         print(textwrap.fill(sentence, 88, subsequent_indent="  ", break_on_hyphens=False))
+
+
+def _export(options: argparse.Namespace) -> None:
+    from transfer.deploy.runtimes import check_request
+
+    check_request(options.out, options.format, options.int8)
+    _load_tensorflow()
+    from transfer.deploy.export import export
+
+    done = export(options.run, options.out, options.format, options.int8, options.data)
+    found = done.metadata
+    print(f"{done.path}: {done.path.stat().st_size} bytes; beside it {done.sidecar.name}")
+    print(
+        f"test accuracy {found['test_accuracy']:.4f}, in Keras {found['keras_test_accuracy']:.4f}: "
+        f"{-100 * done.accuracy_lost:+.2f} points; "
+        f"largest difference of a probability {found['largest_difference']:.2g}"
+    )
+    if options.int8 and done.accuracy_lost > 0.02:
+        print("warning: int8 loses more than 2 points of accuracy here", file=sys.stderr)
+
+
+def _load_tensorflow() -> None:
+    """With the kernels the workers of a study use, and without its greetings."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    from transfer.deploy.runtimes import quietly
+
+    with quietly():
+        import tensorflow
+
+        tensorflow.zeros(1)
 
 
 def main(arguments: list[str] | None = None) -> None:

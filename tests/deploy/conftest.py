@@ -1,0 +1,83 @@
+"""A finished study of one small network, made by hand in a second."""
+
+import functools
+import shutil
+
+import numpy as np
+import pytest
+
+from transfer.deploy.export import export
+from transfer.networks.architecture import Architecture
+from transfer.networks.mobilenet import random_weights
+from transfer.networks.transplant import hash_weights
+from transfer.networks.weights import write_weights
+from transfer.results import RUN_COLUMNS, write_row, write_study
+from transfer.tasks.dataset import content_hash, load_dataset
+
+RUN = "sliced-4_s0"
+ARCHITECTURE = Architecture(n=4)
+
+
+@pytest.fixture(scope="session")
+def lively_weights():
+    """Weights of an architecture as after training: its predictions differ between images."""
+
+    def make(architecture):
+        weights = random_weights(architecture, np.random.SeedSequence(5))
+        rng = np.random.default_rng(5)
+        for name, value in weights.items():
+            weight = name.split("/")[1]
+            if weight in ("moving_mean", "beta"):
+                value += rng.normal(0, 0.3, value.shape).astype(np.float32)
+            elif weight == "moving_variance":
+                value *= rng.uniform(0.02, 0.1, value.shape).astype(np.float32)
+        return weights
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def weights(lively_weights):
+    return lively_weights(ARCHITECTURE)
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory, small_data, weights):
+    """Folder of a study with the finished run ``sliced-4_s0``, for reading."""
+    out = tmp_path_factory.mktemp("study")
+    data = load_dataset(small_data)
+    write_study(
+        out,
+        {
+            "dataset": {
+                "name": data.name,
+                "path": str(small_data),
+                "sha256": content_hash(data),
+                "classes": list(data.classes),
+            },
+            "alpha": 0.25,
+            "input": "48x80",
+        },
+    )
+    write_weights(out / "models" / f"{RUN}.weights.h5", weights, ARCHITECTURE)
+    row = dict.fromkeys(RUN_COLUMNS, 0)
+    row.update(run=RUN, kind="sliced", n=4, bn="", source="none", dataset=data.name, alpha=0.25)
+    row.update(input="48x80", protocol="fast", confusion="", fraction=1.0)
+    row.update(weights_sha256=hash_weights(weights))
+    write_row(out, row)
+    return out
+
+
+@pytest.fixture
+def own_study(study, tmp_path):
+    """A copy of the study that a test may change."""
+    return shutil.copytree(study, tmp_path / "study")
+
+
+@pytest.fixture(scope="session")
+def exported(study, tmp_path_factory):
+    """Export the run to a file of this name (``q...``: int8), once for all tests."""
+    folder = tmp_path_factory.mktemp("exported")
+    return functools.cache(
+        lambda name: export(study / RUN, folder / name, int8=name.startswith("q"))
+    )

@@ -1,0 +1,1 @@
+"""Deploy takes one network away: export it, measure it, let it drive."""

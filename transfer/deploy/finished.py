@@ -1,0 +1,133 @@
+"""A finished run of a study: what is recorded about it, its weights, its data set."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from transfer.errors import TransferError
+from transfer.networks.architecture import Architecture
+from transfer.networks.weights import read_weights
+from transfer.results import read_runs, read_study
+from transfer.runs import BLOCKS, Run, parse_run
+from transfer.studies.context import model_path
+from transfer.tasks.dataset import HEIGHT, WIDTH, Dataset, content_hash, load_dataset
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run and what its study says about it.
+
+    Attributes
+    ----------
+    study_dir : Path
+    run : Run
+    alpha : float
+    input_size : (int, int)
+        Height and width the images are resized to.
+    classes : tuple of str
+    test_accuracy : float
+        As in runs.csv, 0..1.
+    weights_sha256 : str
+    data_path, data_sha256 : str
+        The data set of the study: where it was, and its content.
+    """
+
+    study_dir: Path
+    run: Run
+    alpha: float
+    input_size: tuple[int, int]
+    classes: tuple[str, ...]
+    test_accuracy: float
+    weights_sha256: str
+    data_path: str
+    data_sha256: str
+
+    def architecture(self, image_size: tuple[int, int] = (HEIGHT, WIDTH)) -> Architecture:
+        """The network's shape, for images of this height and width."""
+        n = self.run.n if self.run.kind == "sliced" and self.run.n else BLOCKS
+        return Architecture(n, self.alpha, self.input_size, image_size, len(self.classes))
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """All weights, float32, keyed ``layer/weight``.
+
+        Raises
+        ------
+        TransferError
+            If they are not there (weights are not under version control) or damaged.
+        """
+        path = model_path(self.study_dir, self.run)
+        if not path.is_file():
+            raise TransferError(
+                f"Expected the weights of {self.run.name} at {path}. They are not there: weights "
+                "are not under version control. Delete its file in the study's rows/ and "
+                "repeat the study to train it again."
+            )
+        return read_weights(path, self.architecture(), head=True)
+
+
+def read_finished(path: str | Path) -> Finished:
+    """What is recorded about the run ``STUDY_DIR/RUN_NAME``.
+
+    Raises
+    ------
+    UsageError
+        If the last part of the path is not the name of a run.
+    TransferError
+        If there is no such study, or the run is not finished in it.
+    """
+    path = Path(path)
+    run, study_dir = parse_run(path.name), path.parent
+    study, runs = read_study(study_dir), read_runs(study_dir)
+    row = runs[runs["run"] == run.name]
+    if row.empty:
+        raise TransferError(
+            f"Expected a finished run {run.name} in {study_dir}. It has none of that name; "
+            "`python -m transfer run` trains one."
+        )
+    try:
+        height, width = (int(side) for side in study["input"].split("x"))
+        return Finished(
+            study_dir,
+            run,
+            float(study["alpha"]),
+            (height, width),
+            tuple(str(name) for name in study["dataset"]["classes"]),
+            float(row["test_accuracy"].iloc[0]),
+            str(row["weights_sha256"].iloc[0]),
+            str(study["dataset"]["path"]),
+            str(study["dataset"]["sha256"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TransferError(
+            f"Expected alpha, input and dataset in {study_dir / 'study.json'}."
+        ) from error
+
+
+def open_data(finished: Finished, data: str | Path | None = None) -> Dataset:
+    """The data set the run was trained on.
+
+    Parameters
+    ----------
+    finished : Finished
+    data : path or None
+        Its folder; None: where the study found it, relative to the current folder.
+
+    Raises
+    ------
+    TransferError
+        If it is not there, or is another data set than that of the study.
+    """
+    folder = Path(finished.data_path if data is None else data)
+    if not folder.is_dir():
+        raise TransferError(
+            f"Expected the study's data set at {folder}. It is not there; say where it is: "
+            "--data DIR."
+        )
+    dataset = load_dataset(folder)
+    if content_hash(dataset) != finished.data_sha256:
+        raise TransferError(
+            f"Expected the data set that {finished.study_dir} was made with. {folder} holds "
+            "another; say where it is: --data DIR."
+        )
+    return dataset
