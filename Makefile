@@ -1,5 +1,5 @@
 # What can be done here. `make study` and `make test` set everything up by themselves.
-.PHONY: help setup study test test-slow lint figures clean
+.PHONY: help setup study test test-slow lint figures bench clean
 PYTHON ?= python3.11
 PIP = .venv/bin/pip --disable-pip-version-check
 PY = .venv/bin/python
@@ -9,6 +9,7 @@ help:
 	@echo "make test       set up, then run the fast tests"
 	@echo "make test-slow  the tests that take longer: whole studies, notebooks"
 	@echo "make lint       ruff and mypy"
+	@echo "make bench      training speed, ours and others' side by side (installs PyTorch)"
 	@echo "make figures    redraw every committed figure from its CSVs"
 
 # The CPU build of TensorFlow is a fifth of the download; where there is an NVIDIA driver, the GPU
@@ -40,6 +41,15 @@ lint: setup
 
 figures: setup
 	for study in experiments-results/*/; do $(PY) -m transfer figures $$study || exit 1; done
+
+# PyTorch is for the benchmark only: an environment of its own.
+benchmarks/.venv/ready: requirements-bench.txt
+	$(PYTHON) -m venv benchmarks/.venv
+	benchmarks/.venv/bin/pip --disable-pip-version-check install --quiet -r requirements-bench.txt
+	@touch $@
+
+bench: setup benchmarks/.venv/ready
+	$(PY) -m transfer bench
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

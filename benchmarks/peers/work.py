@@ -1,0 +1,42 @@
+"""What every peer is given, and how it is timed. No library but numpy."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+BATCH = 64
+IMAGES = 32 * BATCH
+SIZE = (48, 80)
+CLASSES = 3
+
+
+def arguments() -> tuple[float, int, float]:
+    """Alpha, threads and seconds from the command line; threads are set for every library."""
+    alpha, threads, seconds = float(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    return alpha, threads, seconds
+
+
+def images_and_labels() -> tuple[np.ndarray, np.ndarray]:
+    """uint8 (2048, 45, 80, 3) and int64 (2048,), random."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (IMAGES, 45, 80, 3), dtype=np.uint8)
+    return images, rng.integers(0, CLASSES, IMAGES)
+
+
+def report(epoch: Callable[[], None], seconds: float, parameters: int) -> None:
+    """Run ``epoch`` (all images once) until ``seconds`` have passed; print the median rate."""
+    epoch()  # tracing, memory, caches
+    rates: list[float] = []
+    began = time.perf_counter()
+    while not rates or time.perf_counter() - began < seconds:
+        start = time.perf_counter()
+        epoch()
+        rates.append(IMAGES / (time.perf_counter() - start))
+    print(json.dumps({"images_per_second": float(np.median(rates)), "parameters": parameters}))

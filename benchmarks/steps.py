@@ -1,0 +1,135 @@
+"""Images a second of training, ours and the peers', on the same work in one run.
+
+Every measurement is a process of its own with the same number of threads. The peers take turns, so
+that a noisy machine is noisy for all; medians and ratios are reported.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from transfer.errors import TransferError
+from transfer.files import write_atomically
+from transfer.progress import track
+from transfer.results import format_number
+
+HERE = Path(__file__).parent
+TORCH_PYTHON = HERE / ".venv/bin/python"
+_ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}
+#: Name, script, and environment: oneDNN is what TensorFlow chooses unless said.
+PEERS: dict[str, tuple[str, dict[str, str]]] = {
+    "ours": ("ours.py", _ONEDNN),
+    "Keras fit": ("keras_fit.py", {}),
+    "Keras fit, oneDNN on": ("keras_fit.py", _ONEDNN),
+    "Keras fit, Python generator": ("keras_generator.py", {}),
+    "PyTorch, channels last": ("torch_plain.py", {}),
+    "limit: float32 matrix product": ("matrix_product.py", {}),
+}
+_SECONDS_AT_MOST = 300
+
+
+def measure(peer: str, alpha: float, threads: int, seconds: float) -> float | None:
+    """Images a second of one peer; None if it needs PyTorch and PyTorch is not installed.
+
+    Raises
+    ------
+    TransferError
+        If the peer's process fails.
+    """
+    script, extra = PEERS[peer]
+    python = sys.executable
+    if script.startswith("torch"):
+        if not TORCH_PYTHON.exists():
+            return None
+        python = str(TORCH_PYTHON)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "OMP_"))}
+    done = subprocess.run(
+        [python, str(HERE / "peers" / script), str(alpha), str(threads), str(seconds)],
+        env={**kept, **extra, "PYTHONPATH": str(HERE.parent)},
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS_AT_MOST,
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise TransferError(f"The benchmark {script} failed: {last}")
+    return float(json.loads(done.stdout.splitlines()[-1])["images_per_second"])
+
+
+def compare(
+    alphas: list[float], threads: list[int], repetitions: int, seconds: float
+) -> pd.DataFrame:
+    """Measure every peer ``repetitions`` times, in turns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``alpha``, ``threads``, ``peer``, ``images_per_second`` (median), ``lowest``,
+        ``highest``, ``ratio`` (ours to the peer: the median over repetitions of the ratio within
+        one turn).
+    """
+    rows = []
+    turns = list(itertools.product(alphas, threads, range(repetitions), PEERS))
+    for alpha, count, turn, peer in track(turns, len(turns), "measuring"):
+        rate = measure(peer, alpha, count, seconds)
+        if rate is not None:
+            rows.append((alpha, count, turn, peer, rate))
+    table = pd.DataFrame(rows, columns=["alpha", "threads", "turn", "peer", "rate"])
+    ours = table[table["peer"] == "ours"].set_index(["alpha", "threads", "turn"])["rate"]
+    keys = pd.MultiIndex.from_frame(table[["alpha", "threads", "turn"]])
+    table["ratio"] = ours.reindex(keys).to_numpy() / table["rate"].to_numpy()
+    grouped = table.groupby(["alpha", "threads", "peer"], sort=False)
+    return grouped.agg(
+        images_per_second=("rate", "median"),
+        lowest=("rate", "min"),
+        highest=("rate", "max"),
+        ratio=("ratio", "median"),
+    ).reset_index()
+
+
+def machine() -> str:
+    """Processor and versions, for the record."""
+    names = Path("/proc/cpuinfo").read_text().splitlines() if os.name == "posix" else []
+    model = next((n.split(":")[1].strip() for n in names if n.startswith("model name")), "")
+    libraries = []
+    for name in ("tensorflow-cpu", "tensorflow", "keras", "numpy"):
+        with contextlib.suppress(PackageNotFoundError):
+            libraries.append(f"{name} {version(name)}")
+    pinned = (HERE.parent / "requirements-bench.txt").read_text().splitlines()
+    libraries += [line.replace("==", " ") for line in pinned if line.startswith("torch==")]
+    cores = len(os.sched_getaffinity(0))
+    return f"{model or platform.machine()}, {cores} cores; {', '.join(libraries)}"
+
+
+def run(threads: list[int], repetitions: int, seconds: float) -> None:
+    """Measure, write ``benchmarks/results/steps.csv`` and print the table."""
+    table = compare([0.25, 1.0], threads, repetitions, seconds)
+    described = table.assign(machine=machine(), repetitions=repetitions)
+    text = described.to_csv(index=False, float_format=format_number, lineterminator="\n")
+    write_atomically(HERE / "results" / "steps.csv", text)
+    shown = Table(title=f"training, images a second ({machine()})", box=None, pad_edge=False)
+    for column in ("alpha", "threads", "peer", "images/s", "lowest to highest", "ours / peer"):
+        shown.add_column(column, justify="left" if column == "peer" else "right")
+    for row in table.itertuples():
+        shown.add_row(
+            f"{row.alpha:g}",
+            str(row.threads),
+            str(row.peer),
+            f"{row.images_per_second:,.0f}",
+            f"{row.lowest:,.0f} to {row.highest:,.0f}",
+            f"{row.ratio:.2f}",
+        )
+    console = Console()
+    console.print(shown)
+    if not TORCH_PYTHON.exists():
+        console.print("PyTorch is not installed: make bench sets it up.")
