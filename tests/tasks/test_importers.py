@@ -173,6 +173,11 @@ def test_what_cannot_be_imported_is_named(tmp_path):
             detect_and_import(src, tmp_path / "out")
 
 
+def test_a_source_that_cannot_be_looked_at_is_named(tmp_path):
+    with pytest.raises(TransferError, match="Expected a folder at"):
+        detect_and_import(tmp_path / ("x" * 300), tmp_path / "out")
+
+
 @pytest.mark.parametrize("text", ["", "45", "0x80", "45x", "45x80x3", "4097x1", "-1x8", "٤x٨"])
 def test_a_size_without_meaning_is_refused(text):
     assert parse_size("45x80") == (45, 80)

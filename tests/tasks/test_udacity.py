@@ -52,8 +52,9 @@ def test_central_images_steering_and_time_arrive_in_order(tmp_path, path, header
     assert not any(drive.dropped.values())
 
 
-def test_columns_are_found_by_their_names(tmp_path):
-    lines = ["steering,center", *(f"0.25,{image_name(index)}" for index in range(3))]
+@pytest.mark.parametrize("mark", ["", "\ufeff"])  # some editors begin a file with one
+def test_columns_are_found_by_their_names(tmp_path, mark):
+    lines = [f"{mark}steering,center", *(f"0.25,{image_name(index)}" for index in range(3))]
     drive = read_udacity(write_recording(tmp_path, lines))
     assert [image.name for image in drive.images] == [image_name(index) for index in range(3)]
     assert drive.angles.tolist() == [0.25] * 3

@@ -57,7 +57,7 @@ def is_image_folders(src: Path) -> bool:
     """Whether images lie in folders of ``src``, or in folders of its train, valid and test."""
     folders = _folders(src)
     below = [inner for folder in folders if _names_split(folder) for inner in _folders(folder)]
-    return any(_is_image(file) for folder in folders + below for file in folder.iterdir())
+    return any(_is_image(file) for folder in folders + below for file in _entries(folder))
 
 
 def read_image_folders(src: Path) -> ImageFolders:
@@ -136,7 +136,7 @@ def _read_classes(src: Path) -> tuple[tuple[str, ...], list[Path], np.ndarray, i
     other = 0
     for label, folder in enumerate(folders):
         plain_file(src, folder.name)
-        files = list(folder.iterdir())
+        files = _entries(folder)
         names = sorted((file.name for file in files if _is_image(file)), key=_in_order)
         if not names:
             raise TransferError(f"Expected .jpg, .jpeg or .png images in {folder}. It has none.")
@@ -194,8 +194,16 @@ def _in_order(name: str) -> list[str | int]:
 
 
 def _folders(src: Path) -> list[Path]:
-    found = [entry for entry in src.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    """Folders of classes or splits, in the order of their names; hidden ones are not looked at."""
+    found = [entry for entry in _entries(src) if entry.is_dir() and not entry.name.startswith(".")]
     return sorted(found, key=lambda folder: folder.name)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise TransferError(f"Expected to list {folder}. Received: {error.strerror}.") from error
 
 
 def _names_split(folder: Path) -> bool:

@@ -81,16 +81,18 @@ def detect_and_import(src: str | Path, out: str | Path, **options: Any) -> Impor
     """
     src = Path(src)
     try:
-        if _drive_reader(src) is not None:
-            return import_drive(src, out, **options)
-        if src.is_dir() and is_image_folders(src):
-            return import_image_folders(src, out, **options)
-    except OSError as error:  # a folder that may not be listed; files raise their own errors
-        raise TransferError(f"Expected to read {src}. Received: {error.strerror}.") from error
+        is_drive = _drive_reader(src) is not None
+        is_folder = src.is_dir()
+    except OSError as error:  # a name too long, a folder that may not be entered
+        raise TransferError(f"Expected a folder at {src}. Received: {error.strerror}.") from error
+    if is_drive:
+        return import_drive(src, out, **options)
+    if is_folder and is_image_folders(src):
+        return import_image_folders(src, out, **options)
     raise TransferError(
         f"Expected at {src} a Donkeycar tub (manifest.json or record_*.json), a recording of "
         "Udacity's simulator (driving_log.csv and IMG) or a folder of images for each class. "
-        f"Received: {'another folder' if src.is_dir() else 'no folder'}."
+        f"Received: {'another folder' if is_folder else 'no folder'}."
     )
 
 
