@@ -58,12 +58,16 @@ def test_general_ends_at_the_first_network_that_is_worse(tmp_path):
     assert "A10B" not in sentence
 
 
-def test_cut_goes_down_from_the_whole_network(tmp_path):
-    accuracies = {("baseB", None): 0.8, ("sliced", 13): 0.83, ("sliced", 10): 0.83}
-    accuracies |= {("sliced", 7): 0.6, ("sliced", 4): 0.83}
+def test_cut_is_at_the_smallest_slice_that_is_not_worse(tmp_path):
+    accuracies = {("baseB", None): 0.8, ("sliced", 13): 0.83, ("sliced", 10): 0.6}
+    accuracies |= {("sliced", 7): 0.83, ("sliced", 4): 0.6}
     sentences = verdict(study(tmp_path, accuracies))
-    assert "Cut after n = 10" in said(sentences, "Cut after")
-    assert "sliced-n would pass for n = 4 too" in said(sentences, "not a finding")
+    sentence = said(sentences, "Cut after")
+    assert "Cut after n = 7, of the n that were run (4, 7, 10, 13)" in sentence
+    assert "sliced-4 is worse by more than the margin" in sentence
+    assert "those that pass are n = 7, 13" in said(sentences, "each tested by itself, those")
+    none = verdict(study(tmp_path / "none", {("baseB", None): 0.8, ("sliced", 4): 0.6}))
+    assert said(none, "No cut is shown to be free")
 
 
 def test_what_the_data_cannot_decide_is_called_undecided_with_what_would(tmp_path):

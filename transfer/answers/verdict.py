@@ -1,11 +1,11 @@
 """The answer of a study in words, each with the numbers behind it and never more than they allow.
 
 Networks are compared with baseB on the same test images and tested for non-inferiority, one-sided
-95 %, in a fixed sequence that ends at the first network that does not pass (so the chance of a
-wrong claim is 5 % for the sequence, not for each n):
+95 %:
 
-- ``general up to n``: A0B, A1B, ... upwards.
-- ``cut after n``: sliced-13, sliced-12, ... downwards.
+- ``general up to n``: the largest n up to which A0B, A1B, ... all pass. The sequence ends at the
+  first that does not, so the chance of a wrong claim is 5 % for the sequence, not for each n.
+- ``cut after n``: the smallest sliced-n that passes, each n tested by itself.
 """
 
 from pathlib import Path
@@ -193,21 +193,23 @@ def _general(tested: dict[int, Comparison], bn: str) -> list[str]:
 
 
 def _cut(tested: dict[int, Comparison]) -> list[str]:
-    """Cut after n: sliced-13, sliced-12, ... until the first that is not non-inferior."""
+    """Cut after n: the smallest sliced-n that is not worse than baseB."""
     if not tested:
         return ["sliced-n is missing: after which block to cut is not answered."]
-    passed, stop = _sequence(tested, list(tested)[::-1])
-    said = f"Cut after n = {passed[-1]}" if passed else "No cut is shown to be free"
-    if passed and passed[-1] == BLOCKS:
+    passed = [n for n, comparison in tested.items() if comparison.outcome == "non-inferior"]
+    below = [n for n in tested if not passed or n < passed[0]]
+    said = f"Cut after n = {passed[0]}" if passed else "No cut is shown to be free"
+    if passed and passed[0] == BLOCKS:
         said += " (nothing is cut)"
     if passed and set(tested) != set(range(1, BLOCKS + 1)):
         said += f", of the n that were run ({spans(tested)})"
-    sentences = [f"{said}. {_evidence(tested, passed, stop, 'sliced')}"]
-    alone = [n for n, c in tested.items() if n not in passed and c.outcome == "non-inferior"]
-    if alone:
+    stop = below[-1] if below else None
+    sentences = [f"{said}. {_evidence(tested, passed[:1], stop, 'sliced')}"]
+    if passed:
         sentences.append(
-            f"Tested alone, sliced-n would pass for n = {spans(alone)} too; the sequence had ended "
-            "before, so that is a lead to follow and not a finding."
+            f"Of {len(tested)} sliced-n, each tested by itself, those that pass are n = "
+            f"{spans(passed)}: {'a pass' if len(passed) == 1 else 'the smallest'} among "
+            f"{len(tested)} tests can be luck where its neighbours do not pass."
         )
     return sentences
 
