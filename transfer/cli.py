@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verdict.set_defaults(call=_verdict)
     _add_export(commands)
+    _add_drive(commands)
     return parser
 
 
@@ -175,6 +176,30 @@ def _add_export(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     export.add_argument("--data", type=Path, metavar="DIR", help="the study's data, if moved")
     export.set_defaults(call=_export)
+
+
+def _add_drive(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    drive = commands.add_parser(
+        "drive",
+        help="let a network drive the simulated car on tracks it has not seen",
+        description="Closed loop: the network presses the keys. Whenever the car leaves the tape "
+        "it is put back on the centre line, which counts as an intervention. Adds the network's "
+        "drives to DIR/driving.csv and films the first lap. Lengths are in half widths of the "
+        "lane.",
+    )
+    drive.add_argument(
+        "network",
+        type=Path,
+        metavar="NETWORK",
+        help="STUDY_DIR/RUN, an exported file, or for comparison: driver (the simulator's own), "
+        "forward (never presses a key)",
+    )
+    drive.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    drive.add_argument("--tracks", type=int, default=8, metavar="N", help="default: 8")
+    drive.add_argument("--seeds", default="0,1", help="of each track's drives (default: 0,1)")
+    drive.add_argument("--laps", type=float, default=2, help="length of a drive (default: 2)")
+    drive.add_argument("--no-film", action="store_true", help="do not write NETWORK.gif")
+    drive.set_defaults(call=_drive)
 
 
 def _data_lanes(options: argparse.Namespace) -> None:
@@ -320,6 +345,31 @@ def _load_tensorflow() -> None:
         import tensorflow
 
         tensorflow.zeros(1)
+
+
+def _drive(options: argparse.Namespace) -> None:
+    from transfer.studies.ask import ask
+
+    seeds = ask("quick", seeds=options.seeds).seeds
+    if options.network.suffix not in (".tflite", ".onnx") and str(options.network) not in (
+        "driver",
+        "forward",
+    ):
+        _load_tensorflow()
+    from transfer.deploy.drives import drive_network
+
+    done = drive_network(
+        options.network, options.out, options.tracks, seeds, options.laps, not options.no_film
+    )
+    print(
+        f"{done.drives} drives, {done.distance:.0f} half widths, {done.interventions} "
+        f"interventions, {done.clean_laps} laps without one"
+    )
+    line = "{:.1f} half widths an intervention (95 %: {:.1f} to {:.1f})"
+    print(line.format(*done.per_intervention))
+    line = "{:.3f} of the frames in the lane (95 %: {:.3f} to {:.3f})"
+    print(line.format(*done.in_lane) + f", {done.offset:.2f} half widths off the centre line")
+    print(f"Drives: {options.out / 'driving.csv'}")
 
 
 def main(arguments: list[str] | None = None) -> None:

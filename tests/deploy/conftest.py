@@ -27,7 +27,7 @@ def lively_weights():
         rng = np.random.default_rng(5)
         for name, value in weights.items():
             weight = name.split("/")[1]
-            if weight in ("moving_mean", "beta"):
+            if weight in ("moving_mean", "beta", "bias"):
                 value += rng.normal(0, 0.3, value.shape).astype(np.float32)
             elif weight == "moving_variance":
                 value *= rng.uniform(0.02, 0.1, value.shape).astype(np.float32)
