@@ -42,10 +42,12 @@ lint: setup
 figures: setup
 	for study in experiments-results/*/; do $(PY) -m transfer figures $$study || exit 1; done
 
-# PyTorch is for the benchmark only: an environment of its own.
+# PyTorch is for the benchmark only: an environment of its own. On Linux the build on PyPI brings
+# gigabytes of CUDA; for the CPU build: make bench TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
 benchmarks/.venv/ready: requirements-bench.txt
 	$(PYTHON) -m venv benchmarks/.venv
-	benchmarks/.venv/bin/pip --disable-pip-version-check install --quiet -r requirements-bench.txt
+	benchmarks/.venv/bin/pip --disable-pip-version-check install --quiet $(TORCH_INDEX:%=--extra-index-url %) -r requirements-bench.txt
 	@touch $@
 
 bench: setup benchmarks/.venv/ready
