@@ -1,6 +1,6 @@
 """From a network for inference to the bytes of a file, with metadata inside.
 
-Nothing here is trusted: `transfer.deploy.export` runs what comes out before anyone gets it. Three
+Nothing here is trusted: `transfer.deploy.export` runs what comes out before anyone gets it. Two
 things were seen to fail without an error: a network in training mode through Keras' ONNX exporter
 (onnxruntime refuses the file), and TensorFlow's converter given a function instead of a saved model
 (weights left behind as variables: the file runs and answers with NaN).
