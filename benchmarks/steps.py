@@ -35,7 +35,13 @@ PEERS: dict[str, tuple[str, dict[str, str]]] = {
     "PyTorch, channels last": ("torch_plain.py", {}),
     "limit: float32 matrix product": ("matrix_product.py", {}),
 }
-_SECONDS_AT_MOST = 300
+#: The thirteen AnB networks together, three epochs each, images a second.
+FROZEN: dict[str, tuple[str, dict[str, str]]] = {
+    "ours, A1B to A13B": ("ours_frozen.py", _ONEDNN),
+    "Keras fit, A1B to A13B": ("keras_fit_frozen.py", {}),
+    "Keras fit, oneDNN on, A1B to A13B": ("keras_fit_frozen.py", _ONEDNN),
+}
+_SECONDS_AT_MOST = 900
 
 
 def measure(peer: str, alpha: float, threads: int, seconds: float) -> float | None:
@@ -46,7 +52,7 @@ def measure(peer: str, alpha: float, threads: int, seconds: float) -> float | No
     TransferError
         If the peer's process fails.
     """
-    script, extra = PEERS[peer]
+    script, extra = (PEERS | FROZEN)[peer]
     python = sys.executable
     if script.startswith("torch"):
         if not TORCH_PYTHON.exists():
@@ -69,7 +75,8 @@ def measure(peer: str, alpha: float, threads: int, seconds: float) -> float | No
 def compare(
     alphas: list[float], threads: list[int], repetitions: int, seconds: float
 ) -> pd.DataFrame:
-    """Measure every peer ``repetitions`` times, in turns.
+    """Measure every peer ``repetitions`` times, in turns; networks with frozen blocks once a turn
+    at the smallest alpha and number of threads.
 
     Returns
     -------
@@ -78,23 +85,29 @@ def compare(
         ``highest``, ``ratio`` (ours to the peer: the median over repetitions of the ratio within
         one turn).
     """
-    rows = []
     turns = list(itertools.product(alphas, threads, range(repetitions), PEERS))
+    turns += list(itertools.product(alphas[:1], threads[:1], range(repetitions), FROZEN))
+    rows = []
     for alpha, count, turn, peer in track(turns, len(turns), "measuring"):
         rate = measure(peer, alpha, count, seconds)
         if rate is not None:
-            rows.append((alpha, count, turn, peer, rate))
-    table = pd.DataFrame(rows, columns=["alpha", "threads", "turn", "peer", "rate"])
-    ours = table[table["peer"] == "ours"].set_index(["alpha", "threads", "turn"])["rate"]
-    keys = pd.MultiIndex.from_frame(table[["alpha", "threads", "turn"]])
-    table["ratio"] = ours.reindex(keys).to_numpy() / table["rate"].to_numpy()
-    grouped = table.groupby(["alpha", "threads", "peer"], sort=False)
-    return grouped.agg(
-        images_per_second=("rate", "median"),
-        lowest=("rate", "min"),
-        highest=("rate", "max"),
-        ratio=("ratio", "median"),
-    ).reset_index()
+            ours = peer if peer.startswith("ours") else ""
+            rows.append((alpha, count, turn, peer in FROZEN, peer, rate, ours))
+    columns = ["alpha", "threads", "turn", "frozen", "peer", "rate", "ours"]
+    table = pd.DataFrame(rows, columns=columns)
+    same = ["alpha", "threads", "turn", "frozen"]
+    ours = table[table["ours"] != ""].set_index(same)["rate"]
+    table["ratio"] = ours.reindex(pd.MultiIndex.from_frame(table[same])).to_numpy() / table["rate"]
+    return (
+        table.groupby(["alpha", "threads", "peer"], sort=False)
+        .agg(
+            images_per_second=("rate", "median"),
+            lowest=("rate", "min"),
+            highest=("rate", "max"),
+            ratio=("ratio", "median"),
+        )
+        .reset_index()
+    )
 
 
 def machine() -> str:

@@ -7,6 +7,7 @@ The floors of the package, from the ground up (a floor imports only from floors 
     training   turns both into a row  (no studies)
     studies    make rows              (no figures)
     answers    read rows              (no TensorFlow)
+    deploy     take one network away  (not how studies are executed)
 
 ``python -m transfer --help`` shows what can be done from a terminal.
 """

@@ -12,6 +12,7 @@ BATCH = 64
 IMAGES = 32 * BATCH
 SIZE = (48, 80)
 CLASSES = 3
+EPOCHS = 3  # of each network with frozen blocks
 
 
 def arguments() -> tuple[float, int, float]:
@@ -40,3 +41,9 @@ def report(epoch: Callable[[], None], seconds: float, parameters: int) -> None:
         epoch()
         rates.append(IMAGES / (time.perf_counter() - start))
     print(json.dumps({"images_per_second": float(np.median(rates)), "parameters": parameters}))
+
+
+def report_frozen(seconds: list[float]) -> None:
+    """Print the rate of networks trained one after another, `EPOCHS` epochs each, all together."""
+    images = len(seconds) * EPOCHS * IMAGES
+    print(json.dumps({"images_per_second": images / sum(seconds), "seconds": seconds}))
