@@ -25,6 +25,7 @@ from transfer.results import format_number
 
 HERE = Path(__file__).parent
 TORCH_PYTHON = HERE / ".venv/bin/python"
+TORCH_READY = HERE / ".venv/ready"  # written when its installation is complete
 _ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 #: Name, script, and environment: oneDNN is what TensorFlow chooses unless said.
 PEERS: dict[str, tuple[str, dict[str, str]]] = {
@@ -55,17 +56,18 @@ def measure(peer: str, alpha: float, threads: int, seconds: float) -> float | No
     script, extra = (PEERS | FROZEN)[peer]
     python = sys.executable
     if script.startswith("torch"):
-        if not TORCH_PYTHON.exists():
+        if not TORCH_READY.exists():
             return None
         python = str(TORCH_PYTHON)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "OMP_"))}
-    done = subprocess.run(
-        [python, str(HERE / "peers" / script), str(alpha), str(threads), str(seconds)],
-        env={**kept, **extra, "PYTHONPATH": str(HERE.parent)},
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS_AT_MOST,
-    )
+    command = [python, str(HERE / "peers" / script), str(alpha), str(threads), str(seconds)]
+    environment = {**kept, **extra, "PYTHONPATH": str(HERE.parent)}
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=_SECONDS_AT_MOST
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TransferError(f"The benchmark {script} took over {_SECONDS_AT_MOST} s.") from error
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise TransferError(f"The benchmark {script} failed: {last}")
@@ -144,5 +146,5 @@ def run(threads: list[int], repetitions: int, seconds: float) -> None:
         )
     console = Console()
     console.print(shown)
-    if not TORCH_PYTHON.exists():
+    if not TORCH_READY.exists():
         console.print("PyTorch is not installed: make bench sets it up.")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.steps import PEERS, TORCH_PYTHON
+from benchmarks.steps import PEERS, TORCH_PYTHON, TORCH_READY
 from transfer.networks.architecture import Architecture, parameters
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 def test_a_peer_has_our_parameters_and_reports_a_rate(script):
     python = sys.executable
     if script == "torch_plain.py":
-        if not TORCH_PYTHON.exists():
+        if not TORCH_READY.exists():
             pytest.skip("PyTorch is not installed: make bench sets it up")
         python = str(TORCH_PYTHON)
     command = [python, str(ROOT / "benchmarks/peers" / script), "0.25", "1", "0.1"]
