@@ -1,0 +1,178 @@
+"""First and second moments of features, class by class: all that most scores need of the data.
+
+Moments are summed over batches, so a data set of any length takes the memory of its moments:
+classes x channels x channels numbers a block.
+"""
+
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from transfer.errors import TransferError
+
+_MOST_BYTES = 2 << 30  # of the moments of all blocks
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Moments of labelled features (n samples, d channels, K classes).
+
+    Attributes
+    ----------
+    counts : int64 (K,)
+        Samples of each class.
+    means : float64 (K, d)
+        Mean of each class; zero where a class has no sample.
+    scatters : float64 (K, d, d)
+        Sum of (x - mean of the class)(x - mean of the class)^T over each class.
+    fourth : float
+        Sum of |x - mean of all|^4, for the Ledoit-Wolf shrinkage.
+    """
+
+    counts: np.ndarray
+    means: np.ndarray
+    scatters: np.ndarray
+    fourth: float
+
+    @property
+    def samples(self) -> int:
+        """n."""
+        return int(self.counts.sum())
+
+    @functools.cached_property
+    def mean(self) -> np.ndarray:
+        """Mean of all samples, (d,)."""
+        return self.counts @ self.means / self.samples
+
+    @functools.cached_property
+    def offsets(self) -> np.ndarray:
+        """Means of the classes minus the mean of all, (K, d); zero where a class is empty."""
+        return np.where(self.counts[:, None] > 0, self.means - self.mean, 0.0)
+
+    @functools.cached_property
+    def between(self) -> np.ndarray:
+        """Between-class scatter, (d, d): n_c (m_c - m)(m_c - m)^T summed over classes."""
+        return (self.offsets.T * self.counts) @ self.offsets
+
+    @functools.cached_property
+    def total(self) -> np.ndarray:
+        """Total scatter, (d, d): sum of (x - m)(x - m)^T."""
+        return self.scatters.sum(0) + self.between
+
+
+def moments(features: np.ndarray, labels: np.ndarray, classes: int) -> Moments:
+    """Moments of one matrix of features.
+
+    Parameters
+    ----------
+    features : float (n, d)
+    labels : int (n,), 0..classes - 1
+    classes : int
+
+    Raises
+    ------
+    TransferError
+        See `moments_of_blocks`.
+    """
+    return moments_of_blocks([([features], labels)], classes)[0]
+
+
+def moments_of_blocks(
+    batches: Iterable[tuple[Sequence[np.ndarray], np.ndarray]], classes: int
+) -> list[Moments]:
+    """Moments of every block, summed over batches.
+
+    Parameters
+    ----------
+    batches : iterable of (features of every block, labels)
+        Features (batch, d), or (batch, positions, d): then each position is a sample with the
+        label of its image. Labels int (batch,).
+    classes : int
+
+    Returns
+    -------
+    list of Moments, one a block
+
+    Raises
+    ------
+    TransferError
+        If there are fewer than two samples, labels do not fit, a feature is not finite, or the
+        moments would need more than 2 GiB.
+    """
+    sums: list[_Sums] = []
+    for features, labels in batches:
+        if not sums:
+            _refuse_too_large([array.shape[-1] for array in features], classes)
+            sums = [_Sums(array, classes) for array in features]
+        for block, array in zip(sums, features, strict=True):
+            block.add(array, labels)
+    if not sums or sums[0].counts.sum() < 2:
+        raise TransferError("Expected two samples or more. Received: fewer.")
+    return [block.moments() for block in sums]
+
+
+def _refuse_too_large(channels: Sequence[int], classes: int) -> None:
+    needed = 8 * classes * sum(d * d for d in channels)
+    if needed > _MOST_BYTES:
+        raise TransferError(
+            f"Expected moments of at most 2 GiB. {classes} classes at this width need "
+            f"{needed / 2**30:.1f} GiB; give a smaller --alpha."
+        )
+
+
+class _Sums:
+    """Running sums of x - shift; the shift keeps the sums from cancelling."""
+
+    def __init__(self, first: np.ndarray, classes: int) -> None:
+        d = first.shape[-1]
+        self.shift = first.reshape(-1, d).mean(0, dtype=np.float64)
+        self.counts = np.zeros(classes, np.int64)
+        self.sums = np.zeros((classes, d))
+        self.products = np.zeros((classes, d, d))
+        self.squares_times_x = np.zeros(d)
+        self.squares_squared = 0.0
+
+    def add(self, features: np.ndarray, labels: np.ndarray) -> None:
+        if len(labels) != len(features) or (
+            len(labels) and not 0 <= labels.min() <= labels.max() < len(self.counts)
+        ):
+            raise TransferError(
+                f"Expected {len(features)} labels in 0..{len(self.counts) - 1}. "
+                f"Received: {len(labels)} labels."
+            )
+        a_sample = features[0].size // features.shape[-1] if len(features) else 1
+        labels = np.repeat(labels, a_sample)
+        if not np.isfinite(features).all():
+            raise TransferError("Expected finite features. Received: others; check the weights.")
+        x = features.reshape(-1, features.shape[-1]).astype(np.float64) - self.shift  # (m, d)
+        for label in np.unique(labels):
+            of_class = x[labels == label]
+            self.counts[label] += len(of_class)
+            self.sums[label] += of_class.sum(0)
+            self.products[label] += of_class.T @ of_class
+        squares = np.einsum("md,md->m", x, x)
+        self.squares_times_x += squares @ x
+        self.squares_squared += float(squares @ squares)
+
+    def moments(self) -> Moments:
+        n, c = self.counts.sum(), np.maximum(self.counts, 1)
+        scatters = self.products - np.einsum("ki,kj->kij", self.sums, self.sums / c[:, None])
+        means = np.where(self.counts[:, None] > 0, self.sums / c[:, None] + self.shift, 0.0)
+        return Moments(self.counts, means, scatters, self._fourth(int(n)))
+
+    def _fourth(self, n: int) -> float:
+        """Sum of |x - m|^4 with |x - m|^2 = |x|^2 - 2 m x + |m|^2 multiplied out."""
+        total, products = self.sums.sum(0), self.products.sum(0)
+        m = total / n
+        m2, squares = float(m @ m), float(np.trace(products))
+        return max(
+            0.0,
+            self.squares_squared
+            + 4 * float(m @ products @ m)
+            + n * m2**2
+            - 4 * float(m @ self.squares_times_x)
+            + 2 * m2 * squares
+            - 4 * m2 * float(m @ total),
+        )

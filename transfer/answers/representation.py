@@ -1,0 +1,127 @@
+"""What a network makes of images, after the stem and after every block, in one pass.
+
+A batch of images goes through the network once and leaves behind its features at all cuts. Nothing
+is kept from one batch to the next, so memory does not depend on the number of images.
+
+Two kinds of samples:
+
+``pooled``
+    One vector an image: the global average of the block's output. This is what the head of
+    sliced-n sees.
+``positions``
+    One vector a position of the block's output: many samples an image, not independent of each
+    other. For scores that see features only through their distribution.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal
+
+import numpy as np
+
+from transfer.errors import UsageError
+from transfer.networks.architecture import Architecture, feature_shape, layers_of_block
+
+Samples = Literal["pooled", "positions"]
+Features = Callable[[np.ndarray], list[np.ndarray]]
+_BATCH = 128
+_MOST_BYTES_A_BATCH = 64 << 20  # of the outputs of all blocks
+
+
+def feature_function(
+    architecture: Architecture, weights: Mapping[str, np.ndarray], samples: Samples = "pooled"
+) -> Features:
+    """A network as a function from a batch of images to its features at every cut.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    weights : mapping of ``layer/weight`` to float32 arrays
+        At least those of stem and blocks, as from `transfer.networks.weights.read_weights`.
+    samples : {"pooled", "positions"}
+
+    Returns
+    -------
+    function of uint8 (batch, height, width, 3)
+        Gives a list of n + 1 float32 arrays. Item ``b`` is the output of block ``b`` (0: the
+        stem): (batch, channels) if pooled, (batch, positions, channels) if not. BatchNorm
+        normalises by its moving statistics.
+
+    Raises
+    ------
+    UsageError
+        If ``samples`` is neither of the two.
+    """
+    if samples not in ("pooled", "positions"):
+        raise UsageError(f"Expected samples of pooled or positions. Received: {samples!r}.")
+    import keras  # here, so that reading a study needs no TensorFlow
+    import tensorflow as tf
+
+    from transfer.networks.mobilenet import build
+    from transfer.networks.transplant import set_weights
+
+    model = build(architecture)
+    set_weights(model, weights)
+    ends = [layers_of_block(b)[-1].removesuffix("_bn") + "_relu" for b in range(architecture.n + 1)]
+    cuts = keras.Model(model.input, [model.get_layer(name).output for name in ends])
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *architecture.image_size, 3), tf.uint8)])
+    def features(images: tf.Tensor) -> list[tf.Tensor]:
+        found = []
+        # training=False is not the default: Keras' Resizing turns it on for what follows.
+        for x in cuts(images, training=False):
+            positions = tf.reshape(x, (tf.shape(x)[0], x.shape[1] * x.shape[2], x.shape[3]))
+            found.append(tf.reduce_mean(positions, 1) if samples == "pooled" else positions)
+        return found
+
+    return lambda images: [array.numpy() for array in features(tf.constant(images))]
+
+
+def stream(images: np.ndarray, features: Features, batch: int = 128) -> Iterator[list[np.ndarray]]:
+    """Features of every block, one batch of images at a time, in the order of the images.
+
+    Parameters
+    ----------
+    images : uint8 (N, height, width, 3)
+        Memory-mapped or not; only what a batch needs is read.
+    features : function
+        As from `feature_function`.
+    batch : int
+        Images at a time, as from `batch_size`.
+
+    Yields
+    ------
+    list of float32 arrays, as ``features`` gives for a batch
+    """
+    for start in range(0, len(images), batch):
+        yield features(np.ascontiguousarray(images[start : start + batch]))
+
+
+def batch_size(architecture: Architecture) -> int:
+    """Images a batch: 128, or as many as leave 64 MiB of features."""
+    cuts = range(architecture.n + 1)
+    bytes_an_image = sum(4 * math.prod(feature_shape(architecture, block)) for block in cuts)
+    return max(1, min(_BATCH, _MOST_BYTES_A_BATCH // bytes_an_image))
+
+
+def source_probabilities(
+    pooled: np.ndarray, classifier: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """What the source task's classifier says of images.
+
+    Parameters
+    ----------
+    pooled : float32 (N, channels)
+        Pooled output of the last block.
+    classifier : (float32 (channels, source classes), float32 (source classes,))
+        Kernel and bias, as from `transfer.networks.classifier.read_classifier`.
+
+    Returns
+    -------
+    float64 (N, source classes)
+        Softmax probabilities, each row summing to one.
+    """
+    kernel, bias = classifier
+    logits = pooled.astype(np.float64) @ kernel + bias
+    exponentials = np.exp(logits - logits.max(1, keepdims=True))
+    return exponentials / exponentials.sum(1, keepdims=True)

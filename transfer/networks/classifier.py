@@ -1,0 +1,91 @@
+"""The classifier of the source task, where a weight file has one."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from transfer.errors import TransferError
+from transfer.networks.architecture import HEAD, Architecture
+
+#: Where Keras 3, and older Keras (a dense layer, before that a 1x1 convolution), keep it.
+_KERAS_3 = {"kernel": "layers/dense/vars/0", "bias": "layers/dense/vars/1"}
+_OLDER = (HEAD, "conv_preds")
+_MAX_FILE_BYTES = 128 << 20
+_MAX_CLASSES = 22_000  # ImageNet-21k has 21,841
+
+
+def read_classifier(
+    path: str | Path, architecture: Architecture
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Kernel and bias of the source task's softmax classifier on the pooled last block.
+
+    Parameters
+    ----------
+    path : path of a Keras MobileNet v1 weight file (.h5)
+    architecture : Architecture
+        Of the network, n = 13; its number of classes does not matter.
+
+    Returns
+    -------
+    (float32 (channels, source classes), float32 (source classes,)) or None
+        None if the file was saved without top.
+
+    Raises
+    ------
+    TransferError
+        If the file is missing or damaged, or its classifier does not fit the network.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            raise TransferError(f"Expected a weight file of at most 128 MiB. Too large: {path}.")
+        with h5py.File(path, "r") as file:
+            found = _find(file)
+            if set(found) != {"kernel", "bias"}:
+                return None
+            channels, classes = architecture.filters(architecture.n), found["bias"].shape[0]
+            shape = found["kernel"].shape
+            if shape not in ((channels, classes), (1, 1, channels, classes)):
+                raise TransferError(
+                    f"Expected a classifier of shape {(channels, classes)} in {path}. "
+                    f"Received: {shape}; give the --alpha of the file."
+                )
+            kernel = _read(found["kernel"], path).reshape(channels, classes)
+            return kernel, _read(found["bias"], path)
+    except (OSError, RuntimeError, KeyError, ValueError, IndexError) as error:
+        raise TransferError(
+            f"Expected a Keras weight file (.h5). {path} is missing, truncated or damaged."
+        ) from error
+
+
+def _find(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """The arrays ``kernel`` and ``bias``; ``visititems`` follows no link out of the file."""
+    found: dict[str, h5py.Dataset] = {}
+
+    def visit(name: str, entry: h5py.Dataset | h5py.Group) -> None:
+        if not isinstance(entry, h5py.Dataset):
+            return
+        parts = name.split("/")
+        for weight, place in _KERAS_3.items():
+            old = len(parts) > 1 and parts[-2] in _OLDER and parts[-1].split(":")[0] == weight
+            if (name == place or old) and "optimizer" not in name:
+                found.setdefault(weight, entry)
+
+    file.visititems(visit)
+    return found
+
+
+def _read(entry: h5py.Dataset, path: Path) -> np.ndarray:
+    """A float array of bounded declared size, held by the file itself."""
+    if entry.dtype.kind != "f" or entry.shape[-1] > _MAX_CLASSES:
+        raise TransferError(
+            f"Expected a classifier of floats for at most {_MAX_CLASSES} classes in {path}. "
+            f"Received: {entry.dtype} {entry.shape}."
+        )
+    if entry.external or entry.is_virtual:
+        raise TransferError(f"Expected the classifier inside {path}. It points to another file.")
+    values = np.asarray(entry[()], np.float32)
+    if not np.isfinite(values).all():
+        raise TransferError(f"Expected finite weights in {path}. Its classifier has others.")
+    return values
