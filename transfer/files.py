@@ -5,9 +5,11 @@ and synced, and is then renamed over the target.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +69,60 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def exclusively(path: str | Path) -> Iterator[None]:
+    """Wait until no other process holds the lock file ``path``, and hold it during the block.
+
+    The operating system frees the lock of a process that dies.
+
+    Raises
+    ------
+    TransferError
+        If the lock file cannot be made.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("w")
+    except OSError as error:
+        raise TransferError(f"Cannot write {path}: {error.strerror or error}.") from error
+    with stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def remove_temporaries(folder: Path, name: str) -> None:
+    """Remove what killed processes left of files in ``folder`` that begin with ``name`` and a dot.
+
+    Whoever calls it holds the lock of these files.
+    """
+    for left in folder.glob(f".{name}.*.tmp"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def read_bytes(path: str | Path, limit: int) -> bytes:
+    """The content of a plain file of at most ``limit`` bytes.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    TransferError
+        If it is larger, or a device or a pipe, which might never end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise TransferError(f"Expected a plain file at {path}.")
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise TransferError(f"Expected at most {limit} bytes in {path}. Received: more.")
+    return content
 
 
 def sha256_of(path: str | Path) -> str:

@@ -14,7 +14,7 @@
 of one study at once without a shared file to fight for.
 """
 
-import contextlib
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,8 +23,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from transfer.archives import read_npz
 from transfer.errors import TransferError
-from transfer.files import open_atomically, write_atomically
+from transfer.files import (
+    exclusively,
+    open_atomically,
+    read_bytes,
+    remove_temporaries,
+    write_atomically,
+)
 from transfer.runs import BLOCKS, KINDS, Run, parse_run
 
 #: Columns of runs.csv, in this order.
@@ -59,9 +66,12 @@ RUN_COLUMNS: dict[str, str] = {
     "confusion": "string",
 }
 LOG_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+# A hostile table could ask pandas for gigabytes: many short lines under a wide header.
 _MAX_TABLE_BYTES = 64 << 20
+_MAX_ROWS, _MAX_COLUMNS = 200_000, 64
 _MAX_JSON_BYTES = 4 << 20
-_MAX_PREDICTIONS_BYTES = 1 << 30
+_MAX_PREDICTIONS_FILE_BYTES = 64 << 20
+_MAX_PREDICTIONS_BYTES = 256 << 20
 
 
 def format_number(value: float) -> str:
@@ -84,8 +94,8 @@ def read_log(study_dir: str | Path, run: str) -> pd.DataFrame:
     TransferError
         If the file is missing or malformed.
     """
-    frame = _read_csv(Path(study_dir) / "logs" / f"{parse_run(run).name}.csv", LOG_COLUMNS)
-    return frame.astype({"epoch": "int64"})
+    dtypes = {**dict.fromkeys(LOG_COLUMNS, "float64"), "epoch": "int64"}
+    return _read_csv(Path(study_dir) / "logs" / f"{parse_run(run).name}.csv", LOG_COLUMNS, dtypes)
 
 
 def write_row(study_dir: Path, row: Mapping[str, Any]) -> None:
@@ -107,7 +117,18 @@ def finished(study_dir: Path, run: Run) -> bool:
 
 
 def write_runs(study_dir: Path) -> None:
-    """Derive ``runs.csv`` and ``all_experiments.csv`` from ``rows/``."""
+    """Derive ``runs.csv`` and ``all_experiments.csv`` from ``rows/``.
+
+    One process at a time: two that read the rows at different moments must not write in the other
+    order, or the table would lack the newest row.
+    """
+    with exclusively(study_dir / "locks" / "table.lock"):
+        for name in ("runs.csv", "all_experiments.csv"):
+            remove_temporaries(study_dir, name)
+        _write_tables(study_dir)
+
+
+def _write_tables(study_dir: Path) -> None:
     frame = _frame_of_rows(study_dir)
     text = frame.to_csv(index=False, float_format=format_number, lineterminator="\n")
     write_atomically(study_dir / "runs.csv", text)
@@ -132,7 +153,13 @@ def _frame_of_rows(study_dir: Path) -> pd.DataFrame:
             raise TransferError(f"Expected the row of a run in {path}. Delete it to run it again.")
         rows.append({column: row[column] for column in RUN_COLUMNS})
     frame = pd.DataFrame(rows, columns=list(RUN_COLUMNS))
-    return _sorted(frame.astype(RUN_COLUMNS))
+    try:
+        return _sorted(frame.astype(RUN_COLUMNS))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise TransferError(
+            f"Expected rows of runs in {study_dir / 'rows'}. One holds something else: delete it "
+            "to run it again."
+        ) from error
 
 
 def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
@@ -153,33 +180,37 @@ def read_runs(study_dir: str | Path) -> pd.DataFrame:
         If the file is missing, malformed, or holds a run no protocol knows.
     """
     path = Path(study_dir) / "runs.csv"
-    frame = _read_csv(path, tuple(RUN_COLUMNS), string_columns=RUN_COLUMNS)
-    for row in frame.itertuples():
-        if parse_run(str(row.run)).kind != row.kind:
-            raise TransferError(f"In {path} the run {row.run} has the kind {row.kind}.")
+    frame = _read_csv(path, tuple(RUN_COLUMNS), RUN_COLUMNS)
+    for run, kind in zip(frame["run"], frame["kind"], strict=True):
+        if parse_run(str(run)).kind != kind:
+            raise TransferError(f"In {path} the run {run} has the kind {str(kind)[:80]!r}.")
     accuracies = frame["test_accuracy"]
     if not accuracies.between(0, 1).all() or not frame["n"].dropna().between(0, BLOCKS).all():
         raise TransferError(f"Expected accuracies in 0..1 and n in 0..{BLOCKS} in {path}.")
     return frame
 
 
-def _read_csv(
-    path: Path, columns: tuple[str, ...], string_columns: Mapping[str, str] | None = None
-) -> pd.DataFrame:
+def _read_csv(path: Path, columns: tuple[str, ...], types: Mapping[str, str]) -> pd.DataFrame:
     """A CSV with at least ``columns``; everything else about it is an error in one sentence."""
-    _check_size(path, _MAX_TABLE_BYTES)
-    dtypes = {k: v for k, v in (string_columns or {}).items() if v == "string"}
+    text = _read(path, _MAX_TABLE_BYTES)
+    header, rows = text.partition(b"\n")[0], text.count(b"\n") + text.count(b"\r")
+    if rows > _MAX_ROWS or header.count(b",") >= _MAX_COLUMNS:
+        raise TransferError(f"Expected {_MAX_ROWS} rows, {_MAX_COLUMNS} columns at most in {path}.")
+    dtypes = {k: v for k, v in types.items() if v == "string"}
     try:
         frame = pd.read_csv(
-            path, dtype=dtypes, keep_default_na=False, na_values={c: [""] for c in columns}
+            io.BytesIO(text),
+            dtype=dtypes,
+            keep_default_na=False,
+            na_values={c: [""] for c in columns},
         )
         missing = [column for column in columns if column not in frame.columns]
         if missing:
             raise TransferError(f"Expected the column {missing[0]} in {path}. It is not there.")
         frame = frame.fillna(dict.fromkeys(dtypes, ""))
-        return frame.astype(dict(string_columns or {}))
+        return frame.astype(dict(types))
     except (ValueError, TypeError, pd.errors.ParserError, OverflowError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise TransferError(f"Cannot read the table {path}: {reason}") from error
 
 
@@ -191,9 +222,8 @@ def read_json(path: Path) -> dict[str, Any]:
     TransferError
         If the file is missing, too large, not JSON or not an object.
     """
-    _check_size(path, _MAX_JSON_BYTES)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(_read(path, _MAX_JSON_BYTES).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise TransferError(f"Expected JSON in {path}. It cannot be parsed.") from error
     if not isinstance(content, dict):
@@ -201,15 +231,13 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _check_size(path: Path, limit: int) -> None:
+def _read(path: Path, limit: int) -> bytes:
     try:
-        size = path.stat().st_size
+        return read_bytes(path, limit)
     except OSError as error:
         raise TransferError(
             f"Cannot read {path}: {error.strerror}. Is this the folder of a study?"
         ) from error
-    if size > limit:
-        raise TransferError(f"Expected at most {limit} bytes in {path}. Received: {size}.")
 
 
 def write_study(study_dir: Path, study: Mapping[str, Any]) -> None:
@@ -246,16 +274,11 @@ def read_test_labels(study_dir: str | Path) -> np.ndarray:
 
 def _read_array(path: Path) -> np.ndarray:
     """The member ``array`` of an .npz file: declared size checked first, never unpickled."""
-    import zipfile
-
-    _check_size(path, _MAX_PREDICTIONS_BYTES)
-    with contextlib.ExitStack() as stack:
-        try:
-            archive = stack.enter_context(zipfile.ZipFile(path))
-            if archive.getinfo("array.npy").file_size > _MAX_PREDICTIONS_BYTES:
-                raise TransferError(f"The array in {path} is larger than 1 GiB.")
-            member = stack.enter_context(archive.open("array.npy"))
-            array = np.lib.format.read_array(member, allow_pickle=False)
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, OSError) as error:
-            raise TransferError(f"Expected one array in {path}. It cannot be read.") from error
-    return array
+    try:
+        content = read_bytes(path, _MAX_PREDICTIONS_FILE_BYTES)
+        return read_npz(io.BytesIO(content), _MAX_PREDICTIONS_BYTES, only="array")["array"]
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise TransferError(
+            f"Expected one array in {path}. It cannot be read: {reason}."
+        ) from error

@@ -22,6 +22,7 @@ from transfer.answers.statistics import (
     needed_to_decide,
 )
 from transfer.answers.wording import about, count_seeds, points, spans
+from transfer.errors import TransferError
 from transfer.results import read_runs, read_study, read_test_labels
 from transfer.runs import BLOCKS, BN_SEMANTICS, FROZEN_KINDS, Run
 
@@ -50,7 +51,10 @@ def verdict(study_dir: str | Path, margin: float = 0.01) -> list[str]:
     all_runs = read_runs(folder)
     runs = all_runs[all_runs["fraction"] == 1.0]
     base = runs[runs["kind"] == "baseB"]
-    name = str(read_study(folder)["dataset"]["name"])
+    try:
+        name = str(read_study(folder)["dataset"]["name"])
+    except (KeyError, TypeError) as error:
+        raise TransferError(f"Expected a dataset with a name in {folder}/study.json.") from error
     if base.empty:
         return [f"{name}: baseB on all training images is missing, so nothing can be compared."]
     compared = compare_with_base(folder, margin)

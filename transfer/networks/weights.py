@@ -7,6 +7,7 @@ network itself needs.
 """
 
 import io
+import math
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -19,6 +20,7 @@ from transfer.files import write_atomically
 from transfer.networks.architecture import HEAD, Architecture, weight_shapes
 
 _MAX_FILE_BYTES = 128 << 20
+_MAX_ENTRIES = 20_000
 _KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"
 _IMAGENET_ALPHAS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
 
@@ -114,7 +116,7 @@ def read_weights(
             found = _arrays_by_name(file, architecture)
             shapes = weight_shapes(architecture, head)
             return {name: _read(found, name, shape, path) for name, shape in shapes.items()}
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
         raise TransferError(
             f"Expected a Keras weight file (.h5). {path} is missing, truncated or damaged."
         ) from error
@@ -150,7 +152,7 @@ def _weights_by_layer(architecture: Architecture) -> dict[str, list[str]]:
 def _arrays_by_name(file: h5py.File, architecture: Architecture) -> dict[str, h5py.Dataset]:
     """Every array of the file, keyed ``layer/weight``, whatever the layout."""
     entries: dict[str, h5py.Dataset] = {}
-    _walk(file, "", entries, depth=8)
+    _walk(file, "", entries, 8)
     found = {
         name: entries[path] for name, path in _keras_paths(architecture).items() if path in entries
     }
@@ -162,16 +164,27 @@ def _arrays_by_name(file: h5py.File, architecture: Architecture) -> dict[str, h5
     return found
 
 
-def _walk(group: h5py.Group, prefix: str, entries: dict[str, h5py.Dataset], depth: int) -> None:
+def _walk(
+    group: h5py.Group,
+    prefix: str,
+    entries: dict[str, h5py.Dataset],
+    depth: int,
+    visited: list[int] | None = None,
+) -> None:
     """Collect arrays below ``group``, following hard links only, at most ``depth`` deep."""
+    visited = [0] if visited is None else visited
     for key in group:
+        # A group may hold itself, many times over: the file is small, the walk is endless.
+        visited[0] += 1
+        if visited[0] > _MAX_ENTRIES:
+            raise TransferError(f"Expected at most {_MAX_ENTRIES} entries in a weight file.")
         if not isinstance(group.get(key, getlink=True), h5py.HardLink):
             continue
         entry = group[key]
         if isinstance(entry, h5py.Dataset):
             entries[prefix + key] = entry
         elif isinstance(entry, h5py.Group) and depth > 0:
-            _walk(entry, f"{prefix}{key}/", entries, depth - 1)
+            _walk(entry, f"{prefix}{key}/", entries, depth - 1, visited)
 
 
 def _read(
@@ -187,7 +200,11 @@ def _read(
         )
     if entry.external or entry.is_virtual:
         raise TransferError(f"Expected the weights inside {path}. {name} points to another file.")
-    values = np.asarray(entry[()], np.float32)
+    # A chunk is read whole, however small the array: one of gigabytes packs into kilobytes.
+    if entry.dtype.itemsize > 8 or math.prod(entry.chunks or (1,)) > 2 * math.prod(shape) + 4096:
+        raise TransferError(f"Expected {name} in small chunks in {path}. Save the weights again.")
+    with np.errstate(all="ignore"):  # what overflows is refused below
+        values = np.asarray(entry[()], np.float32)
     if not np.isfinite(values).all():
         raise TransferError(f"Expected finite weights in {path}. {name} has others.")
     return values

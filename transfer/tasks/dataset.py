@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from transfer.errors import TransferError
-from transfer.files import new_folder
+from transfer.files import new_folder, read_bytes
 from transfer.tasks.npy import open_array
 
 SPLITS = ("train", "valid", "test")
@@ -154,9 +154,7 @@ def _read_description(path: Path) -> tuple[str, int, int, tuple[str, ...]]:
     file = path / "dataset.json"
     content: Any = {}
     try:
-        if file.stat().st_size > _MAX_JSON_BYTES:
-            raise TransferError(f"Expected at most {_MAX_JSON_BYTES} bytes in {file}.")
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(read_bytes(file, _MAX_JSON_BYTES).decode("utf-8"))
     except FileNotFoundError:
         pass
     except (OSError, ValueError, RecursionError) as error:

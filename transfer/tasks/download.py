@@ -7,8 +7,10 @@ is trusted: only plain files with the six names are unpacked, and the folder app
 `load_dataset` has accepted it.
 """
 
+import contextlib
 import gzip
 import http.client
+import io
 import json
 import math
 import re
@@ -19,10 +21,10 @@ import urllib.request
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import IO, Any, cast
 
 from transfer.errors import TransferError
-from transfer.files import new_folder, refuse_occupied, write_atomically
+from transfer.files import new_folder, read_bytes, refuse_occupied, write_atomically
 from transfer.progress import track
 from transfer.tasks.dataset import SPLITS, Dataset, load_dataset
 
@@ -32,6 +34,7 @@ DEFAULT_URL = "https://www.dropbox.com/s/7i0kb82ti1zia73/data.tar?dl=1"
 _FILES = frozenset(f"{split}_{what}.npy" for split in SPLITS for what in ("data", "labels"))
 _CHUNK = 1 << 20
 _MAX_MEMBERS = 1000
+_MAX_NOTES_BYTES = 64 << 10
 _ATTEMPTS = 5
 
 
@@ -170,11 +173,14 @@ def _fetch_once(url: str, part: Path, timeout: float, max_bytes: int) -> int | N
 def _resume_point(url: str, part: Path) -> tuple[int, dict[str, Any]]:
     """How many bytes are here already, and the notes; (0, {}) if they are of another address."""
     try:
-        notes = json.loads(_notes(part).read_text(encoding="utf-8"))
+        notes = json.loads(read_bytes(_notes(part), _MAX_NOTES_BYTES))
         have = part.stat().st_size
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError, TransferError):
         return 0, {}
     if not isinstance(notes, dict) or notes.get("url") != url:
+        return 0, {}
+    total, validator = notes.get("total"), notes.get("validator")
+    if type(total) not in (int, type(None)) or not re.fullmatch(r"[!-~ ]*", str(validator or "")):
         return 0, {}
     return have, notes
 
@@ -216,14 +222,41 @@ def _blocks(response: Any) -> Iterator[bytes]:
         return
 
 
+class _InSmallReads(io.RawIOBase):
+    """An archive that refuses to be read in one piece.
+
+    tarfile reads an extended header whole, and a compressed one of gigabytes has a few kilobytes.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= 16 * _CHUNK:
+            raise ValueError(f"a header of {size} bytes")
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
+@contextlib.contextmanager
+def _unzipped(archive: Path) -> Iterator[Any]:
+    with open(archive, "rb") as stream:
+        zipped = stream.read(2) == b"\x1f\x8b"
+    with gzip.open(archive, "rb") if zipped else open(archive, "rb") as content:
+        yield _InSmallReads(cast(IO[bytes], content))
+
+
 def _unpack(archive: Path, folder: Path, url: str, max_bytes: int) -> None:
     """Copy the six files out of ``archive``, looking at every member before touching it."""
     found: set[str] = set()
     unpacked = 0
     try:
-        with open(archive, "rb") as stream:
-            mode: Literal["r:", "r:gz"] = "r:gz" if stream.read(2) == b"\x1f\x8b" else "r:"
-        with tarfile.open(archive, mode) as tar:
+        with _unzipped(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
             for number, member in enumerate(tar):
                 path = PurePosixPath(member.name)
                 if number >= _MAX_MEMBERS or path.is_absolute() or ".." in path.parts:
@@ -248,7 +281,17 @@ def _unpack(archive: Path, folder: Path, url: str, max_bytes: int) -> None:
                 found.add(path.name)
                 with open(folder / path.name, "wb") as target:
                     shutil.copyfileobj(source, target, _CHUNK)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
+    # RecursionError: tarfile calls itself for every extended header before a member.
+    except (
+        tarfile.TarError,
+        EOFError,
+        zlib.error,
+        gzip.BadGzipFile,
+        ValueError,
+        LookupError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise TransferError(
             f"Expected a tar archive at {url}. Received: something else, or a damaged one."
         ) from error

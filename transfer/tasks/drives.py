@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from transfer.errors import TransferError
+from transfer.files import read_bytes
 
 MAX_RECORDS = 2_000_000
 MAX_FILE_BYTES = 64 << 20
@@ -76,9 +77,7 @@ def read_text(path: Path, limit: int = MAX_FILE_BYTES) -> str:
         If the file is missing, larger, or not UTF-8.
     """
     try:
-        if path.stat().st_size > limit:
-            raise TransferError(f"Expected at most {limit} bytes in {path}.")
-        return path.read_text(encoding="utf-8")
+        return read_bytes(path, limit).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
         raise TransferError(f"Expected text in {path}. Received: {reason}.") from error

@@ -5,16 +5,12 @@ before any memory is mapped: `numpy.load` alone reports a cut file or a pickle a
 """
 
 import os
-import tokenize
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
+from transfer.archives import read_header
 from transfer.errors import TransferError
-
-_MAX_HEADER_BYTES = 10_000  # numpy's own default limit for untrusted headers
-_LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
 
 
 def open_array(path: str | Path, expected: type, ndim: tuple[int, ...]) -> np.memmap:
@@ -41,13 +37,16 @@ def open_array(path: str | Path, expected: type, ndim: tuple[int, ...]) -> np.me
     """
     path = Path(path)
     try:
-        with open(path, "rb") as stream:
-            shape, fortran_order, dtype = _read_header(stream, path)
+        with open(path, "rb", opener=_without_waiting) as stream:
+            shape, fortran_order, dtype = read_header(stream)
             offset = stream.tell()
             size = os.fstat(stream.fileno()).st_size - offset
     except OSError as error:
         reason = error.strerror or error
         raise TransferError(f"Expected a .npy file at {path}. Received: {reason}.") from error
+    except ValueError as error:
+        reason = (str(error).splitlines() or ["a damaged header"])[0][:200]
+        raise TransferError(f"Expected a .npy file at {path}. Received: {reason}") from error
     if dtype.hasobject:
         raise TransferError(
             f"Expected numbers in {path}. Received: pickled Python objects, which are never loaded."
@@ -76,27 +75,6 @@ def open_array(path: str | Path, expected: type, ndim: tuple[int, ...]) -> np.me
     return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
 
 
-def _read_header(stream: IO[bytes], path: Path) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, Fortran order and dtype; the stream is left at the first byte of data."""
-    try:
-        version = np.lib.format.read_magic(stream)
-        if version not in _LENGTH_BYTES:
-            raise ValueError(f"format version {version}")
-        start = stream.tell()
-        length = int.from_bytes(stream.read(_LENGTH_BYTES[version]), "little")
-        if length > _MAX_HEADER_BYTES:
-            raise ValueError(f"a header of {length} bytes")
-        stream.seek(start)
-        if version == (1, 0):
-            return np.lib.format.read_array_header_1_0(stream)
-        return np.lib.format.read_array_header_2_0(stream)
-    except (
-        ValueError,
-        TypeError,
-        SyntaxError,
-        RecursionError,
-        MemoryError,
-        tokenize.TokenError,
-    ) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise TransferError(f"Expected a .npy file at {path}. Received: {reason}") from error
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe of the name of an array must not keep anybody waiting for its other end."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -7,16 +7,18 @@ one: if a crash of the machine damages it, the previous one is used.
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from transfer.files import write_atomically
+from transfer.archives import read_npz
+from transfer.errors import TransferError
+from transfer.files import read_bytes, write_atomically
 
 _DIGEST = 32
+_MAX_BYTES = 1 << 30  # MobileNet of alpha 2 with momentum and best weights: 200 MB
 
 
 def _previous(path: Path) -> Path:
@@ -41,20 +43,27 @@ def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray], facts: Any) -
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], Any] | None:
-    """The newest checkpoint that is whole, or None if there is none."""
+    """The newest checkpoint that is whole, or None if there is none.
+
+    Raises
+    ------
+    TransferError
+        If a checkpoint cannot be opened, which is no damage, or is impossibly large.
+    """
     for candidate in (path, _previous(path)):
         try:
-            content = candidate.read_bytes()
+            content = read_bytes(candidate, _MAX_BYTES)
         except FileNotFoundError:
             continue
-        if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
+        except OSError as error:
+            raise TransferError(f"Cannot read {candidate}: {error.strerror}.") from error
+        if hashlib.sha256(memoryview(content)[_DIGEST:]).digest() != content[:_DIGEST]:
             continue
         try:
-            with np.load(io.BytesIO(content[_DIGEST:]), allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        except (ValueError, OSError, zipfile.BadZipFile):
+            arrays = read_npz(io.BytesIO(content[_DIGEST:]), _MAX_BYTES)
+            return arrays, json.loads(arrays.pop("facts").tobytes())
+        except (ValueError, KeyError, RecursionError):
             continue
-        return arrays, json.loads(arrays.pop("facts").tobytes())
     return None
 
 
