@@ -12,11 +12,13 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from transfer.errors import TransferError
+from transfer.files import remove_temporaries
 from transfer.networks.architecture import Architecture, multiply_adds
 from transfer.results import finished
 from transfer.runs import BLOCKS, FROZEN_KINDS, Run
@@ -24,6 +26,7 @@ from transfer.studies.context import Context
 from transfer.studies.display import Display
 
 _SECONDS_BETWEEN_LOOKS = 1.0  # at runs that another process is doing
+_FOLDERS_OF_A_RUN = ("checkpoints", "logs", "predictions", "models", "rows")
 
 
 def default_workers() -> int:
@@ -80,7 +83,13 @@ class _Worker:
         spawn = multiprocessing.get_context("spawn")
         self.connection, theirs = spawn.Pipe()
         self.process = spawn.Process(target=_work, args=(theirs, context, threads), daemon=True)
-        self.process.start()
+        resource_tracker.ensure_running()  # it unblocks SIGINT when it starts
+        # Ctrl-C reaches every process of the terminal; only the parent decides when to stop.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self.run: Run | None = None
 
@@ -151,7 +160,6 @@ def _hear(worker: _Worker, elsewhere: list[Run], display: Display) -> None:
 
 def _work(connection: Connection, context: Context, threads: int) -> None:
     """The life of a worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["OMP_NUM_THREADS"] = str(threads)
     # TensorFlow turns oneDNN on by itself on the newest processors only; it is faster on all.
@@ -164,11 +172,7 @@ def _work(connection: Connection, context: Context, threads: int) -> None:
     with contextlib.suppress(EOFError, BrokenPipeError):  # the parent is gone
         while True:
             run: Run = connection.recv()
-            with _lock(context.study_dir, run) as mine:
-                if not mine or finished(context.study_dir, run):
-                    connection.send(("busy", None))
-                    continue
-                connection.send(_try(run, context, connection, execute))
+            connection.send(_try(run, context, connection, execute))
 
 
 @contextlib.contextmanager
@@ -186,10 +190,16 @@ def _without_start_up_messages() -> Iterator[None]:
 
 
 def _try(run: Run, context: Context, connection: Connection, execute: Any) -> tuple[str, Any]:
+    """Do a run, unless another process does or has done it."""
     try:
-        return "done", execute(
-            run, context, lambda epochs: connection.send(("epoch", (run.name, epochs[-1])))
-        )
+        with _lock(context.study_dir, run) as mine:
+            if not mine or finished(context.study_dir, run):
+                return "busy", None
+            for folder in _FOLDERS_OF_A_RUN:
+                remove_temporaries(context.study_dir / folder, run.name)
+            return "done", execute(
+                run, context, lambda epochs: connection.send(("epoch", (run.name, epochs[-1])))
+            )
     except TransferError as error:
         return "error", str(error)
     except MemoryError:

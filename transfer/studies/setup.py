@@ -13,7 +13,7 @@ from typing import Any
 
 from transfer import __version__
 from transfer.errors import TransferError
-from transfer.files import sha256_of
+from transfer.files import exclusively, remove_temporaries, sha256_of
 from transfer.networks.architecture import Architecture
 from transfer.networks.weights import find_source, read_weights
 from transfer.results import read_study, write_array, write_study
@@ -31,8 +31,10 @@ def simulated_data(images: dict[str, int], seed: int = 0) -> Path:
     """The folder of a simulated data set of this size, generated if it is not there yet."""
     name = f"lanes-{images['train']}-{images['valid']}-{images['test']}-s{seed}"
     path = Path("data") / name
-    if not path.exists():
-        generate(path, **images, seed=seed)
+    with exclusively(path.with_name(f".{name}.lock")):  # another study may be making the same
+        if not path.exists():
+            remove_temporaries(path.parent, name)
+            generate(path, **images, seed=seed)
     return path
 
 
@@ -78,19 +80,13 @@ def prepare(out: Path, study: Study, data: Path) -> Context:
         source, source_path = find_source(study.source, study.alpha)
         read_weights(source_path, Architecture(alpha=study.alpha))
         resolved["source"] = {"name": source, "sha256": sha256_of(source_path)}
-    _refuse_contradiction(out, resolved)
-    _keep_source(out, resolved)
-    resolved["asked"] = {
-        "kinds": list(study.kinds),
-        "n": list(study.n),
-        "seeds": list(study.seeds),
-        "bn": list(study.bn),
-        "fractions": list(study.fractions),
-        "runs": len(runs),
-    }
-    resolved["environment"] = environment()
-    write_study(out, resolved)
-    write_array(out / "predictions" / "labels.npz", dataset.test.labels)
+    _refuse_foreign(out)
+    with exclusively(out / "locks" / "study.lock"):  # another study may begin in the same folder
+        remove_temporaries(out, "study.json")
+        _refuse_contradiction(out, resolved)
+        _keep_source(out, resolved)
+        _record(out, study, resolved)
+        write_array(out / "predictions" / "labels.npz", dataset.test.labels)
     return Context(
         out,
         data,
@@ -101,6 +97,20 @@ def prepare(out: Path, study: Study, data: Path) -> Context:
         study.alpha,
         study.input_size,
     )
+
+
+def _record(out: Path, study: Study, resolved: dict[str, Any]) -> None:
+    """Add what was asked and where it runs, and write ``study.json``."""
+    resolved["asked"] = {
+        "kinds": list(study.kinds),
+        "n": list(study.n),
+        "seeds": list(study.seeds),
+        "bn": list(study.bn),
+        "fractions": list(study.fractions),
+        "runs": len(study.runs()),
+    }
+    resolved["environment"] = environment()
+    write_study(out, resolved)
 
 
 def environment() -> dict[str, Any]:
@@ -118,20 +128,30 @@ def environment() -> dict[str, Any]:
     }
 
 
+def _refuse_foreign(out: Path) -> None:
+    """Refuse a folder of something else; one where a study was killed at its start is none."""
+    if (out / "study.json").exists() or not out.exists():
+        return
+    if not out.is_dir() or any(
+        path.name != "locks" and not path.name.startswith(".study.json.") for path in out.iterdir()
+    ):
+        if (out / "study.json").exists():  # written by another process between the two looks
+            return
+        raise TransferError(
+            f"Expected a new folder or the folder of a study. {out} holds other files."
+        )
+
+
 def _refuse_contradiction(out: Path, resolved: dict[str, Any]) -> None:
     if not (out / "study.json").exists():
-        if out.exists() and any(out.iterdir()):
-            raise TransferError(
-                f"Expected a new folder or the folder of a study. {out} holds other files."
-            )
         return
     there = read_study(out)
     for part in (*_FIXED, "source"):
         asked, held = _essence(resolved.get(part)), _essence(there.get(part))
         if asked is not None and held is not None and asked != held:
             raise TransferError(
-                f"The study in {out} was made with another {part}: {held}. "
-                f"Asked for: {asked}. Give another --out."
+                f"The study in {out} was made with another {part}: {held!s:.200}. "
+                f"Asked for: {asked!s:.200}. Give another --out."
             )
 
 

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from transfer.errors import UsageError
+from transfer.files import exclusively
 from transfer.results import finished, write_runs
 from transfer.runs import PRESETS, Study
 from transfer.studies.local import default_workers, run_study
@@ -50,6 +51,13 @@ def perform(
         file=sys.stderr,
     )
     run_study(runs, context, workers)
-    for kept in (out / "features").glob("*.npy"):  # gigabytes, and quickly computed again
-        kept.unlink(missing_ok=True)
+    _discard_features(out / "features")
     write_runs(out)
+
+
+def _discard_features(folder: Path) -> None:
+    """Gigabytes, and quickly computed again; another study in the folder may be writing some."""
+    for lock in folder.glob("*.lock"):
+        with exclusively(lock):
+            for kept in folder.glob(f"{lock.name.split('-')[0]}-*.npy"):
+                kept.unlink(missing_ok=True)

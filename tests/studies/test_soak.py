@@ -1,0 +1,178 @@
+"""A study killed at any instant, and started again, ends as one that was left alone.
+
+Byte for byte: tables and logs without their times, weights, predictions. Half of the kills come at
+a random time, half in the middle of whatever is being written. ``pytest -m soak`` kills 100 times.
+
+Every attempt is the `study` command. It is forked from a process that has TensorFlow imported but
+not started, so that the kills fall into the study and not into the seconds of an import.
+"""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+LONGEST = 300  # seconds of one attempt, on a busy machine
+SETTINGS = ("--kinds", "baseB,BnB", "--n", "4", "--protocol", "fast", "--epochs", "4")
+FOLDERS = ("checkpoints", "features", "logs", "models", "predictions", "rows")
+
+FORK = """
+import multiprocessing, os, sys
+import matplotlib.pyplot, pandas, scipy.stats, tensorflow
+import transfer.studies.execute, transfer.training.loop
+from transfer.cli import main
+
+fork = multiprocessing.get_context("fork")
+multiprocessing.get_context = lambda method: fork
+for line in sys.stdin:  # one line an attempt: the arguments of the command
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        try:
+            main(line.rstrip("\\n").split("\\t"))
+            os._exit(0)
+        except SystemExit as end:
+            os._exit(end.code)
+        finally:
+            os._exit(99)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Attempt:
+    """One `study` command, forked; its output goes to a file."""
+
+    def __init__(self, forker, out, data):
+        arguments = [
+            *("study", *SETTINGS, "--batch", "16", "--input", "32x32", "--workers", "2"),
+            *("--data", str(data), "--out", str(out)),
+        ]
+        forker.stdin.write("\t".join(arguments) + "\n")
+        forker.stdin.flush()
+        self.pid = int(forker.stdout.readline())
+        self.ended = forker.stdout
+
+    def running(self):
+        """Whether the command is still there (a zombie is not)."""
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return False
+
+    def wait(self):
+        """The exit code, negative for a signal; workers that outlive the command are killed."""
+        code = int(self.ended.readline())
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        return code
+
+
+@pytest.fixture(scope="module")
+def forker():
+    process = subprocess.Popen(
+        [sys.executable, "-c", FORK],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "agg"},
+    )
+    yield process
+    process.stdin.close()
+    process.wait(timeout=LONGEST)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(forker, small_data, tmp_path_factory):
+    """Folder of a study that was left alone, and how many seconds it took."""
+    out = tmp_path_factory.mktemp("undisturbed") / "study"
+    began = time.monotonic()
+    assert Attempt(forker, out, small_data).wait() == 0
+    return out, time.monotonic() - began
+
+
+def results(study: Path) -> dict[str, bytes]:
+    """What must not differ: every result, without the columns that hold a time."""
+    found = {}
+    for pattern in ("runs.csv", "all_experiments.csv", "logs/*", "models/*", "predictions/*"):
+        for path in study.glob(pattern):
+            content = path.read_bytes()
+            if path.suffix == ".csv":
+                lines = [line.split(b",") for line in content.splitlines()]
+                timed = lines[0].index(b"seconds") if b"seconds" in lines[0] else None
+                kept = [[c for i, c in enumerate(line) if i != timed] for line in lines]
+                content = b"\n".join(map(b",".join, kept))
+            found[str(path.relative_to(study))] = content
+    return found
+
+
+def being_written(study: Path) -> set[str]:
+    """The temporary files of what is being written right now."""
+    found = set()
+    for folder in (study, *(study / name for name in FOLDERS)):
+        with contextlib.suppress(FileNotFoundError):
+            found |= {entry.path for entry in os.scandir(folder) if entry.name.endswith(".tmp")}
+    return found
+
+
+def start_and_kill(forker, study, data, rng, seconds):
+    """One attempt: True if it was killed, False if the study was finished before."""
+    attempt = Attempt(forker, study, data)
+    deadline = time.monotonic() + rng.uniform(0, seconds)
+    while attempt.running() and time.monotonic() < deadline:
+        time.sleep(0.002)
+    if rng.random() < 0.5:  # not before something is being written, then a moment later
+        before = being_written(study)
+        while attempt.running() and not being_written(study) - before:
+            time.sleep(0.001)
+        time.sleep(rng.choice((0, 0.0005, 0.002)))
+    if rng.random() < 0.5:  # the workers live on, until they notice that their parent is gone
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(attempt.pid, signal.SIGKILL)
+        time.sleep(rng.uniform(0, 0.5))
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(attempt.pid, signal.SIGKILL)
+    code = attempt.wait()
+    assert code in (0, -signal.SIGKILL)
+    return code != 0
+
+
+def soak(kills, forker, undisturbed, data, folder, seed):
+    """Kill studies until there were ``kills``; returns how many studies that took."""
+    whole, seconds = undisturbed
+    expected = results(whole)
+    assert "models/B4B_s0.weights.h5" in expected
+    rng = random.Random(seed)
+    studies = killed = 0
+    while killed < kills:
+        study = folder / f"study-{studies}"
+        studies += 1
+        while killed < kills and start_and_kill(forker, study, data, rng, seconds):
+            killed += 1
+        assert Attempt(forker, study, data).wait() == 0
+        found = results(study)
+        assert set(found) == set(expected)
+        assert [name for name in expected if found[name] != expected[name]] == []
+        assert not being_written(study)
+        assert list((study / "checkpoints").iterdir()) == []
+        print(f"{killed} kills, {studies} studies, 0 bytes that differ", flush=True)
+    return studies
+
+
+@pytest.mark.slow
+def test_a_study_killed_at_random_instants_ends_as_if_it_had_not_been(
+    forker, undisturbed, small_data, tmp_path
+):
+    soak(4, forker, undisturbed, small_data, tmp_path, seed=0)
+
+
+@pytest.mark.soak
+def test_a_hundred_kills_change_no_byte(forker, undisturbed, small_data, tmp_path):
+    soak(100, forker, undisturbed, small_data, tmp_path, seed=1)
