@@ -66,6 +66,12 @@ def _parser() -> argparse.ArgumentParser:
         help="how much worse than baseB counts as equal (default: 0.01, one point)",
     )
     verdict.set_defaults(call=_verdict)
+    _add_scores(commands)
+    bench = commands.add_parser("bench", help="images a second, ours and others' side by side")
+    bench.add_argument("--threads", default="1,2", help="e.g. 1,2 (default)")
+    bench.add_argument("--repetitions", type=int, default=5, help="turns (default: 5)")
+    bench.add_argument("--seconds", type=float, default=5, help="of a measurement (default: 5)")
+    bench.set_defaults(call=_bench)
     _add_export(commands)
     _add_drive(commands)
     return parser
@@ -152,6 +158,30 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, help="at most this many")
     parser.add_argument("--batch", type=int, help="images a step")
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+
+
+def _add_scores(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    scores = commands.add_parser(
+        "scores",
+        help="score how well every block's features serve a data set, without training",
+        description="One pass over the training images scores the features after the stem and "
+        "after every block of baseA: LogME, H-score, TransRate, class separation; a ridge probe "
+        "and the nearest centroid by their accuracy on the validation images; LEEP and NCE where "
+        "the source has a classifier. More is better in all of them.",
+    )
+    scores.add_argument("--data", type=Path, required=True, metavar="DIR", help="a data set")
+    scores.add_argument("--source", help="baseA: fractals (default), imagenet or a weight file")
+    scores.add_argument("--alpha", type=float, help="width multiplier (default: 0.25)")
+    scores.add_argument("--input", help="size the images are resized to, HxW (default: 48x80)")
+    scores.add_argument(
+        "--positions",
+        action="store_true",
+        help="also take every position of a block's output as a sample, where a score allows it",
+    )
+    scores.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for scores.csv"
+    )
+    scores.set_defaults(call=_scores)
 
 
 def _add_export(commands: "argparse._SubParsersAction[_Parser]") -> None:
@@ -316,6 +346,41 @@ def _verdict(options: argparse.Namespace) -> None:
         print(textwrap.fill(sentence, 88, subsequent_indent="  ", break_on_hyphens=False))
 
 
+def _scores(options: argparse.Namespace) -> None:
+    from transfer.answers.representation import batch_size, feature_function
+    from transfer.answers.score_table import measure_scores, print_scores, read_inputs, write_scores
+    from transfer.studies.ask import ask
+
+    asked = ask("quick", source=options.source, alpha=options.alpha, input=options.input)
+    data, architecture, weights, classifier = read_inputs(
+        options.data, asked.source, asked.alpha, asked.input_size
+    )
+    _load_tensorflow()
+    features = feature_function(
+        architecture, weights, "positions" if options.positions else "pooled"
+    )
+    scores = measure_scores(data, features, classifier, batch_size(architecture))
+    path = write_scores(options.out, scores)
+    print_scores(scores)
+    print(f"Scores: {path}")
+
+
+def _bench(options: argparse.Namespace) -> None:
+    try:
+        from benchmarks import steps
+    except ModuleNotFoundError as error:
+        raise TransferError(
+            "Expected the folder benchmarks of the repository. Run make bench in a checkout."
+        ) from error
+    try:
+        threads = [int(count) for count in options.threads.split(",")]
+    except ValueError as error:
+        raise UsageError(f"Expected --threads such as 1,2. Received: {options.threads}.") from error
+    if min(threads) < 1 or options.repetitions < 1 or options.seconds <= 0:
+        raise UsageError("Expected --threads, --repetitions and --seconds above 0.")
+    steps.run(threads, options.repetitions, options.seconds)
+
+
 def _export(options: argparse.Namespace) -> None:
     from transfer.deploy.runtimes import check_request
 
@@ -333,18 +398,6 @@ def _export(options: argparse.Namespace) -> None:
     )
     if options.int8 and done.accuracy_lost > 0.02:
         print("warning: int8 loses more than 2 points of accuracy here", file=sys.stderr)
-
-
-def _load_tensorflow() -> None:
-    """With the kernels the workers of a study use, and without its greetings."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    from transfer.deploy.runtimes import quietly
-
-    with quietly():
-        import tensorflow
-
-        tensorflow.zeros(1)
 
 
 def _drive(options: argparse.Namespace) -> None:
@@ -370,6 +423,18 @@ def _drive(options: argparse.Namespace) -> None:
     line = "{:.3f} of the frames in the lane (95 %: {:.3f} to {:.3f})"
     print(line.format(*done.in_lane) + f", {done.offset:.2f} half widths off the centre line")
     print(f"Drives: {options.out / 'driving.csv'}")
+
+
+def _load_tensorflow() -> None:
+    """With the kernels the workers of a study use, and without its greetings."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    from transfer.deploy.runtimes import quietly
+
+    with quietly():
+        import tensorflow
+
+        tensorflow.zeros(1)
 
 
 def main(arguments: list[str] | None = None) -> None:
