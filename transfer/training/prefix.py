@@ -8,8 +8,8 @@ not depend on what happened to be kept.
 """
 
 import contextlib
-import fcntl
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -17,12 +17,13 @@ import numpy as np
 import tensorflow as tf
 
 from transfer.errors import TransferError
-from transfer.files import open_atomically
+from transfer.files import exclusively, open_atomically
 from transfer.networks.architecture import Architecture, feature_shape, layers_of_block
 from transfer.networks.mobilenet import build, part_of
 from transfer.networks.transplant import hash_weights, set_weights
 from transfer.runs import Run
 from transfer.tasks.dataset import Dataset
+from transfer.tasks.npy import open_array
 
 _BATCH = 128
 _MOST_BYTES_A_BLOCK = 1 << 30
@@ -163,23 +164,31 @@ def _block_functions(
 
 
 def _open(path: Path) -> np.ndarray | None:
-    """A kept file, memory-mapped, marked as used now; None if there is none."""
+    """A kept file, memory-mapped, marked as used now; None if there is none.
+
+    Files of another stem are discarded without its lock: one may vanish between any two steps.
+    """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        path.touch()
+        os.utime(path)  # not touch, which would make an empty file where one has just vanished
+        return open_array(path, np.float32, (4,))
     except FileNotFoundError:
         return None
-    except (ValueError, OSError) as error:
-        raise TransferError(f"Cannot read the features {path}: {error}. Delete it.") from error
-    return array
+    except TransferError as error:
+        if not path.exists():
+            return None
+        raise TransferError(f"{str(error).rstrip('.')}; delete these features.") from error
 
 
 def _discard_oldest(folder: Path) -> None:
     """Keep to the bound: what was not used for longest goes first."""
-    files = sorted(folder.glob("*.npy"), key=lambda path: path.stat().st_mtime, reverse=True)
+    found = []
+    for path in folder.glob("*.npy"):
+        with contextlib.suppress(FileNotFoundError):  # discarded by another process
+            status = path.stat()
+            found.append((status.st_mtime, status.st_size, path))
     total = 0
-    for path in files:
-        total += path.stat().st_size
+    for _, size, path in sorted(found, reverse=True):
+        total += size
         if total > _MOST_BYTES:
             path.unlink(missing_ok=True)
 
@@ -187,9 +196,7 @@ def _discard_oldest(folder: Path) -> None:
 @contextlib.contextmanager
 def _lock(folder: Path, key: str) -> Iterator[None]:
     """Wait until no other process computes features of the same stem."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{key}.lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with exclusively(folder / f"{key}.lock"):
         for left in folder.glob(f".{key[:16]}-*.tmp"):  # by a process that was killed
             left.unlink(missing_ok=True)
         yield
