@@ -1,12 +1,13 @@
-"""The command line: parses, calls, prints. Nothing heavy is imported until it is needed."""
+"""The command line: its words, its help, and how every command can end."""
 
 import argparse
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from transfer import commands
 from transfer.errors import TransferError, UsageError
 
 _EPILOG = """examples:
@@ -46,18 +47,20 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_data(commands)
-    _add_study(commands)
-    figures = commands.add_parser("figures", help="redraw every figure from the CSVs")
+    subcommands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_data(subcommands)
+    _add_study(subcommands)
+    figures = subcommands.add_parser("figures", help="redraw every figure from the CSVs")
     figures.add_argument("study", type=Path, metavar="DIR")
     figures.add_argument(
         "--published",
         action="store_true",
         help="add the published accuracies as hollow markers",
     )
-    figures.set_defaults(call=_figures)
-    verdict = commands.add_parser("verdict", help="the answer in words, with the numbers behind it")
+    figures.set_defaults(call=commands.figures)
+    verdict = subcommands.add_parser(
+        "verdict", help="the answer in words, with the numbers behind it"
+    )
     verdict.add_argument("study", type=Path, metavar="DIR")
     verdict.add_argument(
         "--margin",
@@ -65,20 +68,20 @@ def _parser() -> argparse.ArgumentParser:
         default=0.01,
         help="how much worse than baseB counts as equal (default: 0.01, one point)",
     )
-    verdict.set_defaults(call=_verdict)
-    _add_scores(commands)
-    bench = commands.add_parser("bench", help="images a second, ours and others' side by side")
+    verdict.set_defaults(call=commands.verdict)
+    _add_scores(subcommands)
+    bench = subcommands.add_parser("bench", help="images a second, ours and others' side by side")
     bench.add_argument("--threads", default="1,2", help="e.g. 1,2 (default)")
     bench.add_argument("--repetitions", type=int, default=5, help="turns (default: 5)")
     bench.add_argument("--seconds", type=float, default=5, help="of a measurement (default: 5)")
-    bench.set_defaults(call=_bench)
-    _add_export(commands)
-    _add_drive(commands)
+    bench.set_defaults(call=commands.bench)
+    _add_export(subcommands)
+    _add_drive(subcommands)
     return parser
 
 
-def _add_data(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    data = commands.add_parser("data", help="simulate, download, import or check a data set")
+def _add_data(subcommands: "argparse._SubParsersAction[_Parser]") -> None:
+    data = subcommands.add_parser("data", help="simulate, download, import or check a data set")
     kinds = data.add_subparsers(dest="data_command", required=True, metavar="WHAT")
     lanes = kinds.add_parser("lanes", help="simulate drives with a frontal camera")
     lanes.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
@@ -87,11 +90,11 @@ def _add_data(commands: "argparse._SubParsersAction[_Parser]") -> None:
             f"--{split}", type=int, default=images, metavar="N", help=f"images (default: {images})"
         )
     lanes.add_argument("--seed", type=int, default=0, help="other drives (default: 0)")
-    lanes.set_defaults(call=_data_lanes)
+    lanes.set_defaults(call=commands.data_lanes)
     download = kinds.add_parser("download", help="the published arrays: a tar of .npy files")
     download.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
     download.add_argument("--url", help="a mirror (default: the authors' address)")
-    download.set_defaults(call=_data_download)
+    download.set_defaults(call=commands.data_download)
     importer = kinds.add_parser(
         "import",
         help="a Donkeycar tub, a recording of Udacity's simulator, or folders of images",
@@ -106,14 +109,14 @@ def _add_data(commands: "argparse._SubParsersAction[_Parser]") -> None:
     importer.add_argument(
         "--size", metavar="HxW", default="45x80", help="size images are resized to (default: 45x80)"
     )
-    importer.set_defaults(call=_data_import)
+    importer.set_defaults(call=commands.data_import)
     check = kinds.add_parser("check", help="layout, class shares, leakage")
     check.add_argument("data", type=Path, metavar="DIR")
-    check.set_defaults(call=_data_check)
+    check.set_defaults(call=commands.data_check)
 
 
-def _add_study(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    study = commands.add_parser(
+def _add_study(subcommands: "argparse._SubParsersAction[_Parser]") -> None:
+    study = subcommands.add_parser(
         "study",
         help="train every network of a study, then draw it",
         description="Train what is missing of a study and nothing else: it can be stopped at any "
@@ -132,11 +135,11 @@ def _add_study(commands: "argparse._SubParsersAction[_Parser]") -> None:
     study.add_argument("--bn", help="semantics of a frozen BatchNorm: inference,legacy,adapt")
     study.add_argument("--train-fraction", help="shares of the training images, e.g. 0.1,0.25,1")
     _add_settings(study)
-    study.set_defaults(call=_study)
-    run = commands.add_parser("run", help="train one network by its name, e.g. A3B+_s1")
+    study.set_defaults(call=commands.study)
+    run = subcommands.add_parser("run", help="train one network by its name, e.g. A3B+_s1")
     run.add_argument("name", metavar="NAME")
     _add_settings(run)
-    run.set_defaults(call=_run, preset="quick")
+    run.set_defaults(call=commands.run_one, preset="quick")
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -160,8 +163,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
 
 
-def _add_scores(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    scores = commands.add_parser(
+def _add_scores(subcommands: "argparse._SubParsersAction[_Parser]") -> None:
+    scores = subcommands.add_parser(
         "scores",
         help="score how well every block's features serve a data set, without training",
         description="One pass over the training images scores the features after the stem and "
@@ -181,11 +184,11 @@ def _add_scores(commands: "argparse._SubParsersAction[_Parser]") -> None:
     scores.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for scores.csv"
     )
-    scores.set_defaults(call=_scores)
+    scores.set_defaults(call=commands.scores)
 
 
-def _add_export(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    export = commands.add_parser(
+def _add_export(subcommands: "argparse._SubParsersAction[_Parser]") -> None:
+    export = subcommands.add_parser(
         "export",
         help="write a network to a file for a device: Keras, LiteRT or ONNX",
         description="Write a finished run to a file that takes uint8 camera frames and returns "
@@ -205,11 +208,11 @@ def _add_export(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "--int8", action="store_true", help="full-integer weights and activations (litert)"
     )
     export.add_argument("--data", type=Path, metavar="DIR", help="the study's data, if moved")
-    export.set_defaults(call=_export)
+    export.set_defaults(call=commands.export)
 
 
-def _add_drive(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    drive = commands.add_parser(
+def _add_drive(subcommands: "argparse._SubParsersAction[_Parser]") -> None:
+    drive = subcommands.add_parser(
         "drive",
         help="let a network drive the simulated car on tracks it has not seen",
         description="Closed loop: the network presses the keys. Whenever the car leaves the tape "
@@ -229,212 +232,7 @@ def _add_drive(commands: "argparse._SubParsersAction[_Parser]") -> None:
     drive.add_argument("--seeds", default="0,1", help="of each track's drives (default: 0,1)")
     drive.add_argument("--laps", type=float, default=2, help="length of a drive (default: 2)")
     drive.add_argument("--no-film", action="store_true", help="do not write NETWORK.gif")
-    drive.set_defaults(call=_drive)
-
-
-def _data_lanes(options: argparse.Namespace) -> None:
-    from transfer.tasks.lanes import generate
-
-    generate(options.out, options.train, options.valid, options.test, options.seed)
-    _print_check(options.out)
-
-
-def _data_download(options: argparse.Namespace) -> None:
-    from transfer.tasks.download import DEFAULT_URL, download
-
-    download(options.out, options.url or DEFAULT_URL)
-    _print_check(options.out)
-
-
-def _data_import(options: argparse.Namespace) -> None:
-    from transfer.tasks.importers import detect_and_import, parse_size
-
-    height, width = parse_size(options.size)
-    for line in detect_and_import(options.src, options.out, height=height, width=width).lines():
-        print(line)
-
-
-def _data_check(options: argparse.Namespace) -> None:
-    _print_check(options.data)
-
-
-def _print_check(path: Path) -> None:
-    from transfer.tasks.check import check
-
-    problems, summary = check(path)
-    for line in summary:
-        print(line)
-    if problems:
-        for problem in problems[:-1]:
-            print(f"error: {problem}", file=sys.stderr)
-        raise TransferError(problems[-1])
-
-
-def _study(options: argparse.Namespace) -> None:
-    from transfer.studies.ask import ask
-    from transfer.studies.study import perform
-
-    study = ask(
-        options.preset,
-        kinds=options.kinds,
-        n=options.n,
-        seeds=options.seeds,
-        bn=options.bn,
-        fractions=options.train_fraction,
-        **_settings(options),
-    )
-    perform(options.out, study, options.data, options.preset, options.workers)
-    _draw_and_tell(options.out)
-
-
-def _run(options: argparse.Namespace) -> None:
-    from transfer.runs import parse_run
-    from transfer.studies.ask import ask
-    from transfer.studies.study import perform
-
-    run = parse_run(options.name)
-    study = ask(
-        options.preset,
-        kinds=run.kind,
-        n=str(run.n or 0),
-        seeds=str(run.seed),
-        bn=run.bn or None,
-        fractions=str(run.fraction),
-        **_settings(options),
-    )
-    perform(options.out, study, options.data, options.preset, options.workers)
-    _draw_and_tell(options.out)
-
-
-def _settings(options: argparse.Namespace) -> dict[str, Any]:
-    names = ("source", "alpha", "input", "protocol", "epochs", "batch")
-    return {name: getattr(options, name) for name in names}
-
-
-def _draw_and_tell(study_dir: Path) -> None:
-    from transfer.answers.figures import draw_figures, left_out
-    from transfer.answers.table import print_table
-    from transfer.results import read_runs
-
-    drawn = draw_figures(study_dir)
-    for sentence in left_out(study_dir):
-        print(f"note: {sentence}", file=sys.stderr)
-    print_table(read_runs(study_dir))
-    print(f"Results: {study_dir / 'runs.csv'}")
-    for path in drawn:
-        if path.suffix == ".png":
-            print(f"Figure:  {path}")
-
-
-def _figures(options: argparse.Namespace) -> None:
-    from transfer.answers.figures import draw_figures, left_out, published_table
-
-    for path in draw_figures(options.study, published_table() if options.published else None):
-        print(path)
-    for sentence in left_out(options.study):
-        print(f"note: {sentence}", file=sys.stderr)
-
-
-def _verdict(options: argparse.Namespace) -> None:
-    import textwrap
-
-    from transfer.answers.verdict import verdict
-
-    if not 0 < options.margin < 1:
-        raise UsageError(f"Expected --margin between 0 and 1. Received: {options.margin:g}.")
-    for sentence in verdict(options.study, options.margin):
-        print(textwrap.fill(sentence, 88, subsequent_indent="  ", break_on_hyphens=False))
-
-
-def _scores(options: argparse.Namespace) -> None:
-    from transfer.answers.representation import batch_size, feature_function
-    from transfer.answers.score_table import measure_scores, print_scores, read_inputs, write_scores
-    from transfer.studies.ask import ask
-
-    asked = ask("quick", source=options.source, alpha=options.alpha, input=options.input)
-    data, architecture, weights, classifier = read_inputs(
-        options.data, asked.source, asked.alpha, asked.input_size
-    )
-    _load_tensorflow()
-    features = feature_function(
-        architecture, weights, "positions" if options.positions else "pooled"
-    )
-    scores = measure_scores(data, features, classifier, batch_size(architecture))
-    path = write_scores(options.out, scores)
-    print_scores(scores)
-    print(f"Scores: {path}")
-
-
-def _bench(options: argparse.Namespace) -> None:
-    try:
-        from benchmarks import steps
-    except ModuleNotFoundError as error:
-        raise TransferError(
-            "Expected the folder benchmarks of the repository. Run make bench in a checkout."
-        ) from error
-    try:
-        threads = [int(count) for count in options.threads.split(",")]
-    except ValueError as error:
-        raise UsageError(f"Expected --threads such as 1,2. Received: {options.threads}.") from error
-    if min(threads) < 1 or options.repetitions < 1 or options.seconds <= 0:
-        raise UsageError("Expected --threads, --repetitions and --seconds above 0.")
-    steps.run(threads, options.repetitions, options.seconds)
-
-
-def _export(options: argparse.Namespace) -> None:
-    from transfer.deploy.runtimes import check_request
-
-    check_request(options.out, options.format, options.int8)
-    _load_tensorflow()
-    from transfer.deploy.export import export
-
-    done = export(options.run, options.out, options.format, options.int8, options.data)
-    found = done.metadata
-    print(f"{done.path}: {done.path.stat().st_size} bytes; beside it {done.sidecar.name}")
-    print(
-        f"test accuracy {found['test_accuracy']:.4f}, in Keras {found['keras_test_accuracy']:.4f}: "
-        f"{-100 * done.accuracy_lost:+.2f} points; "
-        f"largest difference of a probability {found['largest_difference']:.2g}"
-    )
-    if options.int8 and done.accuracy_lost > 0.02:
-        print("warning: int8 loses more than 2 points of accuracy here", file=sys.stderr)
-
-
-def _drive(options: argparse.Namespace) -> None:
-    from transfer.studies.ask import ask
-
-    seeds = ask("quick", seeds=options.seeds).seeds
-    if options.network.suffix not in (".tflite", ".onnx") and str(options.network) not in (
-        "driver",
-        "forward",
-    ):
-        _load_tensorflow()
-    from transfer.deploy.drives import drive_network
-
-    done = drive_network(
-        options.network, options.out, options.tracks, seeds, options.laps, not options.no_film
-    )
-    print(
-        f"{done.drives} drives, {done.distance:.0f} half widths, {done.interventions} "
-        f"interventions, {done.clean_laps} laps without one"
-    )
-    line = "{:.1f} half widths an intervention (95 %: {:.1f} to {:.1f})"
-    print(line.format(*done.per_intervention))
-    line = "{:.3f} of the frames in the lane (95 %: {:.3f} to {:.3f})"
-    print(line.format(*done.in_lane) + f", {done.offset:.2f} half widths off the centre line")
-    print(f"Drives: {options.out / 'driving.csv'}")
-
-
-def _load_tensorflow() -> None:
-    """With the kernels the workers of a study use, and without its greetings."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    from transfer.deploy.runtimes import quietly
-
-    with quietly():
-        import tensorflow
-
-        tensorflow.zeros(1)
+    drive.set_defaults(call=commands.drive)
 
 
 def main(arguments: list[str] | None = None) -> None:

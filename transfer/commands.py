@@ -1,0 +1,214 @@
+"""What each command does: a thin call into the package. Nothing heavy is imported until needed."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from transfer.errors import TransferError, UsageError
+
+
+def data_lanes(options: argparse.Namespace) -> None:
+    from transfer.tasks.lanes import generate
+
+    generate(options.out, options.train, options.valid, options.test, options.seed)
+    _print_check(options.out)
+
+
+def data_download(options: argparse.Namespace) -> None:
+    from transfer.tasks.download import DEFAULT_URL, download
+
+    download(options.out, options.url or DEFAULT_URL)
+    _print_check(options.out)
+
+
+def data_import(options: argparse.Namespace) -> None:
+    from transfer.tasks.importers import detect_and_import, parse_size
+
+    height, width = parse_size(options.size)
+    for line in detect_and_import(options.src, options.out, height=height, width=width).lines():
+        print(line)
+
+
+def data_check(options: argparse.Namespace) -> None:
+    _print_check(options.data)
+
+
+def _print_check(path: Path) -> None:
+    from transfer.tasks.check import check
+
+    problems, summary = check(path)
+    for line in summary:
+        print(line)
+    if problems:
+        for problem in problems[:-1]:
+            print(f"error: {problem}", file=sys.stderr)
+        raise TransferError(problems[-1])
+
+
+def study(options: argparse.Namespace) -> None:
+    from transfer.studies.ask import ask
+    from transfer.studies.study import perform
+
+    study = ask(
+        options.preset,
+        kinds=options.kinds,
+        n=options.n,
+        seeds=options.seeds,
+        bn=options.bn,
+        fractions=options.train_fraction,
+        **_settings(options),
+    )
+    perform(options.out, study, options.data, options.preset, options.workers)
+    _draw_and_tell(options.out)
+
+
+def run_one(options: argparse.Namespace) -> None:
+    from transfer.runs import parse_run
+    from transfer.studies.ask import ask
+    from transfer.studies.study import perform
+
+    run = parse_run(options.name)
+    study = ask(
+        options.preset,
+        kinds=run.kind,
+        n=str(run.n or 0),
+        seeds=str(run.seed),
+        bn=run.bn or None,
+        fractions=str(run.fraction),
+        **_settings(options),
+    )
+    perform(options.out, study, options.data, options.preset, options.workers)
+    _draw_and_tell(options.out)
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    names = ("source", "alpha", "input", "protocol", "epochs", "batch")
+    return {name: getattr(options, name) for name in names}
+
+
+def _draw_and_tell(study_dir: Path) -> None:
+    from transfer.answers.figures import draw_figures, left_out
+    from transfer.answers.table import print_table
+    from transfer.results import read_runs
+
+    drawn = draw_figures(study_dir)
+    for sentence in left_out(study_dir):
+        print(f"note: {sentence}", file=sys.stderr)
+    print_table(read_runs(study_dir))
+    print(f"Results: {study_dir / 'runs.csv'}")
+    for path in drawn:
+        if path.suffix == ".png":
+            print(f"Figure:  {path}")
+
+
+def figures(options: argparse.Namespace) -> None:
+    from transfer.answers.figures import draw_figures, left_out, published_table
+
+    for path in draw_figures(options.study, published_table() if options.published else None):
+        print(path)
+    for sentence in left_out(options.study):
+        print(f"note: {sentence}", file=sys.stderr)
+
+
+def verdict(options: argparse.Namespace) -> None:
+    import textwrap
+
+    from transfer.answers.verdict import verdict
+
+    if not 0 < options.margin < 1:
+        raise UsageError(f"Expected --margin between 0 and 1. Received: {options.margin:g}.")
+    for sentence in verdict(options.study, options.margin):
+        print(textwrap.fill(sentence, 88, subsequent_indent="  ", break_on_hyphens=False))
+
+
+def scores(options: argparse.Namespace) -> None:
+    from transfer.answers.representation import batch_size, feature_function
+    from transfer.answers.score_table import measure_scores, print_scores, read_inputs, write_scores
+    from transfer.studies.ask import ask
+
+    asked = ask("quick", source=options.source, alpha=options.alpha, input=options.input)
+    data, architecture, weights, classifier = read_inputs(
+        options.data, asked.source, asked.alpha, asked.input_size
+    )
+    _load_tensorflow()
+    features = feature_function(
+        architecture, weights, "positions" if options.positions else "pooled"
+    )
+    scores = measure_scores(data, features, classifier, batch_size(architecture))
+    path = write_scores(options.out, scores)
+    print_scores(scores)
+    print(f"Scores: {path}")
+
+
+def bench(options: argparse.Namespace) -> None:
+    try:
+        from benchmarks import steps
+    except ModuleNotFoundError as error:
+        raise TransferError(
+            "Expected the folder benchmarks of the repository. Run make bench in a checkout."
+        ) from error
+    try:
+        threads = [int(count) for count in options.threads.split(",")]
+    except ValueError as error:
+        raise UsageError(f"Expected --threads such as 1,2. Received: {options.threads}.") from error
+    if min(threads) < 1 or options.repetitions < 1 or options.seconds <= 0:
+        raise UsageError("Expected --threads, --repetitions and --seconds above 0.")
+    steps.run(threads, options.repetitions, options.seconds)
+
+
+def export(options: argparse.Namespace) -> None:
+    from transfer.deploy.runtimes import check_request
+
+    check_request(options.out, options.format, options.int8)
+    _load_tensorflow()
+    from transfer.deploy.export import export
+
+    done = export(options.run, options.out, options.format, options.int8, options.data)
+    found = done.metadata
+    print(f"{done.path}: {done.path.stat().st_size} bytes; beside it {done.sidecar.name}")
+    print(
+        f"test accuracy {found['test_accuracy']:.4f}, in Keras {found['keras_test_accuracy']:.4f}: "
+        f"{-100 * done.accuracy_lost:+.2f} points; "
+        f"largest difference of a probability {found['largest_difference']:.2g}"
+    )
+    if options.int8 and done.accuracy_lost > 0.02:
+        print("warning: int8 loses more than 2 points of accuracy here", file=sys.stderr)
+
+
+def drive(options: argparse.Namespace) -> None:
+    from transfer.studies.ask import ask
+
+    seeds = ask("quick", seeds=options.seeds).seeds
+    if options.network.suffix not in (".tflite", ".onnx") and str(options.network) not in (
+        "driver",
+        "forward",
+    ):
+        _load_tensorflow()
+    from transfer.deploy.drives import drive_network
+
+    done = drive_network(
+        options.network, options.out, options.tracks, seeds, options.laps, not options.no_film
+    )
+    print(
+        f"{done.drives} drives, {done.distance:.0f} half widths, {done.interventions} "
+        f"interventions, {done.clean_laps} laps without one"
+    )
+    line = "{:.1f} half widths an intervention (95 %: {:.1f} to {:.1f})"
+    print(line.format(*done.per_intervention))
+    line = "{:.3f} of the frames in the lane (95 %: {:.3f} to {:.3f})"
+    print(line.format(*done.in_lane) + f", {done.offset:.2f} half widths off the centre line")
+    print(f"Drives: {options.out / 'driving.csv'}")
+
+
+def _load_tensorflow() -> None:
+    """With the kernels the workers of a study use, and without its greetings."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    from transfer.deploy.runtimes import quietly
+
+    with quietly():
+        import tensorflow
+
+        tensorflow.zeros(1)
