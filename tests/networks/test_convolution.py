@@ -38,7 +38,8 @@ def test_depthwise_convolution(size):
     compare(*(kind(3, padding="same", use_bias=False) for kind in kinds), (*size, 8))
 
 
-def test_depthwise_convolution_with_strides():
-    options = {"strides": 2, "padding": "valid", "use_bias": False}
+@pytest.mark.parametrize(("padding", "size"), [("valid", (4, 6)), ("same", (2, 2))])
+def test_depthwise_convolution_with_strides(padding, size):
+    options = {"strides": 2, "padding": padding, "use_bias": False}
     kinds = keras.layers.DepthwiseConv2D, DepthwiseConv2D
-    compare(*(kind(3, **options) for kind in kinds), (4, 6, 8))
+    compare(*(kind(3, **options) for kind in kinds), (*size, 8))

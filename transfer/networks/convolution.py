@@ -27,7 +27,7 @@ class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """(N, H, W, channels) to (N, H / stride, W / stride, channels)."""
-        if self.padding == "same" and min(inputs.shape[1:3]) < 3:
+        if self.padding == "same" and self.strides == (1, 1) and min(inputs.shape[1:3]) < 3:
             return _depthwise_small(inputs, tf.convert_to_tensor(self.kernel))
         return super().call(inputs)
 
