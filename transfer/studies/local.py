@@ -54,7 +54,9 @@ def run_study(runs: list[Run], context: Context, workers: int | None = None) -> 
     count = min(workers or default_workers(), len(missing))
     if not missing:
         return
-    threads = max(1, default_workers() // count)
+    # Not by what is missing: with other threads the last bits differ, and a study that goes on
+    # would end with other weights than one that was never stopped.
+    threads = max(1, default_workers() // (workers or default_workers()))
     pending = sorted(missing, key=lambda run: (bool(run.depends_on), -cost(run, context)))
     costs = {run.name: cost(run, context) for run in missing}
     pool = [_Worker(context, threads) for _ in range(count)]
