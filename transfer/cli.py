@@ -156,7 +156,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         choices=("reference", "fast"),
         help="reference: the published one, at most 15 epochs, early stopping; fast: one cycle of "
-        "the learning rate, 3 epochs, at least as accurate (benchmarks/results/protocols.csv)",
+        "the learning rate, 3 epochs (compared in benchmarks/results/protocols.csv)",
     )
     parser.add_argument("--epochs", type=int, help="at most this many")
     parser.add_argument("--batch", type=int, help="images a step")

@@ -206,7 +206,7 @@ def _load_tensorflow() -> None:
     """With the kernels the workers of a study use, and without its greetings."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    from transfer.deploy.runtimes import quietly
+    from transfer.progress import quietly
 
     with quietly():
         import tensorflow

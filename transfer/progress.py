@@ -1,5 +1,7 @@
 """Progress a person can read: a live bar on a terminal, plain lines elsewhere."""
 
+import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -49,3 +51,16 @@ def track(items: Iterable[T], total: int, description: str) -> Iterator[T]:
             last = now
             remaining = (now - start) / done * (total - done)
             print(f"{description}: {done}/{total}, about {remaining:.0f} s left", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Silence what native code writes to standard error; its failures are exceptions."""
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)

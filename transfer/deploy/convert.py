@@ -20,9 +20,10 @@ import keras
 import numpy as np
 
 from transfer.deploy.inference import build_for_inference
-from transfer.deploy.runtimes import METADATA, quietly, require
+from transfer.deploy.runtimes import METADATA, require
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
+from transfer.progress import quietly
 
 _TIME = (2000, 1, 1, 0, 0, 0)  # of the metadata's entry: the same run gives the same bytes
 

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from transfer.deploy.finished import Finished, open_data, read_finished
-from transfer.deploy.runtimes import PACKAGES, SUFFIXES, quietly, require
+from transfer.deploy.runtimes import PACKAGES, SUFFIXES, require
 from transfer.deploy.stopwatch import CALLS, time_file
 from transfer.errors import TransferError, UsageError
 from transfer.files import write_atomically
@@ -29,7 +29,7 @@ from transfer.networks.architecture import (
     parameters,
     weight_shapes,
 )
-from transfer.progress import track
+from transfer.progress import quietly, track
 from transfer.results import format_number, read_runs
 from transfer.tasks.dataset import Dataset
 

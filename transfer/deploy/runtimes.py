@@ -11,12 +11,10 @@ format        suffix     runtime
 Nothing here imports TensorFlow, except to run a .keras file.
 """
 
-import contextlib
 import importlib
 import json
-import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from transfer.errors import TransferError, UsageError
+from transfer.progress import quietly
 
 SUFFIXES = {"keras": ".keras", "litert": ".tflite", "onnx": ".onnx"}
 #: What each format needs beyond requirements.txt; the first is what runs it.
@@ -208,16 +207,3 @@ def _parsed(text: str, path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise TransferError(f"Expected a JSON object as {METADATA} in {path}.")
     return content
-
-
-@contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """Silence what native code writes to standard error; its failures are exceptions."""
-    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(null)

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.deploy.runtimes import PACKAGES, format_of, open_exported, quietly, require
+from transfer.deploy.runtimes import PACKAGES, format_of, open_exported, require
 from transfer.errors import TransferError
+from transfer.progress import quietly
 
 CALLS = 200  #: the fewest for a 95th percentile
 _WARM_UP_CALLS = 30

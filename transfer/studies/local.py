@@ -20,6 +20,7 @@ from typing import Any
 from transfer.errors import TransferError
 from transfer.files import remove_temporaries
 from transfer.networks.architecture import Architecture, multiply_adds
+from transfer.progress import quietly
 from transfer.results import finished
 from transfer.runs import BLOCKS, FROZEN_KINDS, Run
 from transfer.studies.context import Context
@@ -166,7 +167,7 @@ def _work(connection: Connection, context: Context, threads: int) -> None:
     os.environ["OMP_NUM_THREADS"] = str(threads)
     # TensorFlow turns oneDNN on by itself on the newest processors only; it is faster on all.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with _without_start_up_messages():
+    with quietly():  # TensorFlow greets every process, whatever its log level
         from transfer.studies.execute import execute
         from transfer.training.loop import use_deterministic_cpu
 
@@ -175,20 +176,6 @@ def _work(connection: Connection, context: Context, threads: int) -> None:
         while True:
             run: Run = connection.recv()
             connection.send(_try(run, context, connection, execute))
-
-
-@contextlib.contextmanager
-def _without_start_up_messages() -> Iterator[None]:
-    """TensorFlow greets every process on standard error, whatever its log level; a failure to
-    start is an exception and still seen."""
-    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(null)
 
 
 def _try(run: Run, context: Context, connection: Connection, execute: Any) -> tuple[str, Any]:
