@@ -11,10 +11,13 @@ import os
 import platform
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -27,18 +30,22 @@ HERE = Path(__file__).parent
 TORCH_PYTHON = HERE / ".venv/bin/python"
 TORCH_READY = HERE / ".venv/ready"  # written when its installation is complete
 _ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}
+#: As many processes as threads, of one thread each, at the same time: how a study runs.
+PROCESSES = "ours, a process a thread"
 #: Name, script, and environment: oneDNN is what TensorFlow chooses unless said.
 PEERS: dict[str, tuple[str, dict[str, str]]] = {
     "ours": ("ours.py", _ONEDNN),
+    PROCESSES: ("ours.py", _ONEDNN),
     "Keras fit": ("keras_fit.py", {}),
     "Keras fit, oneDNN on": ("keras_fit.py", _ONEDNN),
     "Keras fit, Python generator": ("keras_generator.py", {}),
     "PyTorch, channels last": ("torch_plain.py", {}),
     "limit: float32 matrix product": ("matrix_product.py", {}),
 }
+OURS_FROZEN = "ours, A1B to A13B"
 #: The thirteen AnB networks together, three epochs each, images a second.
 FROZEN: dict[str, tuple[str, dict[str, str]]] = {
-    "ours, A1B to A13B": ("ours_frozen.py", _ONEDNN),
+    OURS_FROZEN: ("ours_frozen.py", _ONEDNN),
     "Keras fit, A1B to A13B": ("keras_fit_frozen.py", {}),
     "Keras fit, oneDNN on, A1B to A13B": ("keras_fit_frozen.py", _ONEDNN),
 }
@@ -59,9 +66,16 @@ def measure(peer: str, alpha: float, threads: int, seconds: float) -> float | No
         if not TORCH_READY.exists():
             return None
         python = str(TORCH_PYTHON)
+    processes, threads = (threads, 1) if peer == PROCESSES else (1, threads)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "OMP_"))}
     command = [python, str(HERE / "peers" / script), str(alpha), str(threads), str(seconds)]
     environment = {**kept, **extra, "PYTHONPATH": str(HERE.parent)}
+    with ThreadPoolExecutor(processes) as pool:
+        return sum(pool.map(lambda _: _rate(command, environment), range(processes)))
+
+
+def _rate(command: list[str], environment: dict[str, str]) -> float:
+    script = Path(command[1]).name
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=_SECONDS_AT_MOST
@@ -85,21 +99,24 @@ def compare(
     pandas.DataFrame
         Columns ``alpha``, ``threads``, ``peer``, ``images_per_second`` (median), ``lowest``,
         ``highest``, ``ratio`` (ours to the peer: the median over repetitions of the ratio within
-        one turn).
+        one turn), ``processes_ratio`` (the same of a process a thread to the peer; more than one
+        thread only).
     """
-    turns = list(itertools.product(alphas, threads, range(repetitions), PEERS))
+    turns = [
+        turn
+        for turn in itertools.product(alphas, threads, range(repetitions), PEERS)
+        if not (turn[1] == 1 and turn[3] == PROCESSES)
+    ]
     turns += list(itertools.product(alphas[:1], threads[:1], range(repetitions), FROZEN))
     rows = []
     for alpha, count, turn, peer in track(turns, len(turns), "measuring"):
         rate = measure(peer, alpha, count, seconds)
         if rate is not None:
-            ours = peer if peer.startswith("ours") else ""
-            rows.append((alpha, count, turn, peer in FROZEN, peer, rate, ours))
-    columns = ["alpha", "threads", "turn", "frozen", "peer", "rate", "ours"]
+            rows.append((alpha, count, turn, peer in FROZEN, peer, rate))
+    columns = ["alpha", "threads", "turn", "frozen", "peer", "rate"]
     table = pd.DataFrame(rows, columns=columns)
-    same = ["alpha", "threads", "turn", "frozen"]
-    ours = table[table["ours"] != ""].set_index(same)["rate"]
-    table["ratio"] = ours.reindex(pd.MultiIndex.from_frame(table[same])).to_numpy() / table["rate"]
+    table["ratio"] = _rate_of(table, ["ours", OURS_FROZEN]) / table["rate"]
+    table["processes_ratio"] = _rate_of(table, [PROCESSES]) / table["rate"]
     return (
         table.groupby(["alpha", "threads", "peer"], sort=False)
         .agg(
@@ -107,9 +124,17 @@ def compare(
             lowest=("rate", "min"),
             highest=("rate", "max"),
             ratio=("ratio", "median"),
+            processes_ratio=("processes_ratio", "median"),
         )
         .reset_index()
     )
+
+
+def _rate_of(table: pd.DataFrame, peers: list[str]) -> NDArray[np.float64]:
+    """For every row, the rate of the one of ``peers`` in the same turn; NaN without one."""
+    same = ["alpha", "threads", "turn", "frozen"]
+    rates = table[table["peer"].isin(peers)].set_index(same)["rate"]
+    return rates.reindex(pd.MultiIndex.from_frame(table[same])).to_numpy()
 
 
 def machine() -> str:
@@ -133,7 +158,8 @@ def run(threads: list[int], repetitions: int, seconds: float) -> None:
     text = described.to_csv(index=False, float_format=format_number, lineterminator="\n")
     write_atomically(HERE / "results" / "steps.csv", text)
     shown = Table(title=f"training, images a second ({machine()})", box=None, pad_edge=False)
-    for column in ("alpha", "threads", "peer", "images/s", "lowest to highest", "ours / peer"):
+    ratios = ("ours / peer", "a process a thread / peer")
+    for column in ("alpha", "threads", "peer", "images/s", "lowest to highest", *ratios):
         shown.add_column(column, justify="left" if column == "peer" else "right")
     for row in table.itertuples():
         shown.add_row(
@@ -143,8 +169,9 @@ def run(threads: list[int], repetitions: int, seconds: float) -> None:
             f"{row.images_per_second:,.0f}",
             f"{row.lowest:,.0f} to {row.highest:,.0f}",
             f"{row.ratio:.2f}",
+            "" if np.isnan(row.processes_ratio) else f"{row.processes_ratio:.2f}",
         )
     console = Console()
     console.print(shown)
     if not TORCH_READY.exists():
-        console.print("PyTorch is not installed: make bench sets it up.")
+        console.print("PyTorch was not measured, it is not installed: make bench sets it up.")

@@ -1,6 +1,6 @@
 """The published study's way, ported to Keras 3: a Python generator that resizes each batch."""
 
-from work import BATCH, CLASSES, IMAGES, SIZE, arguments, images_and_labels, report
+from work import BATCH, CLASSES, IMAGES, SIZE, arguments, images_and_labels, report_epochs
 
 ALPHA, THREADS, SECONDS = arguments()
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator  # noqa: E402
 import keras  # noqa: E402 - threads are set before libraries start
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
+from keras_timing import Timing  # noqa: E402
 from PIL import Image  # noqa: E402
 
 tf.config.threading.set_intra_op_parallelism_threads(THREADS)
@@ -36,9 +37,7 @@ outputs = keras.layers.Dense(CLASSES, activation="softmax")(body.output)
 model = keras.Model(body.input, outputs)
 optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
 model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
-endless = batches()
-report(
-    lambda: model.fit(endless, steps_per_epoch=IMAGES // BATCH, epochs=1, verbose=0) and None,
-    SECONDS,
-    model.count_params(),
-)
+timing = Timing(SECONDS)
+steps = IMAGES // BATCH
+model.fit(batches(), steps_per_epoch=steps, epochs=1000, verbose=0, callbacks=[timing])
+report_epochs(timing.epochs, model.count_params())

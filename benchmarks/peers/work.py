@@ -34,13 +34,19 @@ def images_and_labels() -> tuple[np.ndarray, np.ndarray]:
 def report(epoch: Callable[[], None], seconds: float, parameters: int) -> None:
     """Run ``epoch`` (all images once) until ``seconds`` have passed; print the median rate."""
     epoch()  # tracing, memory, caches
-    rates: list[float] = []
+    epochs: list[float] = []
     began = time.perf_counter()
-    while not rates or time.perf_counter() - began < seconds:
+    while not epochs or time.perf_counter() - began < seconds:
         start = time.perf_counter()
         epoch()
-        rates.append(IMAGES / (time.perf_counter() - start))
-    print(json.dumps({"images_per_second": float(np.median(rates)), "parameters": parameters}))
+        epochs.append(time.perf_counter() - start)
+    report_epochs(epochs, parameters)
+
+
+def report_epochs(seconds: list[float], parameters: int) -> None:
+    """Print the median rate of epochs that took ``seconds``."""
+    rate = IMAGES / float(np.median(seconds))
+    print(json.dumps({"images_per_second": rate, "parameters": parameters}))
 
 
 def report_frozen(seconds: list[float]) -> None:
