@@ -5,6 +5,9 @@ from pathlib import Path
 
 from transfer.runs import Protocol, Run
 
+#: Traced graphs that a worker keeps, as each holds memory; the longest unused is dropped.
+GRAPHS_KEPT = 4
+
 
 @dataclass(frozen=True)
 class Context:

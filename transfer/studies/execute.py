@@ -21,7 +21,7 @@ from transfer.networks.transplant import (
 from transfer.networks.weights import read_weights, write_weights
 from transfer.results import write_array, write_log, write_row
 from transfer.runs import BLOCKS, FROZEN_KINDS, Run
-from transfer.studies.context import Context, model_path
+from transfer.studies.context import GRAPHS_KEPT, Context, model_path
 from transfer.tasks.balance import equals, stratified_fraction
 from transfer.tasks.dataset import Dataset, load_dataset
 from transfer.training.checkpoint import remove_checkpoint
@@ -182,7 +182,7 @@ def _dataset(path: Path) -> Dataset:
     return load_dataset(path)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=GRAPHS_KEPT)
 def _trainer(setting: Setting) -> Trainer:
-    """Runs of one setting share the traced graph; a few are kept, as each holds memory."""
+    """Runs of one setting share the traced graph."""
     return Trainer(setting)

@@ -11,7 +11,8 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -23,7 +24,7 @@ from transfer.networks.architecture import Architecture, multiply_adds
 from transfer.progress import quietly
 from transfer.results import finished
 from transfer.runs import BLOCKS, FROZEN_KINDS, Run
-from transfer.studies.context import Context
+from transfer.studies.context import GRAPHS_KEPT, Context
 from transfer.studies.display import Display
 
 _SECONDS_BETWEEN_LOOKS = 1.0  # at runs that another process is doing
@@ -58,12 +59,13 @@ def run_study(runs: list[Run], context: Context, workers: int | None = None) -> 
     # Not by what is missing: with other threads the last bits differ, and a study that goes on
     # would end with other weights than one that was never stopped.
     threads = max(1, default_workers() // (workers or default_workers()))
-    pending = sorted(missing, key=lambda run: (bool(run.depends_on), -cost(run, context)))
     costs = {run.name: cost(run, context) for run in missing}
+    needed = {run for other in missing for run in other.depends_on}
+    pending = sorted(missing, key=lambda run: (run not in needed, -costs[run.name]))
     pool = [_Worker(context, threads) for _ in range(count)]
     try:
         with Display(costs, len(runs), context.protocol.epochs) as display:
-            _dispatch(pool, pending, context.study_dir, display)
+            _dispatch(pool, pending, costs, context.study_dir, display)
     finally:
         for worker in pool:
             worker.stop()
@@ -95,9 +97,14 @@ class _Worker:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self.run: Run | None = None
+        self.graphs: deque[Hashable] = deque(maxlen=GRAPHS_KEPT)
 
     def give(self, run: Run) -> None:
         self.run = run
+        graph = _graph(run)
+        if graph in self.graphs:
+            self.graphs.remove(graph)
+        self.graphs.append(graph)
         self.connection.send(run)
 
     def stop(self) -> None:
@@ -106,15 +113,22 @@ class _Worker:
         self.connection.close()
 
 
-def _dispatch(pool: list[_Worker], pending: list[Run], study_dir: Path, display: Display) -> None:
+def _dispatch(
+    pool: list[_Worker],
+    pending: list[Run],
+    costs: Mapping[str, float],
+    study_dir: Path,
+    display: Display,
+) -> None:
     """Give runs to idle workers until none is left; look again at those done elsewhere."""
     elsewhere: list[Run] = []
     looked = time.monotonic()
     while pending or elsewhere or any(worker.run for worker in pool):
         for worker in pool:
-            run = _next(pending, study_dir) if worker.run is None else None
-            if run is not None:
-                worker.give(run)
+            if worker.run is None:
+                run = _next(pending, costs, study_dir, worker.graphs)
+                if run is not None:
+                    worker.give(run)
         ready = wait([worker.connection for worker in pool], timeout=_SECONDS_BETWEEN_LOOKS)
         for worker in pool:
             if worker.connection in ready:
@@ -129,13 +143,28 @@ def _dispatch(pool: list[_Worker], pending: list[Run], study_dir: Path, display:
                     pending.append(run)
 
 
-def _next(pending: list[Run], study_dir: Path) -> Run | None:
-    """The first run whose dependencies are finished, taken off the list."""
-    for run in pending:
-        if all(finished(study_dir, needed) for needed in run.depends_on):
-            pending.remove(run)
-            return run
-    return None
+def _next(
+    pending: list[Run], costs: Mapping[str, float], study_dir: Path, graphs: Collection[Hashable]
+) -> Run | None:
+    """The first run whose dependencies are finished, taken off the list.
+
+    One whose graph the worker has traced goes before: tracing takes a third of a short run. But
+    not before one of twice the computation, or the longest runs would end the study alone.
+    """
+    ready = [run for run in pending if all(finished(study_dir, r) for r in run.depends_on)]
+    if not ready:
+        return None
+    long = [run for run in ready if 2 * costs[run.name] >= costs[ready[0].name]]
+    chosen = next((run for run in long if _graph(run) in graphs), ready[0])
+    pending.remove(chosen)
+    return chosen
+
+
+def _graph(run: Run) -> Hashable:
+    """Runs with the same value share a traced graph; see `transfer.training.step.Setting`."""
+    if run.kind in FROZEN_KINDS:
+        return run.kind == "A@nB", run.n, run.bn, run.fraction
+    return run.kind == "sliced" and run.n, run.fraction
 
 
 def _hear(worker: _Worker, elsewhere: list[Run], display: Display) -> None:

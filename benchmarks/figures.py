@@ -1,0 +1,80 @@
+"""The benchmarks' figures, each from its CSV: ``python -m benchmarks.figures`` redraws them."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from transfer.answers.style import COLUMN, RC, legend_below, save
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def draw_steps(path: Path) -> list[Path]:
+    """Bars of images a second, a panel an alpha and a number of threads, from ``steps.csv``."""
+    table = pd.read_csv(path)
+    frozen = table["peer"].str.contains("A1B")
+    panels = [
+        (f"alpha {alpha:g}, {threads} thread{'s' if threads > 1 else ''}", rows)
+        for (alpha, threads), rows in table[~frozen].groupby(["alpha", "threads"])
+    ]
+    panels += [("A1B to A13B, alpha 0.25, 1 thread", table[frozen])] * bool(frozen.any())
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(COLUMN, 0.35 + 0.17 * sum(len(r) + 2 for _, r in panels)))
+        figure.set_layout_engine("constrained")
+        heights = [len(rows) + 1 for _, rows in panels]
+        axes = figure.subplots(len(panels), 1, height_ratios=heights, squeeze=False)[:, 0]
+        for axis, (title, rows) in zip(axes, panels, strict=True):
+            ours = rows["peer"].str.startswith("ours")
+            errors = [
+                rows["images_per_second"] - rows["lowest"],
+                rows["highest"] - rows["images_per_second"],
+            ]
+            axis.barh(
+                rows["peer"],
+                rows["images_per_second"],
+                xerr=errors,
+                color=["#0072B2" if own else "#BBBBBB" for own in ours],
+                error_kw={"linewidth": 0.6},
+            )
+            axis.set_title(title, fontsize=7, loc="left")
+            axis.invert_yaxis()
+        axes[-1].set_xlabel("images a second (median; lowest to highest)")
+        return save(figure, path.with_suffix(""))
+
+
+def draw_growth(path: Path) -> list[Path]:
+    """Time and memory against images, and time against networks, from ``growth.csv``."""
+    table = pd.read_csv(path)
+    images, runs = table[table["axis"] == "images"], table[table["axis"] == "runs"]
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(2 * COLUMN, 2.3), layout="constrained")
+        seconds, memory, networks = figure.subplots(1, 3)
+        styles = zip("os^", ("#0072B2", "#D55E00", "#009E73"), strict=True)
+        for (kind, size), rows in images.groupby(["kind", "input"]):
+            marker, color = next(styles)
+            drawn = {"marker": marker, "color": color}
+            label = f"{'A7B' if kind == 'AnB' else kind}, {size}"
+            seconds.loglog(rows["images"], rows["network_seconds"], label=label, **drawn)
+            memory.semilogx(rows["images"], rows["worker_mib"], **drawn)
+        for (workers, rows), line in zip(runs.groupby("workers"), ("--", "-"), strict=False):
+            label = f"{workers} worker{'s' if workers > 1 else ''}"
+            networks.plot(rows["networks"], rows["seconds"], f"k.{line}", label=label)
+        seconds.set(xlabel="training images", ylabel="seconds of a network, one epoch")
+        memory.set(xlabel="training images", ylabel="peak memory of a worker, MiB")
+        memory.set_ylim(bottom=0)
+        networks.set(xlabel="networks", ylabel="seconds of the study", ylim=(0, None))
+        legend_below(figure, 5)
+        return save(figure, path.with_suffix(""))
+
+
+def main() -> None:
+    """Redraw every figure whose CSV is there."""
+    for name, draw in (("steps.csv", draw_steps), ("growth.csv", draw_growth)):
+        if (RESULTS / name).exists():
+            print(*draw(RESULTS / name))
+
+
+if __name__ == "__main__":
+    main()
