@@ -3,6 +3,10 @@
 A score that knows where to cut must rise and fall with accuracy across the blocks of one network.
 Kendall's tau counts the pairs of n that both order alike; the weighted tau counts pairs among the
 best more (Vigna 2015), as is usual for such scores across models.
+
+Values of n are few and not independent: n blocks are the first n of n + 1, so that neighbours
+resemble each other in score and in accuracy. Whatever rises with depth agrees with whatever else
+does. The control is `DEPTH`: n itself as a score, which looks at no image.
 """
 
 from collections.abc import Sequence
@@ -10,25 +14,20 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from transfer.answers.measured import Measured
 from transfer.errors import TransferError
 
-#: Kinds whose accuracy is compared; AnB with BatchNorm semantics ``inference``.
-MEASURED_KINDS = ("AnB", "AnB+", "sliced")
+DEPTH = "depth"  #: name of the control
 _FEWEST = 4  # values of n
+_BOUNDS = ("tau_low", "tau_high", "tau_low_n", "tau_high_n")
 COLUMNS = (
-    "score", "kind", "blocks", "tau", "tau_low", "tau_high",
-    "weighted_tau", "weighted_tau_low", "weighted_tau_high",
+    "score", "kind", "blocks", "seeds", "tau", *_BOUNDS,
+    "weighted_tau", *(f"weighted_{bound}" for bound in _BOUNDS),
 )  # fmt: skip
 
 
 def agreement(
-    scores: pd.DataFrame,
-    runs: pd.DataFrame,
-    *,
-    kinds: Sequence[str] = MEASURED_KINDS,
-    draws: int = 2000,
-    seed: int = 0,
-    level: float = 0.95,
+    scores: pd.DataFrame, accuracies: Sequence[Measured], *, seed: int = 0, level: float = 0.95
 ) -> pd.DataFrame:
     """Rank correlation of every score with measured test accuracy, across n.
 
@@ -37,39 +36,44 @@ def agreement(
     scores : pandas.DataFrame
         Columns ``block``, ``score``, ``value``, as in scores.csv. Scores with fewer than four
         blocks (LEEP and NCE have one) are left out.
-    runs : pandas.DataFrame
-        As from `transfer.results.read_runs`. Used are runs on all training images; accuracy of
-        one n is the mean over its seeds.
-    kinds : names of kinds
-        A kind with fewer than four values of n is left out.
-    draws, seed, level : int, int, float
-        The interval is a percentile bootstrap over the values of n: points (score, accuracy) are
-        drawn with replacement. It holds the noise of a measured accuracy as far as it scatters
-        the points; neighbouring blocks are taken as independent, which makes it too narrow.
+    accuracies : sequence of Measured
+        As from `transfer.answers.measured.measured`. A kind with fewer than four values of n is
+        left out.
+    seed : int
+        Of the resampling of n.
+    level : float
+        Of both intervals, percentiles of the draws of `Measured`.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `COLUMNS`, one row a score and kind. NaN where a score or accuracy is the same for
-        every n.
+        Columns `COLUMNS`, one row a score and kind, `DEPTH` last.
+
+        ``tau_low``, ``tau_high``
+            Other test images and seeds, these n: what is known of this network on these data. A
+            draw adds noise to accuracies that have noise already, so that draws lean towards 0
+            and tau can lie at the upper end of its interval, or beyond it.
+        ``tau_low_n``, ``tau_high_n``
+            The n are drawn with replacement too. Neighbouring n are taken as independent, which
+            makes it too narrow as a statement about other networks.
+
+        Scores are taken as they are: their own noise, from the training images, is not resampled.
+        NaN where a score or accuracy is the same for every n.
 
     Raises
     ------
     TransferError
         If no kind and score have four values of n in common.
     """
-    used = runs[(runs["fraction"] == 1.0) & runs["bn"].isin(["", "inference"])]
     rows = []
-    for kind in kinds:
-        accuracy = used[used["kind"] == kind].groupby("n")["test_accuracy"].mean()
-        for score, of_score in scores.groupby("score", sort=False):
-            value = of_score.set_index("block")["value"]
-            common = [n for n in accuracy.index if n in value.index]
-            if len(common) < _FEWEST:
+    for of_kind in accuracies:
+        for score, value in _values(scores):
+            places = [place for place, n in enumerate(of_kind.n) if n in value.index]
+            if len(places) < _FEWEST:
                 continue
-            x = value.loc[common].to_numpy(float)
-            y = accuracy.loc[common].to_numpy(float)
-            rows.append((score, kind, len(common), *_with_intervals(x, y, draws, seed, level)))
+            x = value.loc[of_kind.n[places]].to_numpy(float)
+            taus = _with_intervals(x, of_kind.mean[places], of_kind.drawn[:, places], seed, level)
+            rows.append((score, of_kind.kind, len(places), of_kind.seeds, *taus))
     if not rows:
         raise TransferError(
             f"Expected scores and measured accuracies of {_FEWEST} or more values of n. "
@@ -78,18 +82,35 @@ def agreement(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def _values(scores: pd.DataFrame) -> list[tuple[str, pd.Series]]:
+    """Every score by block, and the control."""
+    found = [
+        (str(name), of_score.set_index("block")["value"])
+        for name, of_score in scores.groupby("score", sort=False)
+    ]
+    blocks = sorted(set(scores["block"]))
+    return [*found, (DEPTH, pd.Series(blocks, index=blocks, dtype=float))]
+
+
 def _with_intervals(
-    x: np.ndarray, y: np.ndarray, draws: int, seed: int, level: float
+    x: np.ndarray, y: np.ndarray, drawn: np.ndarray, seed: int, level: float
 ) -> tuple[float, ...]:
-    drawn = np.random.default_rng(seed).integers(0, len(x), (draws, len(x)))
+    """Both taus of (x, y), each with its two intervals."""
+    again = np.random.default_rng(seed).integers(0, len(x), drawn.shape)
+    scores = np.broadcast_to(x, drawn.shape)
     found: list[float] = []
     for measure in (kendall_tau, weighted_tau):
-        many = measure(x[drawn], y[drawn])
-        many = many[np.isfinite(many)]  # a draw of one n many times has no order
-        bounds = (0.5 - level / 2, 0.5 + level / 2)
-        low, high = np.quantile(many, bounds) if len(many) else (np.nan, np.nan)
-        found += [float(measure(x[None], y[None])[0]), float(low), float(high)]
+        found.append(float(measure(x[None], y[None])[0]))
+        found += _interval(measure(scores, drawn), level)
+        found += _interval(measure(x[again], np.take_along_axis(drawn, again, axis=1)), level)
     return tuple(found)
+
+
+def _interval(taus: np.ndarray, level: float) -> list[float]:
+    taus = taus[np.isfinite(taus)]  # a draw of one n many times has no order
+    if not len(taus):
+        return [np.nan, np.nan]
+    return [float(bound) for bound in np.quantile(taus, (0.5 - level / 2, 0.5 + level / 2))]
 
 
 def kendall_tau(x: np.ndarray, y: np.ndarray) -> np.ndarray:

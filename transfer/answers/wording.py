@@ -42,3 +42,14 @@ def about(count: int) -> str:
 def count_seeds(seeds: int) -> str:
     """``one seed`` or ``3 seeds``."""
     return "one seed" if seeds == 1 else f"{seeds} seeds"
+
+
+def file_size(size: float) -> str:
+    """Bytes as a person reads them.
+
+    >>> file_size(21_400)
+    '21 kB'
+    >>> file_size(212_000)
+    '0.21 MB'
+    """
+    return f"{size / 1e3:.0f} kB" if size < 1e5 else f"{size / 1e6:.2f} MB"
