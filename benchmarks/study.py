@@ -30,7 +30,7 @@ from transfer.studies.setup import simulated_data
 N = (4, 10)
 KINDS = ("BnB", "AnB", "AnB+", "sliced")
 SEEDS = 3
-_PEERS = ("Keras", "Keras, oneDNN on", "PyTorch, channels last")
+_PEERS = ("Keras", "PyTorch, channels last")
 
 
 def ours(protocol: str, data: Path, folder: Path) -> tuple[pd.DataFrame, float]:
@@ -39,7 +39,7 @@ def ours(protocol: str, data: Path, folder: Path) -> tuple[pd.DataFrame, float]:
     command = [sys.executable, "-m", "transfer", "study", "--preset", "full", "--data", str(data)]
     command += ["--kinds", ",".join(("baseB", *KINDS)), "--n", ",".join(map(str, N))]
     start = time.perf_counter()
-    _run([*command, "--seeds", "0", "--protocol", protocol, "--out", str(out)], {})
+    _run([*command, "--seeds", "0", "--protocol", protocol, "--out", str(out)])
     wall = time.perf_counter() - start
     runs = read_runs(out)
     runs["network"] = [parse_run(name).network for name in runs["run"]]
@@ -52,10 +52,9 @@ def peer(name: str, data: Path, base_a: Path) -> pd.DataFrame:
     asked = ["baseB:0", *(f"{kind}:{n}" for kind in KINDS for n in N)]
     torch = name.startswith("PyTorch")
     script = "torch_study.py" if torch else "keras_study.py"
-    extra = {"TF_ENABLE_ONEDNN_OPTS": "1"} if "oneDNN" in name else {}
     cores = str(len(os.sched_getaffinity(0)))
     command = [str(TORCH_PYTHON) if torch else sys.executable, str(HERE / "peers" / script)]
-    printed = _run([*command, str(data), str(base_a), cores, ",".join(asked)], extra)
+    printed = _run([*command, str(data), str(base_a), cores, ",".join(asked)])
     rows = pd.DataFrame(json.loads(printed.splitlines()[-1]))
     pairs = zip(rows["kind"], rows["n"], strict=True)
     rows["network"] = [_network(kind, n) for kind, n in pairs]
@@ -73,9 +72,9 @@ def scaled(rows: pd.DataFrame) -> float:
     return float(SEEDS * (means["baseB"] + BLOCKS * means.drop("baseB").sum()))
 
 
-def _run(command: list[str], extra: dict[str, str]) -> str:
+def _run(command: list[str]) -> str:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "OMP_"))}
-    environment = {**kept, **extra, "PYTHONPATH": str(HERE.parent)}
+    environment = {**kept, "PYTHONPATH": str(HERE.parent)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
