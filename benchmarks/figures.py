@@ -19,7 +19,7 @@ def draw_steps(path: Path) -> list[Path]:
         (f"alpha {alpha:g}, {threads} thread{'s' if threads > 1 else ''}", rows)
         for (alpha, threads), rows in table[~frozen].groupby(["alpha", "threads"])
     ]
-    panels += [("A1B to A13B, alpha 0.25, 1 thread", table[frozen])] * bool(frozen.any())
+    panels += [("A1B to A13B, 1 thread", table[frozen])] * bool(frozen.any())
     with mpl.rc_context(RC):
         figure = Figure(figsize=(COLUMN, 0.35 + 0.17 * sum(len(r) + 2 for _, r in panels)))
         figure.set_layout_engine("constrained")
@@ -32,7 +32,7 @@ def draw_steps(path: Path) -> list[Path]:
                 rows["highest"] - rows["images_per_second"],
             ]
             axis.barh(
-                rows["peer"],
+                rows["peer"].str.removesuffix(", A1B to A13B"),
                 rows["images_per_second"],
                 xerr=errors,
                 color=["#0072B2" if own else "#BBBBBB" for own in ours],
@@ -40,7 +40,7 @@ def draw_steps(path: Path) -> list[Path]:
             )
             axis.set_title(title, fontsize=7, loc="left")
             axis.invert_yaxis()
-        axes[-1].set_xlabel("images a second (median; lowest to highest)")
+        axes[-1].set_xlabel("images a second")
         return save(figure, path.with_suffix(""))
 
 

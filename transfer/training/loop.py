@@ -118,6 +118,8 @@ def fit(
         began = time.perf_counter()
         logged = _train_epoch(trainer, images, protocol, seed, epoch, steps_per_epoch)
         probabilities = trainer.predict(images.valid_images)
+        if not np.isfinite(probabilities).all():  # the last step, whose loss is not seen
+            raise _diverged(protocol, epoch)
         logged["val_loss"] = cross_entropy(probabilities, images.valid_labels)
         logged["val_accuracy"] = accuracy(probabilities, images.valid_labels)
         logged["seconds"] = time.perf_counter() - began
@@ -154,16 +156,20 @@ def _train_epoch(
         losses.append(loss)
         accuracies.append(share)
     if not np.isfinite(losses).all():
-        raise TransferError(
-            f"The loss is no longer finite in epoch {epoch}: the learning rate "
-            f"{protocol.learning_rate:g} is too high for this network and data."
-        )
+        raise _diverged(protocol, epoch)
     return {
         "epoch": epoch,
         "loss": float(np.mean(losses)),
         "accuracy": float(np.mean(accuracies)),
         "learning_rate": rate,
     }
+
+
+def _diverged(protocol: Protocol, epoch: int) -> TransferError:
+    return TransferError(
+        f"The loss is no longer finite in epoch {epoch}: the learning rate "
+        f"{protocol.learning_rate:g} is too high for this network and data."
+    )
 
 
 def _judge(progress: Progress, protocol: Protocol) -> bool:

@@ -8,11 +8,13 @@ not depend on what happened to be kept.
 """
 
 import contextlib
+import functools
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -21,7 +23,7 @@ from transfer.files import exclusively, open_atomically
 from transfer.networks.architecture import Architecture, feature_shape, layers_of_block
 from transfer.networks.mobilenet import build, part_of
 from transfer.networks.transplant import hash_weights, set_weights
-from transfer.runs import Run
+from transfer.runs import BLOCKS, Run
 from transfer.tasks.dataset import Dataset
 from transfer.tasks.npy import open_array
 
@@ -126,7 +128,9 @@ def _compute(
         if kept is not None:
             inputs, after = kept, block
             break
-    blocks = _block_functions(architecture, weights, after, n)
+    model, functions = _network(architecture)
+    set_weights(model, weights)
+    blocks = functions[0 if after is None else after + 1 : n + 1]
     path = folder / f"{keys[n]}-{split}.npy"
     with open_atomically(path) as stream:
         header = {
@@ -146,21 +150,22 @@ def _compute(
     return kept
 
 
-def _block_functions(
-    architecture: Architecture, weights: Mapping[str, np.ndarray], after: int | None, until: int
-) -> list[Callable[[tf.Tensor], tf.Tensor]]:
-    """One compiled function a block, from the one after ``after`` (None: the stem) on."""
+@functools.lru_cache(maxsize=1)
+def _network(
+    architecture: Architecture,
+) -> tuple[keras.Model, list[Callable[[tf.Tensor], tf.Tensor]]]:
+    """A network and a function a block, stem first: traced once, whatever weights it is given."""
     model = build(architecture)
-    set_weights(model, weights)
-    first = 0 if after is None else after + 1
-    parts = [
-        part_of(model, block - 1 if block else None, block) for block in range(first, until + 1)
-    ]
+    parts = [part_of(model, block - 1 if block else None, block) for block in range(BLOCKS + 1)]
     # training=False is not the default here: Keras' Resizing turns it on for all layers after it.
-    return [
-        tf.function(lambda x, part=part: part(x, training=False), reduce_retracing=True)
+    functions = [
+        tf.function(
+            lambda x, part=part: part(x, training=False),
+            input_signature=[tf.TensorSpec(part.input.shape, part.input.dtype)],
+        )
         for part in parts
     ]
+    return model, functions
 
 
 def _open(path: Path) -> np.ndarray | None:
