@@ -14,12 +14,12 @@ RESULTS = Path(__file__).parent / "results"
 def draw_steps(path: Path) -> list[Path]:
     """Bars of images a second, a panel an alpha and a number of threads, from ``steps.csv``."""
     table = pd.read_csv(path)
-    frozen = table["peer"].str.contains("A1B")
+    table["networks"] = table["peer"].str.extract(r", (A1B to A13B)$")[0].fillna("baseB")
+    table["peer"] = table["peer"].str.removesuffix(", A1B to A13B")
     panels = [
-        (f"alpha {alpha:g}, {threads} thread{'s' if threads > 1 else ''}", rows)
-        for (alpha, threads), rows in table[~frozen].groupby(["alpha", "threads"])
+        (f"{networks}, alpha {alpha:g}, {threads} thread{'s' if threads > 1 else ''}", rows)
+        for (networks, alpha, threads), rows in table.groupby(["networks", "alpha", "threads"])
     ]
-    panels += [("A1B to A13B, 1 thread", table[frozen])] * bool(frozen.any())
     with mpl.rc_context(RC):
         figure = Figure(figsize=(COLUMN, 0.35 + 0.17 * sum(len(r) + 2 for _, r in panels)))
         figure.set_layout_engine("constrained")
@@ -32,7 +32,7 @@ def draw_steps(path: Path) -> list[Path]:
                 rows["highest"] - rows["images_per_second"],
             ]
             axis.barh(
-                rows["peer"].str.removesuffix(", A1B to A13B"),
+                rows["peer"],
                 rows["images_per_second"],
                 xerr=errors,
                 color=["#0072B2" if own else "#BBBBBB" for own in ours],

@@ -31,11 +31,11 @@ TORCH_PYTHON = HERE / ".venv/bin/python"
 TORCH_READY = HERE / ".venv/ready"  # written when its installation is complete
 _ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 #: As many processes as threads, of one thread each, at the same time: how a study runs.
-PROCESSES = "ours, a process a thread"
+PROCESSES = ("ours, a process a thread", "ours, a process a thread, A1B to A13B")
 #: Name, script, and environment: oneDNN is what TensorFlow chooses unless said.
 PEERS: dict[str, tuple[str, dict[str, str]]] = {
     "ours": ("ours.py", _ONEDNN),
-    PROCESSES: ("ours.py", _ONEDNN),
+    PROCESSES[0]: ("ours.py", _ONEDNN),
     "Keras fit": ("keras_fit.py", {}),
     "Keras fit, oneDNN on": ("keras_fit.py", _ONEDNN),
     "Keras fit, Python generator": ("keras_generator.py", {}),
@@ -46,6 +46,7 @@ OURS_FROZEN = "ours, A1B to A13B"
 #: The thirteen AnB networks together, three epochs each, images a second.
 FROZEN: dict[str, tuple[str, dict[str, str]]] = {
     OURS_FROZEN: ("ours_frozen.py", _ONEDNN),
+    PROCESSES[1]: ("ours_frozen.py", _ONEDNN),
     "Keras fit, A1B to A13B": ("keras_fit_frozen.py", {}),
     "Keras fit, oneDNN on, A1B to A13B": ("keras_fit_frozen.py", _ONEDNN),
 }
@@ -66,7 +67,7 @@ def measure(peer: str, alpha: float, threads: int, seconds: float) -> float | No
         if not TORCH_READY.exists():
             return None
         python = str(TORCH_PYTHON)
-    processes, threads = (threads, 1) if peer == PROCESSES else (1, threads)
+    processes, threads = (threads, 1) if peer in PROCESSES else (1, threads)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "OMP_"))}
     command = [python, str(HERE / "peers" / script), str(alpha), str(threads), str(seconds)]
     environment = {**kept, **extra, "PYTHONPATH": str(HERE.parent)}
@@ -91,8 +92,8 @@ def _rate(command: list[str], environment: dict[str, str]) -> float:
 def compare(
     alphas: list[float], threads: list[int], repetitions: int, seconds: float
 ) -> pd.DataFrame:
-    """Measure every peer ``repetitions`` times, in turns; networks with frozen blocks once a turn
-    at the smallest alpha and number of threads.
+    """Measure every peer ``repetitions`` times, in turns; networks with frozen blocks at the
+    first alpha only.
 
     Returns
     -------
@@ -102,12 +103,9 @@ def compare(
         one turn), ``processes_ratio`` (the same of a process a thread to the peer; more than one
         thread only).
     """
-    turns = [
-        turn
-        for turn in itertools.product(alphas, threads, range(repetitions), PEERS)
-        if not (turn[1] == 1 and turn[3] == PROCESSES)
-    ]
-    turns += list(itertools.product(alphas[:1], threads[:1], range(repetitions), FROZEN))
+    turns = list(itertools.product(alphas, threads, range(repetitions), PEERS))
+    turns += list(itertools.product(alphas[:1], threads, range(repetitions), FROZEN))
+    turns = [turn for turn in turns if turn[1] > 1 or turn[3] not in PROCESSES]
     rows = []
     for alpha, count, turn, peer in track(turns, len(turns), "measuring"):
         rate = measure(peer, alpha, count, seconds)
@@ -115,8 +113,8 @@ def compare(
             rows.append((alpha, count, turn, peer in FROZEN, peer, rate))
     columns = ["alpha", "threads", "turn", "frozen", "peer", "rate"]
     table = pd.DataFrame(rows, columns=columns)
-    table["ratio"] = _rate_of(table, ["ours", OURS_FROZEN]) / table["rate"]
-    table["processes_ratio"] = _rate_of(table, [PROCESSES]) / table["rate"]
+    table["ratio"] = _rate_of(table, ("ours", OURS_FROZEN)) / table["rate"]
+    table["processes_ratio"] = _rate_of(table, PROCESSES) / table["rate"]
     return (
         table.groupby(["alpha", "threads", "peer"], sort=False)
         .agg(
@@ -130,7 +128,7 @@ def compare(
     )
 
 
-def _rate_of(table: pd.DataFrame, peers: list[str]) -> NDArray[np.float64]:
+def _rate_of(table: pd.DataFrame, peers: tuple[str, ...]) -> NDArray[np.float64]:
     """For every row, the rate of the one of ``peers`` in the same turn; NaN without one."""
     same = ["alpha", "threads", "turn", "frozen"]
     rates = table[table["peer"].isin(peers)].set_index(same)["rate"]

@@ -89,7 +89,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         base_a = read_weights(find_source("fractals", 0.25)[1], Architecture())
-        np.savez(folder / "base_a.npz", **base_a)
+        np.savez(folder / "base_a.npz", **base_a)  # type: ignore[arg-type]
         done = [ours(protocol, data, folder) for protocol in ("fast", "reference")]
         peers = [peer(name, data, folder / "base_a.npz") for name in names]
     done += [(rows, scaled(rows)) for rows in peers]
