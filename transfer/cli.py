@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from transfer import commands
+from transfer.cli_deploy import add_deploy
 from transfer.errors import TransferError, UsageError
 
 _EPILOG = """examples:
@@ -20,8 +21,8 @@ _EPILOG = """examples:
       one network by its name: first three blocks from baseA, fine-tuned, seed 1
   python -m transfer verdict experiments-results/quick
       how many blocks are general and where to cut, in words, with the numbers behind them
-  python -m transfer figures experiments-results/quick
-      draw every figure again from the CSVs
+  python -m transfer report experiments-results/quick
+      all of it on one interactive page
 
 names of networks:
   baseB   random start          BnB  first n blocks from baseB, frozen (selffer)
@@ -69,14 +70,26 @@ def _parser() -> argparse.ArgumentParser:
         help="how much worse than baseB counts as equal (default: 0.01, one point)",
     )
     verdict.set_defaults(call=commands.verdict)
+    report = subcommands.add_parser(
+        "report", help="DIR/report.html: the whole study on one interactive page, to share"
+    )
+    report.add_argument("study", type=Path, metavar="DIR")
+    report.add_argument(
+        "--data", type=Path, metavar="DATA", help="the study's data, if moved: for its images"
+    )
+    report.set_defaults(call=commands.report)
+    status = subcommands.add_parser(
+        "status", help="where a study stands that is running elsewhere, and how long it will take"
+    )
+    status.add_argument("study", type=Path, metavar="DIR")
+    status.set_defaults(call=commands.status)
     _add_scores(subcommands)
     bench = subcommands.add_parser("bench", help="images a second, ours and others' side by side")
     bench.add_argument("--threads", default="1,2", help="e.g. 1,2 (default)")
     bench.add_argument("--repetitions", type=int, default=5, help="turns (default: 5)")
     bench.add_argument("--seconds", type=float, default=5, help="of a measurement (default: 5)")
     bench.set_defaults(call=commands.bench)
-    _add_export(subcommands)
-    _add_drive(subcommands)
+    add_deploy(subcommands)
     return parser
 
 
@@ -97,17 +110,27 @@ def _add_data(subcommands: "argparse._SubParsersAction[_Parser]") -> None:
     download.set_defaults(call=commands.data_download)
     importer = kinds.add_parser(
         "import",
-        help="a Donkeycar tub, a recording of Udacity's simulator, or folders of images",
+        help="a Donkeycar tub, a recording of Udacity's simulator, folders or a list of images",
         description="Bring foreign images into the layout of a data set. SRC is recognised by what "
         "it holds: a Donkeycar tub, version 1 or 2 (manifest.json or record_*.json); a recording "
-        "of Udacity's simulator (driving_log.csv and IMG); or .jpg and .png images in "
-        "SRC/CLASS, or in SRC/train/CLASS, SRC/valid/CLASS and SRC/test/CLASS. Drives are split by "
-        "blocks of time, unsplit folders by the order of file names, never at random by frame.",
+        "of Udacity's simulator (driving_log.csv and IMG); .jpg and .png images in "
+        "SRC/CLASS, or in SRC/train/CLASS, SRC/valid/CLASS and SRC/test/CLASS; or, if SRC is a "
+        ".csv file, the images below its folder that it names, in columns path and label (and, if "
+        "there are, split and group). Drives are split by blocks of time, other images by group or "
+        "by the order of names, never at random by frame. Images of any size, grey, transparent, "
+        "16-bit or turned by EXIF are read; what cannot be read is left out and named.",
     )
-    importer.add_argument("src", type=Path, metavar="SRC", help="folder to import")
+    importer.add_argument("src", type=Path, metavar="SRC", help="folder or .csv file to import")
     importer.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
     importer.add_argument(
         "--size", metavar="HxW", default="45x80", help="size images are resized to (default: 45x80)"
+    )
+    importer.add_argument(
+        "--group",
+        metavar="REGEX",
+        help="keep images together in train, valid or test if the first parenthesis of this "
+        "regular expression captures the same in CLASS/NAME or the path in the .csv, e.g. "
+        "'([^/]+)_[0-9]+' for the recording in its name",
     )
     importer.set_defaults(call=commands.data_import)
     check = kinds.add_parser("check", help="layout, class shares, leakage")
@@ -135,6 +158,24 @@ def _add_study(subcommands: "argparse._SubParsersAction[_Parser]") -> None:
     study.add_argument("--bn", help="semantics of a frozen BatchNorm: inference,legacy,adapt")
     study.add_argument("--train-fraction", help="shares of the training images, e.g. 0.1,0.25,1")
     _add_settings(study)
+    study.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="local (default): processes on this machine; ray: tasks on a Ray cluster, where "
+        "--workers is how many runs share it (docs/cluster.md)",
+    )
+    study.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="of the Ray cluster, or auto (default: this machine alone)",
+    )
+    study.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="keep DIR/tensorboard up to date: curves of all runs, hyper-parameters "
+        "(needs the package tensorboard)",
+    )
     study.set_defaults(call=commands.study)
     run = subcommands.add_parser("run", help="train one network by its name, e.g. A3B+_s1")
     run.add_argument("name", metavar="NAME")
@@ -185,54 +226,6 @@ def _add_scores(subcommands: "argparse._SubParsersAction[_Parser]") -> None:
         "--out", type=Path, required=True, metavar="DIR", help="folder for scores.csv"
     )
     scores.set_defaults(call=commands.scores)
-
-
-def _add_export(subcommands: "argparse._SubParsersAction[_Parser]") -> None:
-    export = subcommands.add_parser(
-        "export",
-        help="write a network to a file for a device: Keras, LiteRT or ONNX",
-        description="Write a finished run to a file that takes uint8 camera frames and returns "
-        "probabilities. The file is run on the whole test set before it is put in place. LiteRT "
-        "and ONNX need: pip install -r requirements-export.txt",
-    )
-    export.add_argument(
-        "run", type=Path, metavar="STUDY_DIR/RUN", help="e.g. .../quick/sliced-7_s0"
-    )
-    export.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
-    export.add_argument(
-        "--format",
-        choices=("keras", "litert", "onnx"),
-        help="default: by the suffix of FILE, .keras, .tflite or .onnx",
-    )
-    export.add_argument(
-        "--int8", action="store_true", help="full-integer weights and activations (litert)"
-    )
-    export.add_argument("--data", type=Path, metavar="DIR", help="the study's data, if moved")
-    export.set_defaults(call=commands.export)
-
-
-def _add_drive(subcommands: "argparse._SubParsersAction[_Parser]") -> None:
-    drive = subcommands.add_parser(
-        "drive",
-        help="let a network drive the simulated car on tracks it has not seen",
-        description="Closed loop: the network presses the keys. Whenever the car leaves the tape "
-        "it is put back on the centre line, which counts as an intervention. Adds the network's "
-        "drives to DIR/driving.csv and films the first lap. Lengths are in half widths of the "
-        "lane.",
-    )
-    drive.add_argument(
-        "network",
-        type=Path,
-        metavar="NETWORK",
-        help="STUDY_DIR/RUN, an exported file, or for comparison: driver (the simulator's own), "
-        "forward (never presses a key)",
-    )
-    drive.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
-    drive.add_argument("--tracks", type=int, default=8, metavar="N", help="default: 8")
-    drive.add_argument("--seeds", default="0,1", help="of each track's drives (default: 0,1)")
-    drive.add_argument("--laps", type=float, default=2, help="length of a drive (default: 2)")
-    drive.add_argument("--no-film", action="store_true", help="do not write NETWORK.gif")
-    drive.set_defaults(call=commands.drive)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -24,11 +24,16 @@ def data_download(options: argparse.Namespace) -> None:
 
 
 def data_import(options: argparse.Namespace) -> None:
+    from transfer.tasks.import_plan import CONTACT_SHEET
     from transfer.tasks.importers import detect_and_import, parse_size
 
     height, width = parse_size(options.size)
-    for line in detect_and_import(options.src, options.out, height=height, width=width).lines():
+    done = detect_and_import(
+        options.src, options.out, group=options.group, height=height, width=width
+    )
+    for line in done.lines():
         print(line)
+    print(f"Contact sheet: {options.out / CONTACT_SHEET}")
 
 
 def data_check(options: argparse.Namespace) -> None:
@@ -48,6 +53,9 @@ def _print_check(path: Path) -> None:
 
 
 def study(options: argparse.Namespace) -> None:
+    import contextlib
+
+    from transfer.answers.tensorboard import following
     from transfer.studies.ask import ask
     from transfer.studies.study import perform
 
@@ -60,7 +68,12 @@ def study(options: argparse.Namespace) -> None:
         fractions=options.train_fraction,
         **_settings(options),
     )
-    perform(options.out, study, options.data, options.preset, options.workers)
+    with following(options.out) if options.tensorboard else contextlib.nullcontext():
+        perform(
+            *(options.out, study, options.data, options.preset, options.workers),
+            engine=options.engine,
+            address=options.address,
+        )
     _draw_and_tell(options.out)
 
 
@@ -123,7 +136,26 @@ def verdict(options: argparse.Namespace) -> None:
         print(textwrap.fill(sentence, 88, subsequent_indent="  ", break_on_hyphens=False))
 
 
+def report(options: argparse.Namespace) -> None:
+    from transfer.answers.report import write_report
+
+    path, left_out = write_report(options.study, options.data)
+    for sentence in left_out:
+        print(f"note: {sentence}", file=sys.stderr)
+    print(f"Report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+def status(options: argparse.Namespace) -> None:
+    from transfer.answers.status import print_status, status
+
+    print_status(status(options.study))
+
+
 def scores(options: argparse.Namespace) -> None:
+    import textwrap
+
+    from transfer.answers.prediction import in_words
+    from transfer.answers.record import committed_results, read_predictions
     from transfer.answers.representation import batch_size, feature_function
     from transfer.answers.score_table import measure_scores, print_scores, read_inputs, write_scores
     from transfer.studies.ask import ask
@@ -132,13 +164,16 @@ def scores(options: argparse.Namespace) -> None:
     data, architecture, weights, classifier = read_inputs(
         options.data, asked.source, asked.alpha, asked.input_size
     )
-    _load_tensorflow()
+    load_tensorflow()
     features = feature_function(
         architecture, weights, "positions" if options.positions else "pooled"
     )
     scores = measure_scores(data, features, classifier, batch_size(architecture))
     path = write_scores(options.out, scores)
     print_scores(scores)
+    results = committed_results()
+    for sentence in in_words(scores, read_predictions(results) if results else None):
+        print(textwrap.fill(sentence, 88, subsequent_indent="  ", break_on_hyphens=False))
     print(f"Scores: {path}")
 
 
@@ -158,51 +193,7 @@ def bench(options: argparse.Namespace) -> None:
     steps.run(threads, options.repetitions, options.seconds)
 
 
-def export(options: argparse.Namespace) -> None:
-    from transfer.deploy.runtimes import check_request
-
-    check_request(options.out, options.format, options.int8)
-    _load_tensorflow()
-    from transfer.deploy.export import export
-
-    done = export(options.run, options.out, options.format, options.int8, options.data)
-    found = done.metadata
-    print(f"{done.path}: {done.path.stat().st_size} bytes; beside it {done.sidecar.name}")
-    print(
-        f"test accuracy {found['test_accuracy']:.4f}, in Keras {found['keras_test_accuracy']:.4f}: "
-        f"{-100 * done.accuracy_lost:+.2f} points; "
-        f"largest difference of a probability {found['largest_difference']:.2g}"
-    )
-    if options.int8 and done.accuracy_lost > 0.02:
-        print("warning: int8 loses more than 2 points of accuracy here", file=sys.stderr)
-
-
-def drive(options: argparse.Namespace) -> None:
-    from transfer.studies.ask import ask
-
-    seeds = ask("quick", seeds=options.seeds).seeds
-    if options.network.suffix not in (".tflite", ".onnx") and str(options.network) not in (
-        "driver",
-        "forward",
-    ):
-        _load_tensorflow()
-    from transfer.deploy.drives import drive_network
-
-    done = drive_network(
-        options.network, options.out, options.tracks, seeds, options.laps, not options.no_film
-    )
-    print(
-        f"{done.drives} drives, {done.distance:.0f} half widths, {done.interventions} "
-        f"interventions, {done.clean_laps} laps without one"
-    )
-    line = "{:.1f} half widths an intervention (95 %: {:.1f} to {:.1f})"
-    print(line.format(*done.per_intervention))
-    line = "{:.3f} of the frames in the lane (95 %: {:.3f} to {:.3f})"
-    print(line.format(*done.in_lane) + f", {done.offset:.2f} half widths off the centre line")
-    print(f"Drives: {options.out / 'driving.csv'}")
-
-
-def _load_tensorflow() -> None:
+def load_tensorflow() -> None:
     """With the kernels the workers of a study use, and without its greetings."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

@@ -56,6 +56,41 @@ def test_a_class_without_training_samples_is_never_chosen(labelled):
     assert rule.hits(np.zeros((10, 5)), np.full(10, 3)) == 0
 
 
+def accuracies(features, labels):
+    found = moments(features, labels, 3)
+    rules = (*ridge_rules(found), nearest_centroid(found))
+    return [rule.hits(features, labels) / len(labels) for rule in rules]
+
+
+def test_rules_do_not_see_rotation_scale_or_shift(labelled):
+    features, labels = labelled
+    rotation = np.linalg.qr(np.random.default_rng(1).standard_normal((5, 5)))[0]
+    moved = 1e3 * features @ rotation - 40
+    assert accuracies(moved, labels) == pytest.approx(accuracies(features, labels))
+
+
+def test_rules_are_right_on_classes_that_are_far_apart(labelled):
+    labels = labelled[1]
+    features = 100 * np.eye(3)[labels] + np.random.default_rng(1).standard_normal((400, 3))
+    assert accuracies(features, labels)[0] == accuracies(features, labels)[-1] == 1
+
+
+def test_on_noise_a_regularised_probe_says_the_most_frequent_class(labelled):
+    labels = labelled[1]
+    noise = np.random.default_rng(1).standard_normal((400, 5))
+    share = np.bincount(labels).max() / 400
+    (strong,) = ridge_rules(moments(noise, labels, 3), (100.0,))
+    assert strong.hits(noise, labels) / 400 == pytest.approx(share)
+
+
+@pytest.mark.parametrize("score", [leep, nce])
+def test_the_order_of_source_classes_means_nothing(labelled, score):
+    labels = labelled[1]
+    theta = source(labels)
+    other = theta[:, np.random.default_rng(0).permutation(7)]
+    assert score(other, labels, 3) == pytest.approx(score(theta, labels, 3))
+
+
 def test_leep_is_the_sum_of_its_definition(labelled):
     labels = labelled[1][:50]
     theta = source(labels)

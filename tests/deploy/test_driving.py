@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 from scipy import stats
 
+from transfer.answers.driving import COLUMNS, by_network, read_drives, summarise
 from transfer.cli import main
-from transfer.deploy.drives import drive_network, read_drives, summarise
+from transfer.deploy.drives import drive_network
 from transfer.deploy.driving import (
+    Drive,
     drive,
     forward_pilot,
     make_course,
@@ -125,7 +127,7 @@ def test_the_drivers_recordings_stay_inside_the_tape_of_the_loop(courses):
 
 
 def table(counts, distance=100.0):
-    columns = {"distance": distance, "in_lane": 0.9, "offset": 0.3, "clean_laps": 0}
+    columns = {"distance": distance, "in_lane": 0.9, "offset": 0.3, "laps": 2.0, "clean_laps": 0}
     return pd.DataFrame({"interventions": counts, **columns})
 
 
@@ -134,6 +136,43 @@ def test_the_interval_is_the_exact_one_of_a_poisson_count():
     assert found.per_intervention[0] == 40
     low, high = stats.chi2.ppf([0.025, 0.975], [20, 22]) / 2
     assert found.per_intervention[1:] == pytest.approx((400 / high, 400 / low))
+
+
+def test_interventions_a_lap_are_the_same_count_over_laps():
+    found = summarise(table([3, 2, 3, 2]))
+    assert found.per_lap[0] == 10 / 8
+    low, high = stats.chi2.ppf([0.025, 0.975], [20, 22]) / 2
+    assert found.per_lap[1:] == pytest.approx((low / 8, high / 8))
+
+
+def drives_of(counts_by_name):
+    rows = [
+        table([count]).iloc[0].to_dict() | {"network": name, "track": track, "seed": 0}
+        for name, counts in counts_by_name.items()
+        for track, count in enumerate(counts)
+    ]
+    return pd.DataFrame(rows).assign(clockwise=False, frames=100)[list(COLUMNS)]
+
+
+def test_seeds_of_a_network_are_one_line_with_students_interval():
+    drives = {"sliced-7_s0": [1, 1], "sliced-7_s1": [2, 2], "sliced-7_s2": [3, 3]}
+    drives |= {"sliced-7_s0_litert-int8": [4, 4], "A3B_legacy_s1": [0, 2], "forward": [9, 9]}
+    found = by_network(drives_of(drives)).set_index(["network", "format"])
+    line = found.loc[("sliced-7", "")]
+    assert (line["kind"], line["n"], line["seeds"], line["drives"]) == ("sliced", 7, 3, 6)
+    assert line["per_lap"] == 1.0  # two laps a drive
+    half = stats.t.ppf(0.975, 2) * 0.5 / math.sqrt(3)
+    assert line["low"] == max(0, 1 - half)
+    assert line["high"] == pytest.approx(1 + half)
+    assert found.loc[("sliced-7", "litert-int8"), "per_lap"] == 2.0
+    legacy = found.loc[("A3B_legacy", "")]
+    assert (legacy["kind"], legacy["n"], legacy["bn"], legacy["seeds"]) == ("AnB", 3, "legacy", 1)
+    assert legacy["low"] < legacy["per_lap"] < legacy["high"]  # one seed: over drives
+    assert found.loc[("forward", ""), "kind"] == ""
+
+
+def test_a_drive_has_the_columns_of_the_table():
+    assert tuple(field.name for field in dataclasses.fields(Drive)) == COLUMNS[1:]
 
 
 def test_no_intervention_has_a_lower_bound_only():

@@ -1,15 +1,20 @@
 """What a network costs: the figures that can be computed, and a table that keeps its rows."""
 
+import json
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
+from transfer.answers.costs import COLUMNS, read_exported
 from transfer.deploy.inference import build_for_inference
-from transfer.deploy.measure import COLUMNS, measure, weight_bytes
+from transfer.deploy.measure import file_sizes, measure, weight_bytes
 from transfer.deploy.stopwatch import time_file
 from transfer.errors import TransferError, UsageError
 from transfer.networks.architecture import Architecture, multiply_adds, parameters
+from transfer.networks.weights import write_weights
+from transfer.results import write_row
+from transfer.tasks.dataset import load_dataset
 
 RUN = "sliced-4_s0"
 needs_litert = pytest.mark.skipif(
@@ -26,6 +31,26 @@ def test_a_keras_network_holds_what_keras_counts(weights):
     architecture = Architecture(4)
     model = build_for_inference(architecture, weights)
     assert weight_bytes(architecture, "keras") == 4 * model.count_params()
+
+
+def test_zeros_cost_less_once_compressed(tmp_path):
+    noise = np.random.default_rng(0).bytes(100_000)
+    (tmp_path / "noise").write_bytes(noise)
+    (tmp_path / "half").write_bytes(noise[:50_000] + bytes(50_000))
+    whole, half = (file_sizes(tmp_path / name) for name in ("noise", "half"))
+    assert whole["file_bytes"] == half["file_bytes"] == 100_000
+    assert half["gzip_bytes"] < 51_000 < whole["gzip_bytes"]
+
+
+@pytest.mark.slow
+def test_only_the_lowest_seed_of_a_network_is_timed(own_study, weights):
+    second = RUN.replace("_s0", "_s1")
+    row = json.loads((own_study / "rows" / f"{RUN}.json").read_text())
+    write_row(own_study, row | {"run": second, "seed": 1})
+    write_weights(own_study / "models" / f"{second}.weights.h5", weights, Architecture(4))
+    frame = measure(own_study, [second, RUN], ["keras"]).set_index("run")
+    assert frame["median_ms_1"].notna().to_dict() == {second: False, RUN: True}
+    assert frame["file_bytes"].notna().all()
 
 
 @needs_litert
@@ -62,7 +87,7 @@ def test_onnx_weights_are_the_initializers_of_the_file(exported):
 @needs_litert
 @needs_onnx
 @pytest.mark.slow
-def test_every_format_is_measured_and_rows_stay(own_study):
+def test_every_format_is_measured_and_rows_stay(own_study, small_data):
     with pytest.raises(UsageError):
         measure(own_study, [RUN], ["litert"], calls=199)
     measure(own_study, [RUN], ["litert"])
@@ -79,6 +104,10 @@ def test_every_format_is_measured_and_rows_stay(own_study):
     assert (frame["process_bytes"] > frame["network_bytes"]).all()
     assert (frame["weight_bytes"] < frame["file_bytes"]).all()
     assert frame["test_accuracy"].between(0, 1).all()
+    int8 = read_exported(own_study, RUN, "litert-int8")
+    hits = int8.argmax(1) == load_dataset(small_data).test.labels
+    accuracy = frame.set_index("format").loc["litert-int8", "test_accuracy"]
+    assert accuracy == pytest.approx(hits.mean(), abs=1e-6)
 
 
 @needs_litert

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
+from study_files import results
 
 LONGEST = 300  # seconds of one attempt, on a busy machine
 SETTINGS = ("--kinds", "baseB,BnB", "--n", "4", "--protocol", "fast", "--epochs", "4")
@@ -96,21 +97,6 @@ def undisturbed(forker, small_data, tmp_path_factory):
     began = time.monotonic()
     assert Attempt(forker, out, small_data).wait() == 0
     return out, time.monotonic() - began
-
-
-def results(study: Path) -> dict[str, bytes]:
-    """What must not differ: every result, without the columns that hold a time."""
-    found = {}
-    for pattern in ("runs.csv", "all_experiments.csv", "logs/*", "models/*", "predictions/*"):
-        for path in study.glob(pattern):
-            content = path.read_bytes()
-            if path.suffix == ".csv":
-                lines = [line.split(b",") for line in content.splitlines()]
-                timed = lines[0].index(b"seconds") if b"seconds" in lines[0] else None
-                kept = [[c for i, c in enumerate(line) if i != timed] for line in lines]
-                content = b"\n".join(map(b",".join, kept))
-            found[str(path.relative_to(study))] = content
-    return found
 
 
 def being_written(study: Path) -> set[str]:

@@ -28,6 +28,7 @@ def test_a_sound_data_set_has_a_summary_and_no_problem(tmp_path):
     text = "\n".join(lines)
     assert "train: 120 images in 12 recordings: forward 60 (50.0%), left 30 (25.0%)" in text
     assert "leakage: none seen" in text
+    assert "note: The labels of train have no relation to its images" in text  # they are noise
 
 
 def test_a_recording_in_two_splits_is_a_problem(tmp_path):
@@ -39,8 +40,11 @@ def test_a_recording_in_two_splits_is_a_problem(tmp_path):
 @pytest.mark.parametrize("known", [None, lambda n: np.arange(120) // 10 + 100 * n])
 def test_copies_in_the_test_set_are_a_problem(tmp_path, known):
     problems, lines = check(write(tmp_path / "set", known, copies=True))
-    assert len(problems) == 1
+    assert len(problems) == 4
     assert "split by recording" in problems[0]
+    assert "In valid 120 of 120 images are in train too" in problems[1]
+    assert "In test 120 of 120 images are in train too" in problems[2]
+    assert "In test 120 of 120 images are in valid too" in problems[3]
     assert any("leakage: yes" in line for line in lines)
 
 

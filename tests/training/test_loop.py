@@ -137,6 +137,14 @@ def test_a_learning_rate_too_high_is_said(trainer, start, images, tmp_path):
         run(trainer, start, images, tmp_path, wild)
 
 
+def test_weights_that_the_last_step_ruined_are_said(trainer, start, images, tmp_path):
+    # One step an epoch: its loss is that of the weights before it.
+    wild = dataclasses.replace(PROTOCOL, learning_rate=1e38, epochs=1)
+    one = dataclasses.replace(images, train_indices=np.arange(16))
+    with pytest.raises(TransferError, match="no longer finite in epoch 1"):
+        run(trainer, start, one, tmp_path, wild)
+
+
 def test_too_few_images_for_a_batch_is_said(trainer, start, images, tmp_path):
     few = dataclasses.replace(images, train_indices=np.arange(15))
     with pytest.raises(TransferError, match="batch of 16"):

@@ -23,6 +23,7 @@ _BOUNDS = ("tau_low", "tau_high", "tau_low_n", "tau_high_n")
 COLUMNS = (
     "score", "kind", "blocks", "seeds", "tau", *_BOUNDS,
     "weighted_tau", *(f"weighted_{bound}" for bound in _BOUNDS),
+    "over_depth", "over_depth_low", "over_depth_high",
 )  # fmt: skip
 
 
@@ -56,6 +57,8 @@ def agreement(
         ``tau_low_n``, ``tau_high_n``
             The n are drawn with replacement too. Neighbouring n are taken as independent, which
             makes it too narrow as a statement about other networks.
+        ``over_depth``, ``over_depth_low``, ``over_depth_high``
+            Tau minus that of the control, draw by draw, with the first kind of interval.
 
         Scores are taken as they are: their own noise, from the training images, is not resampled.
         NaN where a score or accuracy is the same for every n.
@@ -71,9 +74,12 @@ def agreement(
             places = [place for place, n in enumerate(of_kind.n) if n in value.index]
             if len(places) < _FEWEST:
                 continue
-            x = value.loc[of_kind.n[places]].to_numpy(float)
-            taus = _with_intervals(x, of_kind.mean[places], of_kind.drawn[:, places], seed, level)
-            rows.append((score, of_kind.kind, len(places), of_kind.seeds, *taus))
+            n = of_kind.n[places]
+            x = value.loc[n].to_numpy(float)
+            mean, drawn = of_kind.mean[places], of_kind.drawn[:, places]
+            taus = _with_intervals(x, mean, drawn, seed, level)
+            over = _over(x, n.astype(float), mean, drawn, level)
+            rows.append((score, of_kind.kind, len(places), of_kind.seeds, *taus, *over))
     if not rows:
         raise TransferError(
             f"Expected scores and measured accuracies of {_FEWEST} or more values of n. "
@@ -104,6 +110,17 @@ def _with_intervals(
         found += _interval(measure(scores, drawn), level)
         found += _interval(measure(x[again], np.take_along_axis(drawn, again, axis=1)), level)
     return tuple(found)
+
+
+def _over(
+    x: np.ndarray, control: np.ndarray, y: np.ndarray, drawn: np.ndarray, level: float
+) -> tuple[float, ...]:
+    """Kendall's tau of (x, y) minus that of (control, y), with its interval over draws of y."""
+    found = float(kendall_tau(x[None], y[None])[0] - kendall_tau(control[None], y[None])[0])
+    first, second = (
+        kendall_tau(np.broadcast_to(score, drawn.shape), drawn) for score in (x, control)
+    )
+    return found, *_interval(first - second, level)
 
 
 def _interval(taus: np.ndarray, level: float) -> list[float]:

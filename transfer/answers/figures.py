@@ -5,9 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from transfer.answers.accuracy import accuracy_against_n
+from transfer.answers.costs import read_costs
+from transfer.answers.driving import by_network, read_drives
+from transfer.answers.driving_figure import driving_against_n
 from transfer.answers.gain import has_sizes, without_base
+from transfer.answers.pareto import candidates
+from transfer.answers.pareto_figure import pareto_figure
+from transfer.answers.pruning import compare_pruning, pruning_figure, read_pruning
+from transfer.answers.reestimation import read_reestimation, reestimation_against_n
 from transfer.answers.semantics import bn_semantics
 from transfer.answers.style import save
 from transfer.answers.target_size import gain_against_images
@@ -67,7 +75,9 @@ def draw_figures(study_dir: str | Path, published: Path | None = None) -> list[P
 
     ``accuracy_against_n`` if there are runs on all training images; ``bn_semantics`` if AnB was
     run under several semantics; ``gain_against_images`` if AnB or AnB+ and baseB were run on
-    several shares of the training images. `left_out` says what could not be drawn.
+    several shares of the training images. What was measured besides: ``pareto`` from deploy.csv,
+    ``driving_against_n`` from driving.csv, ``reestimation_against_n`` from reestimation.csv,
+    ``pruning`` from pruning.csv. `left_out` says what could not be drawn.
 
     Parameters
     ----------
@@ -98,9 +108,30 @@ def draw_figures(study_dir: str | Path, published: Path | None = None) -> list[P
     if has_sizes(runs):
         with contextlib.suppress(TransferError):  # baseB is missing, which `left_out` says
             figures["gain_against_images"] = gain_against_images(runs, title)
+    figures |= _of_devices(folder, runs, title)
     return [
         path for name, figure in figures.items() for path in save(figure, folder / "figures" / name)
     ]
+
+
+def _of_devices(folder: Path, runs: pd.DataFrame, title: str) -> dict[str, Figure]:
+    """What networks cost and how they drive, where that was measured."""
+    figures = {}
+    if not read_costs(folder).empty:
+        figures["pareto"] = pareto_figure(candidates(folder), title)
+    if (folder / "driving.csv").exists():
+        drives = read_drives(folder / "driving.csv")
+        if (by_network(drives)["kind"] != "").any():
+            figures["driving_against_n"] = driving_against_n(drives, runs, title)
+    if (folder / "reestimation.csv").exists():
+        table = read_reestimation(folder / "reestimation.csv")
+        if table["kind"].isin(["AnB", "probe"]).any():
+            figures["reestimation_against_n"] = reestimation_against_n(table, title)
+    if not read_pruning(folder).empty:
+        compared = compare_pruning(folder)
+        if not compared.empty:
+            figures["pruning"] = pruning_figure(compared, title)
+    return figures
 
 
 def left_out(study_dir: str | Path) -> list[str]:

@@ -44,7 +44,7 @@ class PairMoments:
 
 
 def cka(pair: PairMoments) -> float:
-    """Linear CKA, |Y^T X|^2 / (|X^T X| |Y^T Y|), centred (Kornblith et al. 2019, linear kernel).
+    """Linear CKA, |Y^T X|^2 / (|X^T X| |Y^T Y|), centred (Kornblith et al. 2019, equation 4).
 
     Invariant to rotation and scale of either representation, not to other linear maps.
 

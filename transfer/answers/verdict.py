@@ -6,6 +6,9 @@ Networks are compared with baseB on the same test images and tested for non-infe
 - ``general up to n``: the largest n up to which A0B, A1B, ... all pass. The sequence ends at the
   first that does not, so the chance of a wrong claim is 5 % for the sequence, not for each n.
 - ``cut after n``: the smallest sliced-n that passes, each n tested by itself.
+
+What was measured besides (deploy.csv, driving.csv, pruning.csv, reestimation.csv) is put into words
+where it was: which file to choose for a device, how networks drive, whether cutting beats pruning.
 """
 
 from pathlib import Path
@@ -13,7 +16,11 @@ from pathlib import Path
 import pandas as pd
 
 from transfer.answers.comparison import Key, compare_with_base, difference, networks, paired
+from transfer.answers.driving import driving_in_words
 from transfer.answers.gain import gain_in_words
+from transfer.answers.pareto import choice_in_words
+from transfer.answers.pruning import pruning_in_words
+from transfer.answers.reestimation import read_reestimation, reestimation_in_words
 from transfer.answers.statistics import (
     Comparison,
     Difference,
@@ -68,6 +75,10 @@ def verdict(study_dir: str | Path, margin: float = 0.01) -> list[str]:
         sentences += _general(_of(compared, "AnB", bn), bn)
     sentences += _semantics(folder, runs)
     sentences += _cut(_of(compared, "sliced", ""))
+    sentences += choice_in_words(folder, margin) + pruning_in_words(folder)
+    sentences += driving_in_words(folder)
+    if (folder / "reestimation.csv").exists():
+        sentences += reestimation_in_words(read_reestimation(folder / "reestimation.csv"))
     return sentences + gain_in_words(all_runs)
 
 

@@ -53,3 +53,8 @@ def file_size(size: float) -> str:
     '0.21 MB'
     """
     return f"{size / 1e3:.0f} kB" if size < 1e5 else f"{size / 1e6:.2f} MB"
+
+
+def within(margin: float) -> str:
+    """A margin of accuracy in points: ``within 1 point``, ``within 0.5 points``."""
+    return f"within {100 * margin:g} {'point' if margin == 0.01 else 'points'}"

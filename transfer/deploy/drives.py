@@ -1,18 +1,16 @@
-"""How far a network drives: drives on unseen tracks, ``driving.csv``, and the summary of it.
+"""Let networks drive on unseen tracks and record it in ``driving.csv``.
 
 ``python -m transfer drive STUDY_DIR/RUN --out DIR``
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from transfer.answers.statistics import t_interval
+from transfer.answers.driving import COLUMNS, Summary, read_drives, summarise
 from transfer.deploy.driving import (
     Course,
     Drive,
@@ -33,39 +31,6 @@ from transfer.results import format_number
 from transfer.tasks.dataset import CLASSES, HEIGHT, WIDTH
 from transfer.tasks.lane_driver import SPEED
 
-#: Pilots that are no networks, by the name they are asked for.
-REFERENCES = ("driver", "forward")
-COLUMNS = ("network", *(field.name for field in dataclasses.fields(Drive)))
-_MAX_TABLE_BYTES = 16 << 20
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """All drives of a network in one line.
-
-    Attributes
-    ----------
-    drives : int
-    distance : float
-        Half widths of the lane, all drives together.
-    interventions : int
-    per_intervention : (float, float, float)
-        Half widths an intervention, and its 95 % interval; infinite where none was needed.
-    in_lane : (float, float, float)
-        Mean share of frames in the lane over drives, and its 95 % interval (Student's t).
-    offset : float
-        Mean distance from the centre line, half widths, over drives.
-    clean_laps : int
-    """
-
-    drives: int
-    distance: float
-    interventions: int
-    per_intervention: tuple[float, float, float]
-    in_lane: tuple[float, float, float]
-    offset: float
-    clean_laps: int
-
 
 def drive_network(
     network: str | Path,
@@ -80,8 +45,8 @@ def drive_network(
     Parameters
     ----------
     network : path
-        ``STUDY_DIR/RUN_NAME``, an exported file, or a name of `REFERENCES`: ``driver`` is the
-        simulator's own, ``forward`` never presses a key.
+        ``STUDY_DIR/RUN_NAME``, an exported file, ``driver`` (the simulator's own) or ``forward``
+        (never presses a key).
     out : path
         Folder; ``NETWORK.gif`` shows the first lap of the first drive.
     tracks, seeds : int, sequence of int
@@ -146,67 +111,6 @@ def _check_classes(classes: object, path: Path) -> None:
             f"Expected a network of the classes {', '.join(CLASSES)}, the keys of the car. "
             f"{path} has {classes}."
         )
-
-
-def summarise(drives: pd.DataFrame) -> Summary:
-    """Summarise drives of one network.
-
-    The interval of the distance between interventions is the exact one of a Poisson count
-    (Garwood 1936), widened where drives differ by more than chance: the count is divided by the
-    dispersion (Pearson's chi-square over its degrees of freedom, at least 1), as in a
-    quasi-Poisson regression. A track with one corner that a network cannot take makes it so.
-
-    Parameters
-    ----------
-    drives : pandas.DataFrame
-        Rows with the columns ``distance``, ``interventions``, ``in_lane``, ``offset``,
-        ``clean_laps``.
-    """
-    distance, count = float(drives["distance"].sum()), int(drives["interventions"].sum())
-    dispersion = _dispersion(drives["interventions"].to_numpy(), drives["distance"].to_numpy())
-    low = stats.gamma.ppf(0.025, count / dispersion) * dispersion if count else 0.0
-    high = stats.gamma.ppf(0.975, count / dispersion + 1) * dispersion
-    mean, lowest, highest = t_interval(drives["in_lane"].to_numpy())
-    return Summary(
-        len(drives),
-        distance,
-        count,
-        (_ratio(distance, count), _ratio(distance, high), _ratio(distance, low)),
-        (mean, max(0.0, lowest), min(1.0, highest)),
-        float(drives["offset"].mean()),
-        int(drives["clean_laps"].sum()),
-    )
-
-
-def _dispersion(counts: np.ndarray, distances: np.ndarray) -> float:
-    if len(counts) < 2 or counts.sum() == 0 or distances.min() <= 0:
-        return 1.0
-    expected = counts.sum() * distances / distances.sum()
-    return max(1.0, float(np.sum((counts - expected) ** 2 / expected)) / (len(counts) - 1))
-
-
-def _ratio(distance: float, count: float) -> float:
-    return distance / count if count > 0 else math.inf
-
-
-def read_drives(path: str | Path) -> pd.DataFrame:
-    """``driving.csv`` as a data frame, one row a drive, columns `COLUMNS`.
-
-    Raises
-    ------
-    TransferError
-        If the file is missing, too large or has other columns.
-    """
-    path = Path(path)
-    try:
-        if path.stat().st_size > _MAX_TABLE_BYTES:
-            raise TransferError(f"Expected at most {_MAX_TABLE_BYTES} bytes in {path}.")
-        frame = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise TransferError(f"Cannot read the table of drives {path}.") from error
-    if list(frame.columns) != list(COLUMNS):
-        raise TransferError(f"Expected the columns {', '.join(COLUMNS)} in {path}.")
-    return frame
 
 
 def _with_rows(path: Path, name: str, drives: Sequence[Drive]) -> str:

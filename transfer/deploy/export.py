@@ -8,6 +8,7 @@ has run it on the whole test set. What that gave is in the metadata, inside the 
 
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,20 +19,20 @@ import numpy as np
 from transfer.deploy.convert import to_keras, to_litert, to_litert_int8, to_onnx, with_metadata
 from transfer.deploy.finished import Finished, open_data, read_finished
 from transfer.deploy.runtimes import PACKAGES, SUFFIXES, check_request, open_exported, require
-from transfer.errors import TransferError
+from transfer.errors import TransferError, UsageError
 from transfer.files import write_atomically
-from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import build
-from transfer.networks.transplant import set_weights
+from transfer.networks.transplant import hash_weights, set_weights
 from transfer.results import read_predictions
 from transfer.tasks.dataset import Dataset
 from transfer.training.evaluation import accuracy
+from transfer.training.reestimate import reestimate
 
 TOLERANCE = 1e-4  #: of a float file's probabilities
 # Recorded predictions have four decimals and may be those of another machine.
 _RECORDED_TOLERANCE = 1e-3
 _REPRESENTATIVE_IMAGES = 300
-_REPRESENTATIVE_SEED = 0
+_CHOICE_SEED = 0
 _FINAL_IMAGES = 64
 _LIBRARIES = ("tensorflow-cpu", "tensorflow", "keras", "ai-edge-litert", "onnx", "onnxruntime")
 
@@ -47,12 +48,15 @@ class Exported:
     metadata : dict
     accuracy_lost : float
         Accuracy of the Keras network minus that of the file, -1..1.
+    probabilities : numpy.ndarray
+        What the file gives for the test images, float32 (N, classes).
     """
 
     path: Path
     sidecar: Path
     metadata: dict[str, Any]
     accuracy_lost: float
+    probabilities: np.ndarray
 
 
 def export(
@@ -61,6 +65,7 @@ def export(
     kind: str | None = None,
     int8: bool = False,
     data: str | Path | None = None,
+    images: int = 0,
 ) -> Exported:
     """Export a run, verified.
 
@@ -76,6 +81,8 @@ def export(
         Full-integer weights and activations; ``litert`` only.
     data : path or None
         Folder of the study's data set, if it has moved.
+    images : int
+        Training images, unlabelled, to re-estimate all BatchNorm statistics on; 0: as trained.
 
     Raises
     ------
@@ -90,15 +97,32 @@ def export(
     finished = read_finished(run)
     for package in PACKAGES[kind]:
         require(package)
-    return export_finished(finished, open_data(finished, data), out, kind, int8)
+    return export_finished(finished, open_data(finished, data), out, kind, int8, images)
 
 
 def export_finished(
-    finished: Finished, data: Dataset, out: Path, kind: str, int8: bool = False
+    finished: Finished, data: Dataset, out: Path, kind: str, int8: bool = False, images: int = 0
 ) -> Exported:
     """As `export`, of a run and a data set that are open already."""
-    architecture, weights = finished.architecture((data.height, data.width)), finished.weights()
-    expected = _keras_predictions(finished, architecture, weights, data.test.images)
+    weights = finished.weights()
+    _check_recorded(finished, _keras_predictions(finished, data, weights))
+    if images:
+        weights = reestimated(finished, data, weights, images)
+    return export_weights(finished, data, weights, out, kind, int8, {"reestimated_on": images})
+
+
+def export_weights(
+    finished: Finished,
+    data: Dataset,
+    weights: Mapping[str, np.ndarray],
+    out: Path,
+    kind: str,
+    int8: bool,
+    facts: Mapping[str, Any],
+) -> Exported:
+    """As `export`, of a run whose weights were changed; ``facts`` in the metadata say how."""
+    architecture = finished.architecture((data.height, data.width))
+    expected = _keras_predictions(finished, data, weights)
     if kind == "keras":
         content = to_keras(architecture, weights)
     elif kind == "onnx":
@@ -113,6 +137,8 @@ def export_finished(
         found = open_exported(trial).predict(np.ascontiguousarray(data.test.images))
         difference = _verify(found, expected, kind, int8)
         metadata = _metadata(finished, data, kind, int8)
+        metadata |= {name: value for name, value in facts.items() if value}
+        metadata["weights_sha256"] = hash_weights(weights)
         metadata["test_accuracy"] = round(accuracy(found, data.test.labels), 6)
         metadata["keras_test_accuracy"] = round(accuracy(expected, data.test.labels), 6)
         metadata["largest_difference"] = float(f"{difference:.3g}")
@@ -123,30 +149,50 @@ def export_finished(
     write_atomically(out, content)
     write_atomically(sidecar, json.dumps({**metadata, "bytes": len(content)}, indent=1) + "\n")
     lost = metadata["keras_test_accuracy"] - metadata["test_accuracy"]
-    return Exported(out, sidecar, metadata, lost)
+    return Exported(out, sidecar, metadata, lost, found)
 
 
 def _keras_predictions(
-    finished: Finished,
-    architecture: Architecture,
-    weights: dict[str, np.ndarray],
-    images: np.ndarray,
+    finished: Finished, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> np.ndarray:
-    """Of the network as it was trained, which must be those recorded, where they are recorded."""
-    model = build(architecture)
+    """Of the network as it is trained."""
+    model = build(finished.architecture((data.height, data.width)))
     set_weights(model, weights)
-    expected = model.predict(images, batch_size=64, verbose=0)
-    name = finished.run.name
-    if (finished.study_dir / "predictions" / f"{name}.npz").exists():
-        recorded = read_predictions(finished.study_dir, name)
-        if recorded.shape != expected.shape or not np.allclose(
-            recorded, expected, rtol=0, atol=_RECORDED_TOLERANCE
-        ):
-            raise TransferError(
-                f"Expected the weights of {name} to give its recorded predictions in "
-                f"{finished.study_dir}. They do not; delete its file in rows/ and repeat the study."
-            )
+    expected: np.ndarray = model.predict(data.test.images, batch_size=64, verbose=0)
     return expected
+
+
+def _check_recorded(finished: Finished, expected: np.ndarray) -> None:
+    """The predictions must be those that the study has recorded, where it has."""
+    name = finished.run.name
+    if not (finished.study_dir / "predictions" / f"{name}.npz").exists():
+        return
+    recorded = read_predictions(finished.study_dir, name)
+    if recorded.shape != expected.shape or not np.allclose(
+        recorded, expected, rtol=0, atol=_RECORDED_TOLERANCE
+    ):
+        raise TransferError(
+            f"Expected the weights of {name} to give its recorded predictions in "
+            f"{finished.study_dir}. They do not; delete its file in rows/ and repeat the study."
+        )
+
+
+def reestimated(
+    finished: Finished, data: Dataset, weights: Mapping[str, np.ndarray], images: int
+) -> dict[str, np.ndarray]:
+    """The weights with all BatchNorm statistics estimated anew on training images, unlabelled."""
+    if not 1 <= images <= len(data.train.images):
+        raise UsageError(
+            f"Expected 1 to {len(data.train.images)} images to re-estimate on. Received: {images}."
+        )
+    architecture = finished.architecture((data.height, data.width))
+    return reestimate(architecture, weights, chosen_images(data, images))
+
+
+def chosen_images(data: Dataset, count: int) -> np.ndarray:
+    """Training images drawn from a fixed seed, uint8 (count, height, width, 3)."""
+    chosen = np.random.default_rng(_CHOICE_SEED).choice(len(data.train.images), count, False)
+    return np.array(data.train.images[np.sort(chosen)])
 
 
 def _verify(found: np.ndarray, expected: np.ndarray, kind: str, int8: bool) -> float:
@@ -178,11 +224,7 @@ def _verify_final(
 
 def _representative(data: Dataset) -> np.ndarray:
     """Training images for the ranges of an int8 network, uint8 (N, height, width, 3)."""
-    count = len(data.train.images)
-    chosen = np.random.default_rng(_REPRESENTATIVE_SEED).choice(
-        count, min(_REPRESENTATIVE_IMAGES, count), replace=False
-    )
-    return data.train.images[np.sort(chosen)]
+    return chosen_images(data, min(_REPRESENTATIVE_IMAGES, len(data.train.images)))
 
 
 def _metadata(finished: Finished, data: Dataset, kind: str, int8: bool) -> dict[str, Any]:
@@ -204,6 +246,5 @@ def _metadata(finished: Finished, data: Dataset, kind: str, int8: bool) -> dict[
         "alpha": finished.alpha,
         "dataset": data.name,
         "test_images": len(data.test.labels),
-        "weights_sha256": finished.weights_sha256,
         "versions": versions,
     }

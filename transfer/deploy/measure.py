@@ -1,16 +1,15 @@
 """What a network costs on a device: size, memory, latency, throughput, accuracy.
 
-``python -m transfer.deploy.measure STUDY_DIR [RUN ...]`` exports runs in several formats, has each
+``python -m transfer measure STUDY_DIR [RUN ...]`` exports runs in several formats, has each
 file run by its runtime, and writes ``STUDY_DIR/deploy.csv``, one row a run and format. Rows of
 other runs and formats stay. Times are those of this machine, and only worth comparing if it is
 idle.
 """
 
-import argparse
+import gzip
 import math
 import os
 import platform
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,9 +17,10 @@ from typing import Any
 
 import pandas as pd
 
+from transfer.answers.costs import COLUMNS, exported_path, read_costs
 from transfer.deploy.finished import Finished, open_data, read_finished
 from transfer.deploy.runtimes import PACKAGES, SUFFIXES, require
-from transfer.deploy.stopwatch import CALLS, time_file
+from transfer.deploy.stopwatch import CALLS, Timing, time_file
 from transfer.errors import TransferError, UsageError
 from transfer.files import write_atomically
 from transfer.networks.architecture import (
@@ -29,40 +29,11 @@ from transfer.networks.architecture import (
     parameters,
     weight_shapes,
 )
-from transfer.progress import quietly, track
-from transfer.results import format_number, read_runs
+from transfer.progress import track
+from transfer.results import format_number, read_runs, write_array
 from transfer.tasks.dataset import Dataset
 
 FORMATS = ("keras", "litert", "litert-int8", "onnx")
-#: Columns of deploy.csv, in this order.
-COLUMNS = (
-    "run",
-    "kind",
-    "n",
-    "seed",
-    "alpha",
-    "input",
-    "format",
-    "parameters",
-    "multiply_adds",
-    "weight_bytes",
-    "file_bytes",
-    "test_accuracy",
-    "keras_test_accuracy",
-    "largest_difference",
-    "median_ms_1",
-    "p95_ms_1",
-    "images_per_second_1",
-    "median_ms_all",
-    "p95_ms_all",
-    "images_per_second_all",
-    "network_bytes",
-    "process_bytes",
-    "threads_all",
-    "calls",
-    "machine",
-)
-_MAX_TABLE_BYTES = 16 << 20
 
 
 def measure(
@@ -89,9 +60,10 @@ def measure(
     Returns
     -------
     pandas.DataFrame
-        The whole of deploy.csv, columns `COLUMNS`. ``_1`` is with one thread, ``_all`` with one a
-        core; ``network_bytes`` is the peak memory of the process beyond what the runtime itself
-        takes, ``process_bytes`` all of it, both at batch 1 with one thread.
+        The whole of deploy.csv, columns `transfer.answers.costs.COLUMNS`. Timed is the lowest seed
+        of each network: times are those of the architecture. ``_1`` is with one thread, ``_all``
+        with one a core; ``network_bytes`` is the peak memory of the process beyond what the
+        runtime itself takes, ``process_bytes`` all of it, both at batch 1 with one thread.
 
     Raises
     ------
@@ -113,16 +85,24 @@ def measure(
         for package in PACKAGES[name.removesuffix("-int8")]:
             require(package)
     dataset = open_data(finished[0], data)
-    path = study_dir / "deploy.csv"
+    lowest: dict[str, int] = {}
+    for run in finished:
+        lowest[_shape(run)] = min(run.run.seed, lowest.get(_shape(run), run.run.seed))
     pairs = [(run, name) for run in finished for name in formats]
     for run, name in track(pairs, len(pairs), "measuring"):
+        timed = run.run.seed == lowest[_shape(run)]
+        row = _row(run, dataset, name, calls if timed else None)
         # Written after every file: what is measured stays if the next one fails.
-        frame = _replaced(_read(path), _row(run, dataset, name, calls))
-        write_atomically(path, _text(frame))
-    return _read(path)
+        write_atomically(study_dir / "deploy.csv", _text(_replaced(read_costs(study_dir), row)))
+    return read_costs(study_dir)
 
 
-def _row(finished: Finished, data: Dataset, name: str, calls: int) -> dict[str, Any]:
+def _shape(finished: Finished) -> str:
+    return finished.run.name.rsplit("_s", 1)[0]
+
+
+def _row(finished: Finished, data: Dataset, name: str, calls: int | None) -> dict[str, Any]:
+    """A row of deploy.csv; without ``calls`` nothing is timed."""
     from transfer.deploy.export import export_finished
 
     kind, int8 = name.removesuffix("-int8"), name.endswith("-int8")
@@ -131,10 +111,13 @@ def _row(finished: Finished, data: Dataset, name: str, calls: int) -> dict[str, 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / f"network{SUFFIXES[kind]}"
         exported = export_finished(finished, data, out, kind, int8)
-        one, every = (time_file(out, threads, calls) for threads in (1, cores))
-        file_bytes = out.stat().st_size
+        times = {} if calls is None else _times(out, cores, calls)
+        sizes = file_sizes(out)
     found = exported.metadata
-    return {
+    if int8:  # the file's own, for paired tests; a float file's are the network's
+        path = exported_path(finished.study_dir, finished.run.name, name)
+        write_array(path, exported.probabilities)
+    return dict.fromkeys(COLUMNS) | {
         "run": finished.run.name,
         "kind": finished.run.kind,
         "n": finished.run.n,
@@ -145,21 +128,41 @@ def _row(finished: Finished, data: Dataset, name: str, calls: int) -> dict[str, 
         "parameters": parameters(architecture),
         "multiply_adds": multiply_adds(architecture),
         "weight_bytes": weight_bytes(architecture, name),
-        "file_bytes": file_bytes,
+        **sizes,
         "test_accuracy": found["test_accuracy"],
         "keras_test_accuracy": found["keras_test_accuracy"],
         "largest_difference": found["largest_difference"],
-        "median_ms_1": one.median_ms,
-        "p95_ms_1": one.p95_ms,
-        "images_per_second_1": one.images_per_second,
-        "median_ms_all": every.median_ms,
-        "p95_ms_all": every.p95_ms,
-        "images_per_second_all": every.images_per_second,
+        **times,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _times(path: Path, cores: int, calls: int) -> dict[str, Any]:
+    one, every = (time_file(path, threads, calls) for threads in (1, cores))
+    return {
+        **_columns(one, "1"),
+        **_columns(every, "all"),
         "network_bytes": one.network_bytes,
         "process_bytes": one.peak_bytes,
         "threads_all": cores,
         "calls": calls,
-        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _columns(timing: Timing, threads: str) -> dict[str, float]:
+    return {
+        f"median_ms_{threads}": timing.median_ms,
+        f"p95_ms_{threads}": timing.p95_ms,
+        f"images_per_second_{threads}": timing.images_per_second,
+    }
+
+
+def file_sizes(path: Path) -> dict[str, int]:
+    """Bytes of a file, and of the same compressed (gzip, level 9): what zeros and repeats save."""
+    content = path.read_bytes()
+    return {
+        "file_bytes": len(content),
+        "gzip_bytes": len(gzip.compress(content, 9, mtime=0)),
     }
 
 
@@ -184,20 +187,6 @@ def weight_bytes(architecture: Architecture, name: str) -> int:
     return total
 
 
-def _read(path: Path) -> pd.DataFrame:
-    if not path.exists():
-        return pd.DataFrame(columns=list(COLUMNS))
-    if path.stat().st_size > _MAX_TABLE_BYTES:
-        raise TransferError(f"Expected at most {_MAX_TABLE_BYTES} bytes in {path}.")
-    try:
-        frame = pd.read_csv(path)
-    except ValueError as error:
-        raise TransferError(f"Cannot read the table {path}. Remove it to measure anew.") from error
-    if list(frame.columns) != list(COLUMNS):
-        raise TransferError(f"Expected other columns in {path}. Remove it to measure anew.")
-    return frame.astype({"n": "Int64"})
-
-
 def _replaced(frame: pd.DataFrame, row: dict[str, Any]) -> pd.DataFrame:
     """The table with the row of this run and format replaced, or added at its end."""
     others = frame[(frame["run"] != row["run"]) | (frame["format"] != row["format"])]
@@ -207,38 +196,3 @@ def _replaced(frame: pd.DataFrame, row: dict[str, Any]) -> pd.DataFrame:
 
 def _text(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, float_format=format_number, lineterminator="\n")
-
-
-def _main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m transfer.deploy.measure",
-        description="Export runs of a study in several formats, run each file by its runtime and "
-        "write size, memory, latency, throughput and accuracy to STUDY_DIR/deploy.csv.",
-    )
-    parser.add_argument("study", type=Path, metavar="STUDY_DIR")
-    parser.add_argument("runs", nargs="*", metavar="RUN", help="default: all that are finished")
-    parser.add_argument("--formats", default=",".join(FORMATS), help="default: %(default)s")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the study's data, if moved")
-    parser.add_argument("--calls", type=int, default=CALLS, help="of one frame (default: 200)")
-    options = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with quietly():
-        import tensorflow
-
-        tensorflow.zeros(1)
-    formats = options.formats.split(",")
-    try:
-        frame = measure(options.study, options.runs or None, formats, options.data, options.calls)
-    except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except TransferError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    shown = ["run", "format", "file_bytes", "test_accuracy", "median_ms_1", "p95_ms_1"]
-    print(frame[[*shown, "images_per_second_all", "network_bytes"]].to_string(index=False))
-
-
-if __name__ == "__main__":
-    _main()

@@ -7,12 +7,13 @@ the lock of a process that dies, so two studies on one folder share the work.
 
 import contextlib
 import fcntl
+import functools
 import multiprocessing
 import os
 import signal
 import time
 from collections import deque
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -60,8 +61,7 @@ def run_study(runs: list[Run], context: Context, workers: int | None = None) -> 
     # would end with other weights than one that was never stopped.
     threads = max(1, default_workers() // (workers or default_workers()))
     costs = {run.name: cost(run, context) for run in missing}
-    needed = {run for other in missing for run in other.depends_on}
-    pending = sorted(missing, key=lambda run: (run not in needed, -costs[run.name]))
+    pending = in_order(missing, costs)
     pool = [_Worker(context, threads) for _ in range(count)]
     try:
         with Display(costs, len(runs), context.protocol.epochs) as display:
@@ -79,6 +79,17 @@ def cost(run: Run, context: Context) -> float:
     if run.kind in FROZEN_KINDS and run.kind != "A@nB" and run.n:
         frozen = multiply_adds(Architecture(run.n, context.alpha, context.input_size))
     return run.fraction * (3 * whole - 2 * min(frozen, whole))
+
+
+def in_order(runs: list[Run], costs: Mapping[str, float]) -> list[Run]:
+    """Runs that others wait for first, then the longest first: so that the last end together."""
+    needed = {run for other in runs for run in other.depends_on}
+    return sorted(runs, key=lambda run: (run not in needed, -costs[run.name]))
+
+
+def ready_runs(pending: list[Run], study_dir: Path) -> list[Run]:
+    """Those whose dependencies are finished, in the same order."""
+    return [run for run in pending if all(finished(study_dir, r) for r in run.depends_on)]
 
 
 class _Worker:
@@ -151,7 +162,7 @@ def _next(
     One whose graph the worker has traced goes before: tracing takes a third of a short run. But
     not before one of twice the computation, or the longest runs would end the study alone.
     """
-    ready = [run for run in pending if all(finished(study_dir, r) for r in run.depends_on)]
+    ready = ready_runs(pending, study_dir)
     if not ready:
         return None
     long = [run for run in ready if 2 * costs[run.name] >= costs[ready[0].name]]
@@ -192,32 +203,53 @@ def _hear(worker: _Worker, elsewhere: list[Run], display: Display) -> None:
 
 def _work(connection: Connection, context: Context, threads: int) -> None:
     """The life of a worker process."""
+    execute = start_worker(threads)
+
+    def on_epoch(name: str, epoch: Any) -> None:
+        connection.send(("epoch", (name, epoch)))
+
+    with contextlib.suppress(EOFError, BrokenPipeError):  # the parent is gone
+        while True:
+            run: Run = connection.recv()
+            connection.send(attempt(run, context, execute, on_epoch))
+
+
+@functools.cache
+def start_worker(threads: int) -> Callable[..., dict[str, Any]]:
+    """Make a process ready for runs, once, before it uses TensorFlow; returns `execute`."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["OMP_NUM_THREADS"] = str(threads)
     # TensorFlow turns oneDNN on by itself on the newest processors only; it is faster on all.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    # Without it the first process takes all memory of a GPU.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     with quietly():  # TensorFlow greets every process, whatever its log level
         from transfer.studies.execute import execute
         from transfer.training.loop import use_deterministic_cpu
 
         use_deterministic_cpu(threads)
-    with contextlib.suppress(EOFError, BrokenPipeError):  # the parent is gone
-        while True:
-            run: Run = connection.recv()
-            connection.send(_try(run, context, connection, execute))
+    return execute
 
 
-def _try(run: Run, context: Context, connection: Connection, execute: Any) -> tuple[str, Any]:
-    """Do a run, unless another process does or has done it."""
+def attempt(
+    run: Run,
+    context: Context,
+    execute: Callable[..., dict[str, Any]],
+    on_epoch: Callable[[str, Any], None] = lambda name, epoch: None,
+) -> tuple[str, Any]:
+    """Do a run, unless another process does or has done it.
+
+    Returns
+    -------
+    ``"done"`` and the row, ``"busy"`` and None, or ``"error"`` and a sentence.
+    """
     try:
         with _lock(context.study_dir, run) as mine:
             if not mine or finished(context.study_dir, run):
                 return "busy", None
             for folder in _FOLDERS_OF_A_RUN:
                 remove_temporaries(context.study_dir / folder, run.name)
-            return "done", execute(
-                run, context, lambda epochs: connection.send(("epoch", (run.name, epochs[-1])))
-            )
+            return "done", execute(run, context, lambda epochs: on_epoch(run.name, epochs[-1]))
     except TransferError as error:
         return "error", str(error)
     except MemoryError:

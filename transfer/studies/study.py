@@ -3,12 +3,17 @@
 import sys
 from pathlib import Path
 
+import numpy as np
+from scipy.stats import binomtest
+
 from transfer.errors import UsageError
 from transfer.files import exclusively
-from transfer.results import finished, write_runs
+from transfer.results import finished, read_runs, write_runs
 from transfer.runs import PRESETS, Study
 from transfer.studies.local import default_workers, run_study
 from transfer.studies.setup import prepare, simulated_data
+from transfer.tasks.dataset import Dataset, load_dataset
+from transfer.tasks.soundness import copies_and_constants
 
 
 def perform(
@@ -17,6 +22,8 @@ def perform(
     data: str | Path | None = None,
     preset: str = "quick",
     workers: int | None = None,
+    engine: str = "local",
+    address: str | None = None,
 ) -> None:
     """Do what is missing of a study and nothing else.
 
@@ -32,6 +39,10 @@ def perform(
         Whose sizes the simulated drives have.
     workers : int or None
         Processes; None: one a core.
+    engine : {"local", "ray"}
+        Where the runs are done: on this machine, or on a Ray cluster.
+    address : str or None
+        Of the Ray cluster, ``HOST:PORT`` or ``auto``; None: this machine alone.
 
     Raises
     ------
@@ -41,18 +52,55 @@ def perform(
     out = Path(out)
     if workers is not None and not 1 <= workers <= 1024:
         raise UsageError(f"Expected --workers of 1 or more. Received: {workers}.")
+    if engine not in ("local", "ray"):
+        raise UsageError(f"Expected --engine of local, ray. Received: {engine!r}.")
+    if address is not None and engine != "ray":
+        raise UsageError("Expected --engine ray with --address.")
+    if engine == "ray":
+        from transfer.studies import ray  # an extra: said to be missing before anything is made
     runs = study.runs()
     folder = Path(data) if data is not None else simulated_data(PRESETS[preset].images)
     context = prepare(out, study, folder)
     missing = sum(not finished(out, run) for run in runs)
+    where = "on Ray" if engine == "ray" else f"{workers or default_workers()} workers"
     print(
-        f"{out}: {len(runs)} runs, {missing} to do, {workers or default_workers()} workers, "
+        f"{out}: {len(runs)} runs, {missing} to do, {where}, "
         f"{study.protocol.name} protocol, data {folder}",
         file=sys.stderr,
     )
-    run_study(runs, context, workers)
+    if missing:
+        found = copies_and_constants(load_dataset(folder))
+        for warning in found.problems + found.notes:
+            print(f"warning: {warning}", file=sys.stderr)
+    if engine == "ray":
+        ray.run_study(runs, context, workers, address)
+    else:
+        run_study(runs, context, workers)
     _discard_features(out / "features")
     write_runs(out)
+    for warning in learnt_nothing(out, load_dataset(folder)):
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def learnt_nothing(out: Path, data: Dataset) -> list[str]:
+    """A sentence for each baseB that is not shown to do better than always the commonest class.
+
+    Labels that were shuffled end so, and nothing else in a study does notice them. By the lower
+    end of the 95 % interval of validation accuracy, for one run.
+    """
+    counts = np.bincount(data.valid.labels, minlength=len(data.classes))
+    images, commonest = int(counts.sum()), int(counts.argmax())
+    share = counts[commonest] / images
+    warnings = []
+    for run in read_runs(out).query("kind == 'baseB'").itertuples():
+        right = round(run.val_accuracy * images)
+        if binomtest(right, images).proportion_ci(0.95, method="wilson").low <= share:
+            warnings.append(
+                f"{run.run} is right on {run.val_accuracy:.3f} of the validation images, always "
+                f"{data.classes[commonest]} on {share:.3f}: it is not shown to have learnt "
+                "anything. Too few images or epochs, or labels that are shuffled?"
+            )
+    return warnings
 
 
 def _discard_features(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Check a data set before a study is spent on it: layout, classes, leakage.
+"""Check a data set before a study is spent on it: layout, classes, leakage, data that lie.
 
 ``python -m transfer data check DIR`` prints the lines and ends with 1 if there is a problem.
 """
@@ -11,6 +11,7 @@ import numpy as np
 from transfer.errors import TransferError
 from transfer.tasks.dataset import Dataset, load_dataset
 from transfer.tasks.leakage import leakage
+from transfer.tasks.soundness import copies_and_constants, labels_and_images
 
 
 def check(path: str | Path) -> tuple[list[str], list[str]]:
@@ -21,8 +22,8 @@ def check(path: str | Path) -> tuple[list[str], list[str]]:
     problems : list of str
         One sentence each; empty if the data set can be used.
     lines : list of str
-        The summary: class shares of every split, recordings, leakage. Empty if the data set
-        cannot be loaded.
+        The summary: class shares of every split, recordings, leakage, a linear classifier, and
+        notes: what is odd but no problem. Empty if the data set cannot be loaded.
     """
     try:
         dataset = load_dataset(path)
@@ -39,6 +40,9 @@ def check(path: str | Path) -> tuple[list[str], list[str]]:
             f"Received: {report.ratio:.2f} of that distance, {report.share_closer:.0%} closer than "
             "its first percentile; split by recording or by blocks of time, never by frame."
         )
+    for found in (copies_and_constants(dataset), labels_and_images(dataset)):
+        problems += found.problems
+        lines += found.lines + [f"note: {note}" for note in found.notes]
     return problems, lines
 
 

@@ -76,9 +76,7 @@ def read_image(path: Path, height: int, width: int) -> np.ndarray:
         return _decode(path, height, width)[0]
 
 
-def read_images(
-    paths: list[Path], height: int, width: int, progress: Iterator[object]
-) -> Decoded:
+def read_images(paths: list[Path], height: int, width: int, progress: Iterator[object]) -> Decoded:
     """Read many images, each with `read_image`, several at a time.
 
     Parameters

@@ -1,15 +1,16 @@
-"""Bring foreign images into the layout of a data set: drives split by time, folders by name.
+"""Bring foreign images into the layout of a data set: drives split by time, others by name.
 
 A drive is a Donkeycar tub or a recording of Udacity's simulator. Its steering is a number in
 -1..1, -1 = full left, 1 = full right. Within ``dead_zone`` of 0 the label is forward (0), below it
 left (1), above it right (2). It is split by blocks of driving time; see `transfer.tasks.blocks`.
 
-Folders of images have their own classes; see `transfer.tasks.image_folders`.
+Folders of images and images listed in a CSV have their own classes; see
+`transfer.tasks.image_folders` and `transfer.tasks.csv_list`, and for their split
+`transfer.tasks.listing`.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,82 +18,45 @@ import numpy as np
 
 from transfer.errors import TransferError, UsageError
 from transfer.files import refuse_occupied
-from transfer.progress import track
 from transfer.tasks.blocks import driving_clock, split_by_blocks
-from transfer.tasks.dataset import (
-    CLASSES,
-    HEIGHT,
-    MAX_SIDE,
-    SPLITS,
-    WIDTH,
-    Split,
-    check_description,
-    write_dataset,
-)
+from transfer.tasks.csv_list import is_csv_list, read_csv_list
+from transfer.tasks.dataset import CLASSES, HEIGHT, MAX_SIDE, SPLITS, WIDTH
 from transfer.tasks.drives import Drive
 from transfer.tasks.image_folders import is_image_folders, read_image_folders
-from transfer.tasks.images import read_images
+from transfer.tasks.import_plan import ImportSummary, Plan, carry_out
+from transfer.tasks.listing import Listing
 from transfer.tasks.tubs import tub_reader
 from transfer.tasks.udacity import is_udacity, read_udacity
 
 
-@dataclass(frozen=True)
-class ImportSummary:
-    """What an import kept and dropped; `lines` says it in words.
-
-    Attributes
-    ----------
-    records : int
-        Kept and dropped together.
-    counts : dict
-        For each split, the number of images of each class.
-    dropped : dict
-        Records left out, by reason.
-    remarks : tuple of str
-        How labels and splits were made.
-    """
-
-    records: int
-    classes: tuple[str, ...]
-    counts: dict[str, tuple[int, ...]]
-    dropped: dict[str, int]
-    remarks: tuple[str, ...]
-
-    def lines(self) -> list[str]:
-        """The summary for a person."""
-        lines = [f"{self.records} records", *self.remarks]
-        for split, counts in self.counts.items():
-            shares = (
-                f"{name} {count} ({count / sum(counts):.1%})"
-                for name, count in zip(self.classes, counts, strict=True)
-            )
-            lines.append(f"{split}: {sum(counts)} images: {', '.join(shares)}")
-        lines += [f"dropped {count}: {reason}" for reason, count in self.dropped.items() if count]
-        return lines
-
-
-def detect_and_import(src: str | Path, out: str | Path, **options: Any) -> ImportSummary:
-    """Import whatever ``src`` is; options as in `import_drive` or `import_image_folders`.
+def detect_and_import(
+    src: str | Path, out: str | Path, *, group: str | None = None, **options: Any
+) -> ImportSummary:
+    """Import whatever ``src`` is; options as in `import_drive` or `import_images`.
 
     Raises
     ------
+    UsageError
+        If ``group`` is given for a drive, which is split by time.
     TransferError
         If ``src`` is nothing that can be imported; otherwise as these two.
     """
     src = Path(src)
     try:
         is_drive = _drive_reader(src) is not None
-        is_folder = src.is_dir()
+        is_folder, is_csv = src.is_dir(), is_csv_list(src)
     except OSError as error:  # a name too long, a folder that may not be entered
         raise TransferError(f"Expected a folder at {src}. Received: {error.strerror}.") from error
     if is_drive:
+        if group is not None:
+            raise UsageError(f"Expected no --group: the drive {src} is split by time.")
         return import_drive(src, out, **options)
-    if is_folder and is_image_folders(src):
-        return import_image_folders(src, out, **options)
+    if is_csv or (is_folder and is_image_folders(src)):
+        return import_images(src, out, group=group, **options)
     raise TransferError(
         f"Expected at {src} a Donkeycar tub (manifest.json or record_*.json), a recording of "
-        "Udacity's simulator (driving_log.csv and IMG) or a folder of images for each class. "
-        f"Received: {'another folder' if is_folder else 'no folder'}."
+        "Udacity's simulator (driving_log.csv and IMG), a folder of images for each class, or a "
+        f".csv file of paths and labels. Received: {'another folder' if is_folder else 'none'}."
     )
 
 
@@ -122,7 +86,7 @@ def import_drive(
     """Write the tub or recording ``src`` as a data set; see the module for labels and split.
 
     Images that are missing or cannot be read are left out and counted: a recording that was cut
-    off has such. The first is named among the remarks.
+    off has such.
 
     Parameters
     ----------
@@ -164,7 +128,8 @@ def import_drive(
     recordings = _stretches(split, pauses)
     of_split = {name: np.flatnonzero(split == number) for number, name in enumerate(SPLITS)}
     near = {f"within {gap_seconds:g} s of another split": int((split < 0).sum())}
-    plan = _Plan(
+    plan = Plan(
+        src.resolve(),
         CLASSES,
         {key: [drive.images[i] for i in indices] for key, indices in of_split.items()},
         {key: labels[indices] for key, indices in of_split.items()},
@@ -182,9 +147,8 @@ def import_drive(
             "block_seconds": block_seconds,
             "gap_seconds": gap_seconds,
         },
-        leave_out_unreadable=True,
     )
-    return _write(plan, out, height, width, name)
+    return carry_out(plan, out, height, width, name)
 
 
 def _drive_reader(src: Path) -> Callable[[Path], Drive] | None:
@@ -197,18 +161,27 @@ def _stretches(split: np.ndarray, pauses: np.ndarray) -> np.ndarray:
     return np.cumsum(starts) - 1
 
 
-def import_image_folders(
+def import_images(
     src: str | Path,
     out: str | Path,
     *,
+    group: str | None = None,
     height: int = HEIGHT,
     width: int = WIDTH,
     name: str | None = None,
 ) -> ImportSummary:
-    """Write folders of images as a data set; see `transfer.tasks.image_folders` for the split.
+    """Write folders of images, or the images a CSV names, as a data set.
+
+    Images that are missing or cannot be read are left out and counted.
 
     Parameters
     ----------
+    src : path
+        A folder as in `transfer.tasks.image_folders`, or a file as in `transfer.tasks.csv_list`.
+    group : str or None
+        A regular expression whose first parenthesis captures the group of an image in its path
+        below ``src``; images of a group stay together. None: split by the order of names, or by the
+        column ``group`` of a CSV.
     height, width : int
         Images are resized to this size as a whole, nothing is cropped.
     name : str, optional
@@ -216,66 +189,26 @@ def import_image_folders(
 
     Raises
     ------
+    UsageError
+        If ``group`` is no such expression, or the images are split already.
     TransferError
-        If classes or splits are missing, a class is too small to be split, an image cannot be
-        read, or ``out`` is occupied.
+        If classes or splits are missing, a class is too small to be split, a path leads out of
+        the folder, or ``out`` is occupied.
     """
-    src, out = Path(src), Path(out)
+    src, out = Path(src).resolve(), Path(out)
     refuse_occupied(out)
-    found = read_image_folders(src.resolve())
-    plan = _Plan(
+    is_csv = is_csv_list(src)
+    found: Listing = (read_csv_list if is_csv else read_image_folders)(src, group)
+    recipe: dict[str, Any] = {"importer": "csv" if is_csv else "image folders"}
+    recipe |= {"split": found.remark} | ({"group": group} if group is not None else {})
+    plan = Plan(
+        src.parent if is_csv else src,
         found.classes,
         found.images,
         found.labels,
-        None,
+        found.recordings,
         found.dropped,
         (found.remark,),
-        {"importer": "image folders", "split": found.remark},
-        leave_out_unreadable=False,
+        recipe,
     )
-    return _write(plan, out, height, width, name)
-
-
-@dataclass(frozen=True, eq=False)
-class _Plan:
-    """A data set before any image is opened; images, labels and recordings by split."""
-
-    classes: tuple[str, ...]
-    images: Mapping[str, list[Path]]
-    labels: Mapping[str, np.ndarray]
-    recordings: Mapping[str, np.ndarray] | None
-    dropped: Mapping[str, int]
-    remarks: tuple[str, ...]
-    recipe: Mapping[str, Any]
-    leave_out_unreadable: bool
-
-
-def _write(plan: _Plan, out: Path, height: int, width: int, name: str | None) -> ImportSummary:
-    """Read the images and write the data set; what cannot work is refused before reading."""
-    name = name or out.resolve().name
-    check_description(str(out), name, height, width, plan.classes)
-    total = sum(map(len, plan.images.values()))
-    progress = iter(track(range(total), total, f"Importing to {out.name}"))
-    splits = {}
-    unreadable: list[TransferError] = []
-    for split, paths in plan.images.items():
-        images, kept = read_images(
-            paths, height, width, progress, unreadable if plan.leave_out_unreadable else None
-        )
-        recordings = plan.recordings[split][kept] if plan.recordings else None
-        splits[split] = Split(images, plan.labels[split][kept], recordings)
-    dropped = {**plan.dropped, "image missing or unreadable": len(unreadable)}
-    recipe = {**plan.recipe, "dropped": dropped}
-    write_dataset(
-        out, splits, name=name, height=height, width=width, classes=plan.classes, recipe=recipe
-    )
-    return ImportSummary(
-        total - len(unreadable) + sum(dropped.values()),
-        plan.classes,
-        {
-            split: tuple(np.bincount(value.labels, minlength=len(plan.classes)).tolist())
-            for split, value in splits.items()
-        },
-        dropped,
-        plan.remarks + tuple(f"first image left out: {error}" for error in unreadable[:1]),
-    )
+    return carry_out(plan, out, height, width, name)

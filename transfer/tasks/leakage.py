@@ -121,8 +121,8 @@ def leakage(dataset: Dataset, *, queries: int = 2000, seed: int = 0) -> LeakageR
     """
     rng = np.random.default_rng(seed)
     train = small_grey(dataset.train.images)
-    test = small_grey(dataset.test.images[_sample(len(dataset.test.images), queries, rng)])
-    asking = _sample(len(train), queries, rng)
+    test = small_grey(dataset.test.images[sample(len(dataset.test.images), queries, rng)])
+    asking = sample(len(train), queries, rng)
     random_median = _median_of_random_pairs(train, rng)
     basis, keys, window = _neighbours(dataset.train, train, random_median)
     to_train = nearest(test, train)
@@ -233,5 +233,6 @@ def _median_of_random_pairs(train: np.ndarray, rng: np.random.Generator) -> floa
     return float(np.median(distances[one != other]))
 
 
-def _sample(count: int, limit: int, rng: np.random.Generator) -> np.ndarray:
+def sample(count: int, limit: int, rng: np.random.Generator) -> np.ndarray:
+    """At most ``limit`` of the numbers below ``count``, in order."""
     return np.sort(rng.choice(count, size=min(count, limit), replace=False))

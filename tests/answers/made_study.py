@@ -1,0 +1,42 @@
+"""A study made up from accuracies: which images each network gets right is chosen, not trained."""
+
+import json
+
+import numpy as np
+
+from transfer.results import RUN_COLUMNS, write_array, write_runs, write_study
+from transfer.runs import FROZEN_KINDS, Run
+
+LABELS = np.arange(2000) % 3
+
+
+def run_of(kind, n, seed, bn=None, fraction=1.0):
+    return Run(kind, n, seed, bn or ("inference" if kind in FROZEN_KINDS else ""), fraction)
+
+
+def make_study(folder, accuracies, seeds=(0, 1, 2), noise=0.02):
+    """Write a study; ``accuracies`` by `Run` or by (kind, n), which stands for every seed.
+
+    Most images are easy or hard for every network, as real ones are: ``noise`` is how much runs
+    differ in that.
+    """
+    write_study(folder, {"dataset": {"name": "made"}})
+    write_array(folder / "predictions/labels.npz", LABELS.astype(np.int64))
+    blank = {"string": "", "Int64": None, "int64": 0, "float64": 0.5}
+    hard = np.random.default_rng(0).random(len(LABELS))
+    runs = {}
+    for key, accuracy in accuracies.items():
+        named = [key] if isinstance(key, Run) else [run_of(*key, seed) for seed in seeds]
+        runs |= dict.fromkeys(named, accuracy)
+    (folder / "rows").mkdir(parents=True)
+    for run, accuracy in runs.items():
+        rng = np.random.default_rng([*run.name.encode()])
+        right = hard + rng.normal(0, noise, len(LABELS)) < accuracy
+        said = np.eye(3, dtype=np.float32)[np.where(right, LABELS, (LABELS + 1) % 3)]
+        write_array(folder / f"predictions/{run.name}.npz", said)
+        row = {column: blank[dtype] for column, dtype in RUN_COLUMNS.items()}
+        row |= {"run": run.name, "kind": run.kind, "n": run.n, "seed": run.seed, "bn": run.bn}
+        row |= {"fraction": run.fraction, "test_accuracy": float(right.mean())}
+        (folder / f"rows/{run.name}.json").write_text(json.dumps(row))
+    write_runs(folder)
+    return folder

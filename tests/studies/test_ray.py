@@ -1,0 +1,229 @@
+"""A study on a Ray cluster ends as one on this machine, also where a node is lost in the middle.
+
+The nodes are those of a real cluster on this machine: each has its own raylet and workers.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from study_files import files, results
+
+from transfer.errors import TransferError, UsageError
+from transfer.results import read_runs
+from transfer.studies.ask import ask
+from transfer.studies.study import perform
+
+ROOT = Path(__file__).parents[2]
+REASON = "needs Ray: pip install -r requirements-ray.txt"
+LONGEST = 400  # seconds of a study, on a busy machine
+
+
+@pytest.fixture
+def engine():
+    pytest.importorskip("ray", reason=REASON)
+    from transfer.studies import ray
+
+    return ray
+
+
+def test_ray_that_is_not_installed_is_one_sentence(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "transfer.studies.ray", raising=False)
+    monkeypatch.delattr("transfer.studies.ray", raising=False)
+    with pytest.raises(TransferError, match=r"needs Ray: .*install -r requirements-ray\.txt$"):
+        perform(tmp_path / "study", ask("quick"), engine="ray")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", [{"engine": "dask"}, {"address": "auto"}])
+def test_an_engine_or_address_that_makes_no_sense_is_refused(tmp_path, wrong):
+    with pytest.raises(UsageError, match="Expected --engine"):
+        perform(tmp_path / "study", ask("quick"), **wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+CPUS = [{"CPU": 4.0}, {"CPU": 2.0}, {"memory": 1.0}]
+GPUS = [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 2.0}, {"CPU": 64.0}]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "threads", "gpus"),
+    [
+        (CPUS, None, 1, 0),
+        (CPUS, 3, 2, 0),
+        (CPUS, 1, 2, 0),  # no more than the smallest node has: another would wait for ever
+        (CPUS, 100, 1, 0),
+        (GPUS, None, 4, 1),  # nodes without a GPU are left out
+        (GPUS, 2, 8, 1),
+        (GPUS, 12, 1, 0.3333),  # rounded down: three fit a GPU
+        ([{"CPU": 1.0, "GPU": 8.0}], None, 1, 1),
+    ],
+)
+def test_workers_share_the_cpus_and_gpus_of_a_cluster(engine, nodes, workers, threads, gpus):
+    assert engine.share_of(nodes, workers) == engine.Share(threads, gpus)
+
+
+def test_a_cluster_without_a_cpu_is_refused(engine):
+    with pytest.raises(TransferError, match="offers CPUs"):
+        engine.share_of([{"GPU": 1.0}, {"CPU": 0.0}], None)
+
+
+def test_a_node_that_sees_another_disk_or_has_other_versions_is_named(engine, tmp_path):
+    versions = dict(engine._installed())
+    assert "does not see" in engine._unfit(tmp_path, versions)
+    (tmp_path / "study.json").write_text("{}")
+    assert engine._unfit(tmp_path, versions) is None
+    versions["keras"] = "2.2.4"
+    assert engine._unfit(tmp_path, versions).endswith(", this command 2.2.4")
+
+
+def test_the_address_of_a_ray_client_is_refused(engine):
+    with pytest.raises(UsageError, match=r"HOST:PORT or auto. Received: ray://host:1"):
+        engine._connected("ray://host:1").__enter__()
+
+
+def command(out, data, *more):
+    return [
+        *(sys.executable, "-m", "transfer", "study", "--kinds", "baseB,BnB,AnB", "--n", "4"),
+        *("--protocol", "fast", "--epochs", "20", "--batch", "16"),
+        *("--input", "32x32", "--data", str(data), "--out", str(out), *more),
+    ]
+
+
+@pytest.fixture(scope="module")
+def local(small_data, tmp_path_factory):
+    """Folder of the study, done on this machine; one thread a run, as on the clusters."""
+    out = tmp_path_factory.mktemp("local") / "study"
+    subprocess.run(command(out, small_data), check=True, capture_output=True, cwd=ROOT)
+    return out
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """A cluster of a head, which does no run, and two nodes of one CPU."""
+    pytest.importorskip("ray", reason=REASON)
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    quiet = {"num_cpus": 0, "include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args=quiet)
+    made.add_node(num_cpus=1)
+    made.add_node(num_cpus=1)
+    yield made
+    made.shutdown()
+
+
+def processes_of(node):
+    psutil = pytest.importorskip("psutil")
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    return [raylet, *raylet.children(recursive=True)]
+
+
+def owned_by(node, study):
+    """The runs whose lock a process of the node holds."""
+    psutil = pytest.importorskip("psutil")
+    found = set()
+    for process in processes_of(node):
+        try:
+            found |= {
+                Path(file.path).stem
+                for file in process.open_files()
+                if file.path.startswith(f"{study}/locks/")
+            }
+        except psutil.Error:
+            continue
+    return found
+
+
+def assert_the_same(study, other):
+    expected, found = results(study), results(other)
+    assert "models/B4B_s0.weights.h5" in expected
+    assert [name for name in expected if found.get(name) != expected[name]] == []
+    assert files(other) == files(study)
+    assert len(read_runs(other)) == 3
+
+
+@pytest.mark.slow
+def test_a_study_that_loses_a_node_ends_as_one_on_this_machine(
+    cluster, local, small_data, tmp_path
+):
+    out = tmp_path / "study"
+    process = subprocess.Popen(
+        command(out, small_data, "--engine", "ray", "--address", cluster.address),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    doomed = next(iter(cluster.worker_nodes))
+    deadline = time.monotonic() + LONGEST
+    lost: set[str] = set()
+    while not any((out / "checkpoints" / f"{run}.checkpoint").exists() for run in lost):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+        lost = owned_by(doomed, out)
+    for one in processes_of(doomed):  # as if its plug were pulled
+        one.kill()
+    assert not any((out / "rows" / f"{run}.json").exists() for run in lost)
+    errors = process.communicate(timeout=LONGEST)[1]
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert_the_same(local, out)
+    print(f"1 node lost with {lost}, 3 rows of 3, 0 bytes that differ")
+
+
+@pytest.mark.slow
+def test_a_cluster_of_its_own_is_started_and_stopped(engine, local, small_data, tmp_path):
+    out = tmp_path / "study"
+    ended = subprocess.run(
+        command(out, small_data, "--engine", "ray"),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=LONGEST,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "baseB_s0: test" in ended.stderr
+    assert_the_same(local, out)
+
+
+@pytest.mark.slow
+def test_an_interrupted_study_on_ray_says_how_to_go_on(cluster, small_data, tmp_path):
+    out = tmp_path / "study"
+    process = subprocess.Popen(
+        command(out, small_data, "--engine", "ray", "--address", cluster.address),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    deadline = time.monotonic() + LONGEST
+    while not (out / "logs/baseB_s0.csv").exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGTERM)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert errors.strip().splitlines()[-1].startswith("error: interrupted")
+    assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_not_there_is_one_sentence(engine, small_data, tmp_path):
+    ended = subprocess.run(
+        command(tmp_path / "study", small_data, "--engine", "ray", "--address", "127.0.0.1:9"),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=LONGEST,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.strip().splitlines()[-1].startswith("error: Cannot use the Ray cluster at")
+    assert "Traceback" not in ended.stderr

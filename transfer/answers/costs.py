@@ -1,0 +1,109 @@
+"""``deploy.csv``: what the networks of a study cost on a device, one row a run and format.
+
+Beside it, ``predictions/RUN.FORMAT.npz`` holds the test probabilities of a file that does not give
+the network's own (int8). Written by `transfer.deploy.measure`.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from transfer.archives import read_npz
+from transfer.errors import TransferError
+from transfer.files import read_bytes
+from transfer.runs import parse_run
+
+#: Number format and runtime of a format, for a person.
+FORMAT_LABELS = {
+    "keras": "float32, Keras",
+    "litert": "float32, LiteRT",
+    "litert-int8": "int8, LiteRT",
+    "onnx": "float32, ONNX",
+}
+#: Columns of deploy.csv, in this order. Times are empty but for the lowest seed measured: they are
+#: those of the architecture, whatever its weights.
+COLUMNS = (
+    "run",
+    "kind",
+    "n",
+    "seed",
+    "alpha",
+    "input",
+    "format",
+    "parameters",
+    "multiply_adds",
+    "weight_bytes",
+    "file_bytes",
+    "gzip_bytes",
+    "test_accuracy",
+    "keras_test_accuracy",
+    "largest_difference",
+    "median_ms_1",
+    "p95_ms_1",
+    "images_per_second_1",
+    "median_ms_all",
+    "p95_ms_all",
+    "images_per_second_all",
+    "network_bytes",
+    "process_bytes",
+    "threads_all",
+    "calls",
+    "machine",
+)
+_NUMBERS = ("seed", "alpha", "multiply_adds", "file_bytes", "gzip_bytes", "test_accuracy")
+_MAX_TABLE_BYTES = 16 << 20
+_MAX_PREDICTIONS_BYTES = 256 << 20
+
+
+def read_costs(study_dir: str | Path) -> pd.DataFrame:
+    """``deploy.csv`` of a study, columns `COLUMNS`; no rows if nothing was measured.
+
+    Raises
+    ------
+    TransferError
+        If the table is not one of ours.
+    """
+    path = Path(study_dir) / "deploy.csv"
+    if not path.exists():
+        return pd.DataFrame(columns=list(COLUMNS))
+    try:
+        frame = pd.read_csv(io.BytesIO(read_bytes(path, _MAX_TABLE_BYTES)))
+    except (OSError, ValueError) as error:
+        raise TransferError(f"Cannot read the table {path}. Remove it to measure anew.") from error
+    if list(frame.columns) != list(COLUMNS):
+        raise TransferError(f"Expected other columns in {path}. Remove it to measure anew.")
+    known = frame["format"].isin(FORMAT_LABELS).all()
+    if not known or any(not pd.api.types.is_numeric_dtype(frame[name]) for name in _NUMBERS):
+        raise TransferError(f"Expected formats and numbers in {path}. Remove it to measure anew.")
+    for run in frame["run"]:
+        parse_run(str(run))
+    return frame.astype({"n": "Int64"})
+
+
+def exported_path(study_dir: Path, run: str, name: str) -> Path:
+    """Where the test probabilities of a run's exported file are kept."""
+    return study_dir / "predictions" / f"{run}.{name}.npz"
+
+
+def read_exported(study_dir: Path, run: str, name: str) -> np.ndarray:
+    """Test probabilities that the file of a run gave, float32 (N, classes).
+
+    Raises
+    ------
+    TransferError
+        If they are missing or damaged.
+    """
+    path = exported_path(study_dir, run, name)
+    try:
+        content = io.BytesIO(read_bytes(path, _MAX_PREDICTIONS_BYTES))
+        array = read_npz(content, _MAX_PREDICTIONS_BYTES, only="array")["array"]
+    except (OSError, ValueError) as error:
+        raise TransferError(
+            f"Expected the predictions of the {name} file of {run} in {path}. They cannot be "
+            "read: measure it again."
+        ) from error
+    if array.ndim != 2 or array.dtype != np.float32:
+        raise TransferError(f"Expected float32 (N, classes) predictions in {path}.")
+    return array

@@ -1,0 +1,117 @@
+"""What the committed studies say of scores and predictions, written once and read back.
+
+::
+
+    RESULTS/agreement/agreement.csv     study, then the columns of `agreement.COLUMNS`
+    RESULTS/agreement/predictions.csv   study, then the columns of `prediction.COLUMNS`
+    RESULTS/agreement/figures/          drawn from agreement.csv
+
+Both tables are functions of ``scores.csv``, ``runs.csv`` and ``predictions/`` of the studies.
+Written anew with ``python -c "from transfer.answers.record import write_record;
+write_record('experiments-results')"``.
+"""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from transfer.answers import agreement, prediction
+from transfer.answers.agreement_figure import agreement_figure
+from transfer.answers.measured import measured
+from transfer.answers.score_table import read_scores
+from transfer.answers.style import save
+from transfer.errors import TransferError
+from transfer.files import read_bytes, write_atomically
+from transfer.results import format_number
+
+FOLDER = "agreement"
+_MAX_BYTES = 16 << 20
+_AGREEMENT_TYPES = {
+    "study": "string",
+    **dict.fromkeys(agreement.COLUMNS, "float64"),
+    **dict.fromkeys(("score", "kind"), "string"),
+    **dict.fromkeys(("blocks", "seeds"), "int64"),
+}
+_PREDICTION_TYPES = {
+    "study": "string",
+    **dict.fromkeys(prediction.COLUMNS, "float64"),
+    "question": "string",
+    **dict.fromkeys(("predicted", "answer_low", "answer_high"), "int64"),
+    "right": "bool",
+}
+
+
+def write_record(results: str | Path) -> list[Path]:
+    """Compare every study of a folder that has ``scores.csv`` with its scores; write and draw.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    TransferError
+        If no study there has scores, or one is damaged.
+    """
+    results = Path(results)
+    studies = sorted(path.parent for path in results.glob("*/scores.csv"))
+    if not studies:
+        raise TransferError(
+            f"Expected a study with scores.csv in {results}. There is none; "
+            "`python -m transfer scores --out STUDY_DIR` writes it."
+        )
+    agreements, predictions = {}, {}
+    for study in studies:
+        scores = read_scores(study)
+        agreements[study.name] = agreement.agreement(scores, measured(study))
+        predictions[study.name] = prediction.check_predictions(scores, study)
+    folder = results / FOLDER
+    _write(folder / "agreement.csv", agreements)
+    _write(folder / "predictions.csv", predictions)
+    figure = agreement_figure(read_agreement(results))
+    drawn = save(figure, folder / "figures" / "agreement")
+    return [folder / "agreement.csv", folder / "predictions.csv", *drawn]
+
+
+def _write(path: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    frame = pd.concat(tables, names=["study"]).reset_index("study")
+    write_atomically(
+        path, frame.to_csv(index=False, float_format=format_number, lineterminator="\n")
+    )
+
+
+def read_agreement(results: str | Path) -> pd.DataFrame:
+    """``RESULTS/agreement/agreement.csv``.
+
+    Raises
+    ------
+    TransferError
+        If the file is missing, larger than 16 MiB or another table.
+    """
+    return _read(Path(results) / FOLDER / "agreement.csv", _AGREEMENT_TYPES)
+
+
+def read_predictions(results: str | Path) -> pd.DataFrame:
+    """``RESULTS/agreement/predictions.csv``; errors as `read_agreement`."""
+    return _read(Path(results) / FOLDER / "predictions.csv", _PREDICTION_TYPES)
+
+
+def committed_results() -> Path | None:
+    """The folder of committed studies; None if the package was installed without a checkout."""
+    path = Path(__file__).parents[2] / "experiments-results"
+    return path if (path / FOLDER).is_dir() else None
+
+
+def _read(path: Path, types: Mapping[str, str]) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(io.BytesIO(read_bytes(path, _MAX_BYTES)), usecols=list(types))
+        if frame.empty:
+            raise ValueError("no rows")
+        return frame[list(types)].astype(dict(types))
+    except (OSError, ValueError, TypeError) as error:
+        raise TransferError(
+            f"Expected the table {', '.join(types)} at {path}. It is missing or malformed."
+        ) from error
