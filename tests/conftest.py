@@ -7,8 +7,15 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from transfer.tasks.dataset import Split, write_dataset
+
+# No test asserts a time. HYPOTHESIS_PROFILE=thorough tries 10,000 examples a property, where a test
+# does not say how many it wants.
+settings.register_profile("usual", deadline=None)
+settings.register_profile("thorough", deadline=None, max_examples=10_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 CLASSES = ("forward", "left", "right")
 

@@ -21,8 +21,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from transfer.answers.score_table import read_scores
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, weight_shapes
+from transfer.networks.classifier import read_classifier
 from transfer.networks.weights import read_weights, write_weights
 from transfer.results import (
     LOG_COLUMNS,
@@ -155,6 +157,20 @@ def keras_2_weights(folder):
             pressed = {"compression": "gzip", "shuffle": True} if weight == "kernel" else {}
             file.create_dataset(f"{layer}/{layer}/{weight}:0", data=data, **pressed)
     return folder / "a.h5", lambda: read_weights(folder / "a.h5", SMALL)
+
+
+def classifier(folder):
+    with h5py.File(folder / "a.h5", "w") as file:
+        kernel = np.full((SMALL.filters(1), 7), 0.5, np.float32)
+        file.create_dataset("layers/dense/vars/0", data=kernel, compression="gzip")
+        file.create_dataset("layers/dense/vars/1", data=np.zeros(7, np.float32))
+    return folder / "a.h5", lambda: read_classifier(folder / "a.h5", SMALL)
+
+
+def scores(folder):
+    lines = ["block,score,value,seconds", "0,logme,0.5,0.1", "1,logme,0.6,0.2"]
+    (folder / "scores.csv").write_text("\n".join(lines) + "\n")
+    return folder / "scores.csv", lambda: read_scores(folder)
 
 
 def tub_2(folder, name):
@@ -306,6 +322,7 @@ READERS = {
     "dataset.json": functools.partial(dataset, name="dataset.json"),
     ".weights.h5": keras_3_weights,
     ".h5": keras_2_weights,
+    "classifier": classifier,
     "tub manifest": functools.partial(tub_2, name="manifest.json"),
     "tub catalog": functools.partial(tub_2, name="catalog_0.catalog"),
     "tub record": tub_1,
@@ -319,6 +336,7 @@ READERS = {
     "predictions": functools.partial(study, name=f"predictions/{RUN}.npz"),
     "test labels": functools.partial(study, name="predictions/labels.npz"),
     "study.json": functools.partial(study, name="study.json"),
+    "scores.csv": scores,
     "checkpoint": functools.partial(checkpoint, signed=False),
     "signed checkpoint": functools.partial(checkpoint, signed=True),
     "tar": functools.partial(archive, mode=""),

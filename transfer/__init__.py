@@ -12,4 +12,4 @@ The floors of the package, from the ground up (a floor imports only from floors 
 ``python -m transfer --help`` shows what can be done from a terminal.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

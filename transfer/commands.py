@@ -75,6 +75,7 @@ def study(options: argparse.Namespace) -> None:
             address=options.address,
         )
     _draw_and_tell(options.out)
+    _conclude(options.out)
 
 
 def run_one(options: argparse.Namespace) -> None:
@@ -116,6 +117,27 @@ def _draw_and_tell(study_dir: Path) -> None:
             print(f"Figure:  {path}")
 
 
+def _conclude(study_dir: Path) -> None:
+    """The verdict in words, and what to do next; commands on a line of their own, to be copied."""
+    from transfer.answers.next_step import next_step
+    from transfer.answers.verdict import verdict
+
+    print("\nVerdict")
+    _print_sentences(verdict(study_dir))
+    print("\nNext step")
+    _print_sentences(next_step(study_dir))
+
+
+def _print_sentences(sentences: list[str]) -> None:
+    import textwrap
+
+    for sentence in sentences:
+        if sentence.startswith("python -m "):
+            print(f"  {sentence}")
+        else:
+            print(textwrap.fill(sentence, 88, subsequent_indent="  ", break_on_hyphens=False))
+
+
 def figures(options: argparse.Namespace) -> None:
     from transfer.answers.figures import draw_figures, left_out, published_table
 
@@ -126,14 +148,11 @@ def figures(options: argparse.Namespace) -> None:
 
 
 def verdict(options: argparse.Namespace) -> None:
-    import textwrap
-
     from transfer.answers.verdict import verdict
 
     if not 0 < options.margin < 1:
         raise UsageError(f"Expected --margin between 0 and 1. Received: {options.margin:g}.")
-    for sentence in verdict(options.study, options.margin):
-        print(textwrap.fill(sentence, 88, subsequent_indent="  ", break_on_hyphens=False))
+    _print_sentences(verdict(options.study, options.margin))
 
 
 def report(options: argparse.Namespace) -> None:

@@ -44,7 +44,7 @@ def driven(tmp_path):
 
 def test_interventions_are_drawn_where_the_drives_say(driven):
     figure = driving_against_n(read_drives(driven / "driving.csv"), read_runs(driven))
-    above, below = figure.axes
+    above, below, _ = figure.axes
     sliced = below.containers[0]
     x, y = sliced.lines[0].get_data()
     np.testing.assert_allclose(x, [2, 4, 7, 8, 10])
@@ -60,11 +60,20 @@ def test_interventions_are_drawn_where_the_drives_say(driven):
 def test_driving_is_put_beside_accuracy_in_words(driven):
     rates, rank = driving_in_words(driven)
     assert "baseB 1.50 (" in rates
-    assert "sliced-10 1.00 (0.00 to 2.24, 3 seeds)" in rates
+    assert "sliced-10 1.00 (0.00 to 2.24, 3 seeds), 0.20" in rates
+    assert "0 of 6 networks needed no intervention" in rates
     assert "forward 10.00" in rates
     # Ranks of accuracy and interventions are exactly opposite but for one tie.
-    assert "over 6 networks: Spearman's rank correlation -0.9" in rank
+    assert "over 6 networks: interventions -0.9" in rank
+    assert "distance" not in rank  # the same for all
     assert any("Driving, interventions a lap" in sentence for sentence in verdict(driven))
+
+
+def test_seeds_without_an_intervention_still_have_an_upper_bound(driven):
+    frame = read_drives(driven / "driving.csv").assign(interventions=0)
+    table = driving.by_network(frame).set_index(["network", "format"])
+    pooled = driving.summarise(frame[frame["network"].str.startswith("baseB")]).per_lap
+    assert table.loc[("baseB", ""), "high"] == pooled[2] > 0
 
 
 def test_no_drives_are_no_words(tmp_path):

@@ -74,10 +74,10 @@ def test_an_int8_file_is_tested_by_its_own_predictions(study):
 def test_the_choice_is_the_smallest_that_is_shown_not_to_be_worse(study):
     """sliced-4 and the int8 files of 4 and 7 are smaller; none of them passes."""
     (sentence,) = choice_in_words(study)
-    assert "sliced-8, alpha 0.25, int8, LiteRT: 50 kB, 1.50 ms a frame" in sentence
+    assert "sliced-8 int8 (LiteRT, alpha 0.25): 50 kB, 1.50 ms a frame" in sentence
     assert "within 1 point of baseB" in sentence
-    assert "of 8 exported files" in sentence
-    assert any("sliced-8, alpha 0.25, int8" in said for said in verdict(study))
+    assert "Of 8 exported files" in sentence
+    assert any("sliced-8 int8 (LiteRT" in said for said in verdict(study))
 
 
 def test_a_faster_file_that_passes_is_named_too(tmp_path):
@@ -99,6 +99,19 @@ def test_what_cannot_be_shown_is_not_said(tmp_path):
     assert choice_in_words(folder) == []
 
 
+def test_a_lucky_seed_is_neither_chosen_nor_on_the_front(study, tmp_path):
+    folder = measured_study(tmp_path / "own", NETWORKS)
+    costs = pd.read_csv(folder / "deploy.csv")
+    one = costs[(costs["n"] == 8) & (costs["format"] == "litert") & (costs["seed"] == 0)]
+    one = one.assign(format="onnx", file_bytes=10_000, median_ms_1=0.1)
+    pd.concat([costs, one]).to_csv(folder / "deploy.csv", index=False)
+    assert candidates(folder).query("format == 'onnx'")["outcome"].item() == "non-inferior"
+    assert choice_in_words(folder) == choice_in_words(study)
+    (axes, *_) = pareto_figure(candidates(folder)).axes
+    front = next(line for line in axes.lines if line.get_label() == "front")
+    assert 0.1 not in front.get_xdata()
+
+
 def test_studies_of_other_widths_beside_enter_and_others_do_not(tmp_path):
     own = measured_study(tmp_path / "own", NETWORKS)
     narrow = {("baseB", None): (0.81, None, 9_000, 0.5, 1e5)}
@@ -106,7 +119,7 @@ def test_studies_of_other_widths_beside_enter_and_others_do_not(tmp_path):
     measured_study(tmp_path / "elsewhere", narrow, alpha=0.1, data="b")
     measured_study(tmp_path / "same", narrow, alpha=0.25)
     assert [path.name for path in studies_beside(own)] == ["own", "narrow"]
-    assert "baseB, alpha 0.1, float32, LiteRT: 9 kB" in choice_in_words(own)[0]
+    assert "baseB float32 (LiteRT, alpha 0.1): 9 kB" in choice_in_words(own)[0]
 
 
 def test_predictions_of_another_file_are_noticed(tmp_path):
@@ -137,6 +150,7 @@ def test_labels_overlap_neither_each_other_nor_the_frame():
             "n": n,
             "alpha": 0.25,
             "format": "litert",
+            "seeds": 3,
             "accuracy": 0.85 + 0.004 * n,  # all on the front, close together
             "outcome": "non-inferior",
             "median_ms": 1 + 0.02 * n,

@@ -81,6 +81,21 @@ def test_no_table_no_figure(results):
         agreement_figure(read_agreement(results).iloc[:0])
 
 
+def test_a_study_of_one_seed_has_agreement_and_no_prediction(results, tmp_path):
+    accuracies = {("baseB", None): 0.8} | {("AnB", n): 0.5 + 0.03 * n for n in range(1, 14)}
+    for name, seeds in (("several", (0, 1)), ("one", (0,))):
+        make_study(tmp_path / name, accuracies, seeds)
+        write_scores(tmp_path / name, read_scores(results / "first"))
+    write_record(tmp_path)
+    assert set(read_agreement(tmp_path)["study"]) == {"one", "several"}
+    assert set(read_predictions(tmp_path)["study"]) == {"several"}
+    text = (tmp_path / "agreement/predictions.csv").read_text()
+    assert max(len(cell) for cell in text.split("\n")[1].split(",")[5:]) < 13  # six digits
+    (tmp_path / "several/scores.csv").unlink()
+    with pytest.raises(TransferError, match="two seeds"):
+        write_record(tmp_path)
+
+
 def test_a_folder_without_scores_or_with_another_table_is_refused(tmp_path):
     with pytest.raises(TransferError, match="scores"):
         write_record(tmp_path)

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -19,6 +20,7 @@ from tests.answers.reported_study import CLASSES, every_run, make_data, make_stu
 from transfer.answers.comparison import FRAMES_A_BLOCK, blocks_of_neighbours
 from transfer.answers.costs import COLUMNS as COST_COLUMNS
 from transfer.answers.report import write_report
+from transfer.answers.report.charts import accuracy_chart
 from transfer.answers.report.facts import how_it_was_made, read_facts
 from transfer.answers.report.frames import most_confident_mistakes, open_dataset
 from transfer.answers.report.tables import parse_confusion
@@ -115,6 +117,20 @@ def test_hovering_tells_run_interval_epochs_and_semantics(page):
     assert "95 %" in text
     assert "best epoch 3 of 3" in text
     assert "BatchNorm inference" in text
+
+
+def test_where_a_few_fall_far_below_the_axis_can_stay_near_base_b():
+    frame = pd.DataFrame(
+        [("baseB", None, 0.9)] + [("sliced", n, 0.89) for n in range(2, 9)] + [("sliced", 1, 0.3)],
+        columns=["kind", "n", "test_accuracy"],
+    )
+    frame = frame.assign(seed=0, bn="", test_low=0.2, test_high=0.95, best_epoch=1, epochs=1)
+    frame["run"] = [
+        Run(k, None if pd.isna(n) else int(n)).name for k, n in frame[["kind", "n"]].to_numpy()
+    ]
+    chart = accuracy_chart(frame)
+    assert chart.layouts["near"]["yaxis"]["range"] == pytest.approx([0.85, 0.95])
+    assert not accuracy_chart(frame[frame["test_accuracy"] > 0.5]).choices
 
 
 def test_learning_curves_are_those_of_the_logs(page):

@@ -29,7 +29,8 @@ ARGUMENTS = (
 def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
     study = make_study(folder / "study", make_data(folder / "data"), every_run())
-    rows = [f"{block},logme,{0.1 * block},0" for block in range(14)]
+    names = ("logme", "class_separation_positions")
+    rows = [f"{block},{name},{0.1 * block},0" for name in names for block in range(14)]
     (study / "scores.csv").write_text("block,score,value,seconds\n" + "\n".join(rows) + "\n")
     return write_report(study)[0].as_uri()
 

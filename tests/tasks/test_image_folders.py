@@ -1,10 +1,9 @@
 """Folders of images are listed by class and split by the order of names."""
 
-import numpy as np
 import pytest
 
-from transfer.errors import TransferError
-from transfer.tasks.image_folders import is_image_folders, read_image_folders, split_by_name
+from transfer.errors import TransferError, UsageError
+from transfer.tasks.image_folders import is_image_folders, read_image_folders
 
 
 def touch(*paths):
@@ -33,51 +32,6 @@ def test_folders_that_are_split_are_taken_as_they_are(tmp_path, valid):
         classes = [found.classes[label] for label in found.labels[split]]
         assert [path.parent.name for path in images] == classes
     assert sum(found.dropped.values()) == 1  # the notes
-
-
-def test_frames_numbered_through_the_classes_are_cut_at_one_time():
-    labels = np.arange(1000) // 13 % 3
-    names = [f"frame_{index}.jpg" for index in range(1000)]  # 9 before 10
-    shuffled = np.random.default_rng(0).permutation(1000)
-    split, order, together = split_by_name([names[i] for i in shuffled], labels[shuffled])
-    assert together
-    np.testing.assert_array_equal(shuffled[order], np.arange(1000))
-    expected = np.full(1000, -1)
-    expected[:780], expected[800:880], expected[900:] = 0, 1, 2
-    np.testing.assert_array_equal(split[order], expected)
-
-
-@pytest.mark.parametrize("name", ["forward_{}.jpg", "{}.jpg"])
-def test_classes_with_their_own_names_are_each_cut_in_their_own_order(name):
-    counts = [400, 60, 20]
-    labels = np.repeat([0, 1, 2], counts)
-    prefixes = ["forward", "left", "right"]
-    names = [
-        name.replace("forward", prefixes[label]).format(index)
-        for label, count in enumerate(counts)
-        for index in range(count)
-    ]
-    split, order, together = split_by_name(names, labels)
-    assert not together
-    np.testing.assert_array_equal(order, np.arange(480))
-    for label, count in enumerate(counts):
-        own = split[labels == label]
-        kept = own[own >= 0]
-        assert (np.diff(kept) >= 0).all()  # train, then valid, then test
-        assert set(kept) == {0, 1, 2}
-        gap = max(1, round(count / 50))
-        for later in (1, 2):
-            assert own[np.flatnonzero(own == later)[0] - gap] == -1
-
-
-def test_no_frame_has_its_neighbour_in_another_split():
-    for count in range(60, 400):
-        names = [f"{i}.png" for i in range(count)]
-        split, order, together = split_by_name(names, np.arange(count) % 2)
-        assert together
-        one, other = split[order][:-1], split[order][1:]
-        assert ((one == other) | (one < 0) | (other < 0)).all()
-        assert set(split) == {-1, 0, 1, 2}
 
 
 def test_small_classes_are_not_split(tmp_path):
@@ -124,3 +78,32 @@ def test_links_are_refused(tmp_path):
 def test_other_folders_hold_no_classes(tmp_path):
     touch(tmp_path / "a.jpg", tmp_path / "notes/readme.txt", tmp_path / ".cache/b.jpg")
     assert not is_image_folders(tmp_path)
+
+
+def test_folders_inside_a_class_are_counted_apart_from_other_files(tmp_path):
+    touch(*(tmp_path / name / f"{i}.png" for name in "ab" for i in range(20)))
+    touch(tmp_path / "a/inner/0.png", tmp_path / "a/notes.txt")
+    dropped = read_image_folders(tmp_path).dropped
+    assert dropped["folder inside a class"] == 1
+    assert dropped["no .jpg, .jpeg or .png"] == 1
+
+
+def test_a_group_stays_together_across_classes(tmp_path):
+    for name in ("cat", "dog"):
+        touch(*(tmp_path / name / f"house{h}_{i}.jpg" for h in range(10) for i in range(3)))
+    found = read_image_folders(tmp_path, r"(house[0-9]+)_")
+    houses = {
+        split: {path.name.split("_")[0] for path in paths} for split, paths in found.images.items()
+    }
+    assert {split: len(of) for split, of in houses.items()} == {"train": 8, "valid": 1, "test": 1}
+    assert len(set.union(*houses.values())) == 10
+    for split, paths in found.images.items():
+        numbers = {path.name.split("_")[0]: set() for path in paths}
+        for path, number in zip(paths, found.recordings[split], strict=True):
+            numbers[path.name.split("_")[0]].add(int(number))
+        assert all(len(of) == 1 for of in numbers.values())
+
+
+def test_what_is_split_has_no_groups(tmp_path):
+    with pytest.raises(UsageError, match="split already"):
+        read_image_folders(write_split(tmp_path), "(.)")

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from tub_files import FRAMES, angle_of, picture, records_of_v2, write_v1, write_v2
 
@@ -153,13 +154,58 @@ def test_folders_of_images_become_a_data_set_of_their_classes(tmp_path):
     assert "order of time" in "\n".join(summary.lines())
 
 
-@pytest.mark.parametrize("content", [b"", b"\x89PNG cut"])
-def test_a_damaged_image_in_a_folder_is_named_and_nothing_written(tmp_path, content):
+def test_unreadable_images_of_a_folder_are_left_out_and_all_named(tmp_path):
     src = write_folders(tmp_path / "src")
-    (src / "forward/frame0.png").write_bytes(content)
-    with pytest.raises(TransferError, match=r"frame0\.png"):
-        detect_and_import(src, tmp_path / "out", height=12, width=16)
+    broken = [src / "forward" / f"frame{index}.png" for index in (0, 1, 2, 3, 4, 5, 6)]
+    for path in broken:
+        path.write_bytes(b"\x89PNG cut")
+    summary = detect_and_import(src, tmp_path / "out", height=12, width=16)
+    assert summary.dropped["image missing or unreadable"] == 7
+    text = "\n".join(summary.lines())
+    assert "forward/frame0.png" in text
+    assert "and 2 more" in text
+    table = pd.read_csv(tmp_path / "out/left-out.csv")
+    assert table["path"].tolist() == [f"forward/{path.name}" for path in broken]
+    assert table["reason"].str.contains("Expected a JPEG or PNG").all()
+    train = load_dataset(tmp_path / "out").train
+    assert frames_of(train).min() == 7
+    np.testing.assert_array_equal(train.labels, frames_of(train) // 7 % 2)
+
+
+def test_a_folder_without_a_readable_image_is_named_and_nothing_written(tmp_path):
+    src = write_folders(tmp_path / "src")
+    for path in src.rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(TransferError, match="Expected images that can be read"):
+        detect_and_import(src, tmp_path / "out")
     assert sorted(tmp_path.iterdir()) == [src]
+
+
+def test_a_list_with_groups_becomes_a_data_set_with_recordings(tmp_path):
+    src = write_folders(tmp_path / "src")
+    paths = sorted(path.relative_to(src) for path in src.rglob("*.png"))
+    lines = [f"{path},{path.parent},{int(path.stem[5:]) // 15}" for path in paths]
+    (src / "list.csv").write_text("\n".join(["file,class,group", *lines]))
+    detect_and_import(src / "list.csv", tmp_path / "out", height=12, width=16)
+    dataset = load_dataset(tmp_path / "out")
+    assert dataset.classes == ("forward", "left")
+    for split in dataset.splits.values():
+        np.testing.assert_array_equal(split.recordings, frames_of(split) // 15)
+        np.testing.assert_array_equal(split.labels, frames_of(split) // 7 % 2)
+    assert json.loads((tmp_path / "out/dataset.json").read_text())["recipe"]["importer"] == "csv"
+
+
+def test_a_stretched_shape_is_told_and_a_better_one_is_not(tmp_path):
+    src = write_folders(tmp_path / "src")  # 12x16
+    stretched = detect_and_import(src, tmp_path / "a", height=45, width=80).lines()[2]
+    assert "images of 12x16 pixels" in stretched
+    assert "--size 48x64" in stretched
+    assert "stretched" not in detect_and_import(src, tmp_path / "b", height=48, width=64).lines()[2]
+
+
+def test_a_drive_has_no_groups(tmp_path):
+    with pytest.raises(UsageError, match="split by time"):
+        detect_and_import(write_v2(tmp_path / "tub"), tmp_path / "out", group="(.)")
 
 
 def test_a_link_to_a_source_is_followed(tmp_path):
@@ -169,7 +215,9 @@ def test_a_link_to_a_source_is_followed(tmp_path):
 
 def test_what_cannot_be_imported_is_named(tmp_path):
     for src in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(TransferError, match="Donkeycar tub .* simulator .* each class"):
+        with pytest.raises(
+            TransferError, match="Donkeycar tub .* simulator .* each class.* .csv file"
+        ):
             detect_and_import(src, tmp_path / "out")
 
 

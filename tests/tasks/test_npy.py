@@ -4,7 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from transfer.errors import TransferError
@@ -95,7 +95,6 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
             open_array(path, np.uint8, (2,))
 
 
-@settings(max_examples=200, deadline=None)
 @given(position=st.integers(0, 151), value=st.integers(0, 255))
 def test_one_wrong_byte_never_ends_in_a_traceback(tmp_path_factory, position, value):
     path = saved(tmp_path_factory.mktemp("npy"), ARRAY)

@@ -68,3 +68,10 @@ def test_a_damaged_manifest_is_refused(tmp_path, text):
     (tub / "manifest.json").write_text(text)
     with pytest.raises(TransferError, match="Expected"):
         read(tub)
+
+
+@pytest.mark.parametrize("index", [{}, [], None, "3", 0.5])
+def test_an_index_that_is_no_number_is_no_deleted_one(tmp_path, index):
+    records = records_of_v2()
+    records[5]["_index"] = index
+    assert len(read(write_v2(tmp_path / "tub", records)).images) == FRAMES

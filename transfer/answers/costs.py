@@ -70,7 +70,7 @@ def read_costs(study_dir: str | Path) -> pd.DataFrame:
         return pd.DataFrame(columns=list(COLUMNS))
     try:
         frame = pd.read_csv(io.BytesIO(read_bytes(path, _MAX_TABLE_BYTES)))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise TransferError(f"Cannot read the table {path}. Remove it to measure anew.") from error
     if list(frame.columns) != list(COLUMNS):
         raise TransferError(f"Expected other columns in {path}. Remove it to measure anew.")

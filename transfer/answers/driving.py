@@ -124,7 +124,7 @@ def read_drives(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     try:
         frame = pd.read_csv(io.BytesIO(read_bytes(path, _MAX_TABLE_BYTES)))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise TransferError(f"Cannot read the table of drives {path}.") from error
     if list(frame.columns) != list(COLUMNS):
         raise TransferError(f"Expected the columns {', '.join(COLUMNS)} in {path}.")
@@ -145,10 +145,12 @@ def by_network(drives: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns ``network`` (without seed and format), ``kind``, ``n``, ``bn``, ``format`` (""
-        for the network itself), ``seeds``, ``drives``, ``per_lap``, ``low``, ``high``,
-        ``in_lane``. The 95 % interval is Student's t over the networks' seeds; with one seed,
-        that of `summarise` over drives, which knows nothing of another seed. References have the
-        kind "".
+        for the network itself), ``seeds``, ``drives``, ``per_lap`` with ``low`` and ``high``,
+        ``offset`` (mean distance from the centre line, half widths) with ``offset_low`` and
+        ``offset_high``, ``in_lane``. 95 % intervals are Student's t over the networks' seeds, that
+        of ``per_lap`` at least as wide as `summarise` gives over drives: seeds that all need no
+        help do not show that none ever will. With one seed they are over drives, which know
+        nothing of another seed. References have the kind "".
     """
     parts = [_parsed(str(name)) for name in drives["network"]]
     named = drives.reset_index(drop=True).join(
@@ -159,12 +161,15 @@ def by_network(drives: pd.DataFrame) -> pd.DataFrame:
     for key, group in named.groupby(keys, sort=False, dropna=False):
         by_seed = [of_seed for _, of_seed in group.groupby("network_seed")]
         rate, low, high = summarise(group).per_lap
+        offsets = group["offset"].to_numpy(float)
         if len(by_seed) > 1:
-            _, low, high = t_interval([summarise(of_seed).per_lap[0] for of_seed in by_seed])
-        rows.append(
-            (*key, len(by_seed), len(group), rate, max(low, 0.0), high, group["in_lane"].mean())
-        )
-    columns = ["network", *keys[1:], "seeds", "drives", "per_lap", "low", "high", "in_lane"]
+            _, lowest, highest = t_interval([summarise(of).per_lap[0] for of in by_seed])
+            low, high = max(0.0, min(low, lowest)), max(high, highest)
+            offsets = np.array([of["offset"].mean() for of in by_seed])
+        counted = (len(by_seed), len(group), rate, low, high)
+        rows.append((*key, *counted, *t_interval(offsets), group["in_lane"].mean()))
+    columns = ["network", *keys[1:], "seeds", "drives", "per_lap", "low", "high"]
+    columns += ["offset", "offset_low", "offset_high", "in_lane"]
     return pd.DataFrame(rows, columns=columns).astype({"n": "Int64"})
 
 
@@ -189,22 +194,29 @@ def driving_in_words(study_dir: str | Path) -> list[str]:
     if networks.empty:
         return []
     parts = [_rate(table[table["network"] == "baseB"])]
-    sliced = networks[networks["kind"] == "sliced"]
+    sliced = networks[networks["kind"] == "sliced"].sort_values(["per_lap", "offset"])
     if not sliced.empty:
-        parts += [_rate(sliced.nsmallest(1, "per_lap")), _rate(sliced.nlargest(1, "per_lap"))]
+        parts += [_rate(sliced.head(1)), _rate(sliced.tail(1))]
     parts += [_rate(table[table["network"] == "forward"])]
     said = "; ".join(dict.fromkeys(part for part in parts if part))
-    sentences = [f"Driving, interventions a lap (95 %): {said}."]
+    free = networks["per_lap"] == 0
+    sentences = [
+        f"Driving, interventions a lap (95 %) and distance from the centre line (half widths of "
+        f"the lane): {said}. {int(free.sum())} of {len(networks)} networks needed no intervention."
+    ]
     runs = read_runs(study_dir)
     runs = runs[runs["fraction"] == 1.0].assign(network=lambda r: r["run"].str.rsplit("_s").str[0])
     accuracy = networks["network"].map(runs.groupby("network")["test_accuracy"].mean())
     known = accuracy.notna().to_numpy()
     if known.sum() > 4:
-        rank = stats.spearmanr(accuracy[known], networks["per_lap"][known])
+        ranks = []
+        for column, name in (("per_lap", "interventions"), ("offset", "distance")):
+            if networks[column][known].nunique() > 1:
+                rank = stats.spearmanr(accuracy[known], networks[column][known])
+                ranks.append(f"{name} {rank.statistic:+.2f} (p = {rank.pvalue:.2g})")
         sentences.append(
-            f"Accuracy and interventions over {known.sum()} networks: Spearman's rank correlation "
-            f"{rank.statistic:+.2f} (-1: the more accurate always needs fewer; p = "
-            f"{rank.pvalue:.2g})."
+            f"Spearman's rank correlation with accuracy over {known.sum()} networks: "
+            f"{', '.join(ranks)}; -1: the more accurate always drives better."
         )
     return sentences
 
@@ -214,4 +226,5 @@ def _rate(rows: pd.DataFrame) -> str:
         return ""
     row = rows.iloc[0]
     seeds = f", {count_seeds(row['seeds'])}" if row["kind"] else ""
-    return f"{row['network']} {row['per_lap']:.2f} ({row['low']:.2f} to {row['high']:.2f}{seeds})"
+    bounds = f"{row['low']:.2f} to {row['high']:.2f}{seeds}"
+    return f"{row['network']} {row['per_lap']:.2f} ({bounds}), {row['offset']:.2f}"

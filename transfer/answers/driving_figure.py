@@ -23,9 +23,11 @@ from transfer.answers.style import (
 from transfer.errors import TransferError
 from transfer.runs import BLOCKS
 
+_COLUMNS = (("per_lap", "low", "high"), ("offset", "offset_low", "offset_high"))
+
 
 def driving_against_n(drives: pd.DataFrame, runs: pd.DataFrame, title: str = "") -> Figure:
-    """Test accuracy (above) and interventions a lap (below) against the number of blocks n.
+    """Test accuracy, interventions a lap and distance from the centre line against n.
 
     Parameters
     ----------
@@ -46,45 +48,56 @@ def driving_against_n(drives: pd.DataFrame, runs: pd.DataFrame, title: str = "")
         raise TransferError("Expected drives of a network of the study. There are none.")
     runs = runs[(runs["fraction"] == 1.0) & runs["bn"].isin(["", "inference"])]
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(COLUMN, 3.9), dpi=200, layout="constrained")
-        above, below = figure.subplots(2, 1, sharex=True)
+        figure = Figure(figsize=(COLUMN, 4.9), dpi=200, layout="constrained")
+        above, *loops = figure.subplots(3, 1, sharex=True)
         for base in ("baseB", "baseB+"):
             draw_base(above, runs, base, label=base)
-            _draw_base(below, driven, base)
         for kind, (colour, marker) in KIND_STYLE.items():
-            of_kind = driven[(driven["kind"] == kind) & driven["bn"].isin(["", "inference"])]
-            if of_kind.empty:
-                continue
-            accuracies = runs[(runs["kind"] == kind) & runs["n"].isin(of_kind["n"])]
+            n = driven.loc[driven["kind"] == kind, "n"]
+            accuracies = runs[(runs["kind"] == kind) & runs["n"].isin(n)]
             if not accuracies.empty:
                 draw_against_n(above, accuracies, colour, marker, KIND_LABELS[kind], "-", 0.0)
-            for number, (name, group) in enumerate(of_kind.groupby("format")):
-                label = f"{kind}, {FORMAT_LABELS[str(name)]}" if name else f"_{kind}"
-                style: Any = {"color": colour, "marker": marker, "lw": 1.0, "elinewidth": 0.6}
-                if name:
-                    style |= {"linestyle": "--", "fillstyle": "none"}
-                rows = group.sort_values("n")
-                x = rows["n"].to_numpy(float) + 0.12 * number
-                rate, low, high = rows[["per_lap", "low", "high"]].to_numpy(float).T
-                below.errorbar(x, rate, [rate - low, high - rate], label=label, **style)
-        label_blocks(below, BLOCKS)
+        for axes, columns in zip(loops, _COLUMNS, strict=True):
+            _draw_loop(axes, driven, columns, in_legend=axes is loops[0])
+            axes.set_ylim(bottom=0)
+        label_blocks(loops[-1], BLOCKS)
+        for axes in (above, loops[0]):
+            axes.grid(axis="y", linewidth=0.4, alpha=0.5)
         above.set_ylabel("test accuracy")
-        above.grid(axis="y", linewidth=0.4, alpha=0.5)
-        below.set_ylabel("interventions a lap")
-        below.set_ylim(bottom=0)
+        loops[0].set_ylabel("interventions a lap")
+        loops[1].set_ylabel("off the centre,\nhalf widths")
         set_title(figure, title, _note(table))
         legend_below(figure)
     return figure
 
 
-def _draw_base(axes: Axes, table: pd.DataFrame, kind: str) -> None:
+def _draw_loop(
+    axes: Axes, driven: pd.DataFrame, columns: tuple[str, str, str], in_legend: bool
+) -> None:
+    """One number of the closed loop: bases as lines, kinds against n, a file of one dashed."""
+    for base in ("baseB", "baseB+"):
+        _draw_base(axes, driven, base, columns)
+    for kind, (colour, marker) in KIND_STYLE.items():
+        of_kind = driven[(driven["kind"] == kind) & driven["bn"].isin(["", "inference"])]
+        for number, (name, group) in enumerate(of_kind.groupby("format")):
+            label = f"{kind}, {FORMAT_LABELS[str(name)]}" if name and in_legend else f"_{kind}"
+            style: Any = {"color": colour, "marker": marker, "lw": 1.0, "elinewidth": 0.6}
+            if name:
+                style |= {"linestyle": "--", "fillstyle": "none"}
+            rows = group.sort_values("n")
+            x = rows["n"].to_numpy(float) + 0.12 * number
+            mean, low, high = rows[list(columns)].to_numpy(float).T
+            axes.errorbar(x, mean, [mean - low, high - mean], label=label, **style)
+
+
+def _draw_base(axes: Axes, table: pd.DataFrame, kind: str, columns: tuple[str, str, str]) -> None:
     rows = table[(table["kind"] == kind) & (table["format"] == "")]
     if rows.empty:
         return
-    row = rows.iloc[0]
+    mean, low, high = rows.iloc[0][list(columns)].to_numpy(float)
     colour, dash = ("black", "-") if kind == "baseB" else ("#777777", "--")
-    axes.axhline(row["per_lap"], color=colour, linestyle=dash)
-    axes.axhspan(row["low"], row["high"], color=colour, alpha=0.1, linewidth=0)
+    axes.axhline(mean, color=colour, linestyle=dash)
+    axes.axhspan(low, high, color=colour, alpha=0.1, linewidth=0)
 
 
 def _note(table: pd.DataFrame) -> str:
@@ -93,5 +106,5 @@ def _note(table: pd.DataFrame) -> str:
     note = f"95 % intervals over {over} (one seed: over drives)"
     forward = table[table["network"] == "forward"]
     if not forward.empty:
-        note += f"; without steering: {forward['per_lap'].iloc[0]:.1f} a lap"
+        note += f"\nwithout steering: {forward['per_lap'].iloc[0]:.1f} interventions a lap"
     return note

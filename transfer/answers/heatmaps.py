@@ -91,7 +91,7 @@ def read_similarity(out: str | Path) -> pd.DataFrame:
         if frame.empty or frame.isna().any(axis=None):
             raise ValueError("incomplete")
         return frame[list(COLUMNS)].astype({**dict.fromkeys(MEASURES, "float64"), **types})
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, OverflowError) as error:
         raise TransferError(
             f"Expected a table of similarities at {path}. It is missing or malformed."
         ) from error
@@ -119,7 +119,7 @@ def heat_maps(table: pd.DataFrame, measure: str = "debiased_cka", title: str = "
         )
     pairs = list(dict.fromkeys(table["pair"]))
     with mpl.rc_context({**RC, "axes.spines.top": True, "axes.spines.right": True}):
-        figure = Figure(figsize=(2.05 * len(pairs) + 0.5, COLUMN - 0.6), dpi=200)
+        figure = Figure(figsize=(2.05 * len(pairs) + 0.5, COLUMN - 0.9), dpi=200)
         figure.set_layout_engine("constrained")
         panels = figure.subplots(1, len(pairs), squeeze=False)[0]
         # cividis looks alike with and without red-green vision, and in grey.
@@ -134,5 +134,5 @@ def heat_maps(table: pd.DataFrame, measure: str = "debiased_cka", title: str = "
             for axis, blocks in ((axes.xaxis, values.columns), (axes.yaxis, values.index)):
                 axis.set_ticks(range(0, len(blocks), 3), [str(b or "stem") for b in blocks[::3]])
         figure.colorbar(drawn, ax=list(panels), label=_LABELS[measure], shrink=0.8)
-        set_title(figure, title, f"{_LABELS[measure]} of pooled features, the same images")
+        set_title(figure, title, f"Pooled features of the same images: {_LABELS[measure]}")
     return figure

@@ -219,21 +219,25 @@ def on_front(costs: np.ndarray, accuracies: np.ndarray) -> np.ndarray:
 
 
 def choice_in_words(study_dir: str | Path, margin: float = 0.01) -> list[str]:
-    """The file to choose, in a sentence with its numbers; nothing if nothing was measured."""
+    """The file to choose, in a sentence with its numbers; nothing if nothing was measured.
+
+    Chosen is among those measured with as many seeds as any: one seed can be lucky.
+    """
     if read_costs(study_dir).empty:
         return []
     tested = candidates(study_dir, margin)
     tested = tested[tested["outcome"] != ""]
     if tested.empty:
         return ["No exported file shares a seed with baseB: which to choose is not answered."]
+    tested = tested[tested["seeds"] == tested["seeds"].max()]
     passed = tested[tested["outcome"] == "non-inferior"].sort_values(["file_bytes", "median_ms"])
     if passed.empty:
         return [f"None of {len(tested)} exported files is shown to be {within(margin)} of baseB."]
     smallest = passed.iloc[0]
     sentences = [
-        f"On a device: {describe(smallest)}. It is the smallest of {len(tested)} exported files "
-        f"(networks and number formats), of which {len(passed)} are shown to be {within(margin)} "
-        "of baseB, each tested by itself."
+        f"On a device: {describe(smallest)}. Of {len(tested)} exported files (networks and number "
+        f"formats) {len(passed)} are shown to be {within(margin)} of baseB, each tested by itself; "
+        "this is the smallest of them."
     ]
     timed = passed.dropna(subset=["median_ms"])
     if not timed.empty:
@@ -244,7 +248,7 @@ def choice_in_words(study_dir: str | Path, margin: float = 0.01) -> list[str]:
 
 
 def describe(candidate: pd.Series) -> str:
-    """``sliced-8 int8: 0.21 MB, 0.40 ms, ...``"""
+    """``sliced-8 int8 (LiteRT, alpha 0.25): 0.21 MB, 0.40 ms a frame, ...``"""
     parts = [file_size(candidate["file_bytes"])]
     if np.isfinite(candidate["median_ms"]):
         parts.append(f"{candidate['median_ms']:.2f} ms a frame")
@@ -253,5 +257,6 @@ def describe(candidate: pd.Series) -> str:
         f"{points(candidate['difference'])} points against baseB, at least "
         f"{points(candidate['at_least'])} (one-sided 95 %, {count_seeds(candidate['seeds'])})"
     )
-    network = f"{candidate['network']}, alpha {candidate['alpha']:g},"
-    return f"{network} {FORMAT_LABELS[candidate['format']]}: {', '.join(parts)}"
+    numbers, runtime = FORMAT_LABELS[candidate["format"]].split(", ")
+    network = f"{candidate['network']} {numbers} ({runtime}, alpha {candidate['alpha']:g})"
+    return f"{network}: {', '.join(parts)}"

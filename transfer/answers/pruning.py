@@ -78,7 +78,7 @@ def read_pruning(study_dir: str | Path) -> pd.DataFrame:
         return frame.astype(dict.fromkeys(set(COLUMNS) - {"run", "format"}, float)).astype(
             {"seed": int, "like": int}
         )
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, OverflowError) as error:
         raise TransferError(f"Expected a table {','.join(COLUMNS)} in {path}.") from error
 
 

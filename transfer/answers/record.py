@@ -68,19 +68,24 @@ def write_record(results: str | Path) -> list[Path]:
         scores = read_scores(study)
         agreements[study.name] = agreement.agreement(scores, measured(study))
         predictions[study.name] = prediction.check_predictions(scores, study)
+    if all(table.empty for table in predictions.values()):
+        raise TransferError(
+            f"Expected a study in {results} with baseB and every AnB or sliced-n, n = 1 to 13, "
+            "of two seeds or more. There is none."
+        )
     folder = results / FOLDER
-    _write(folder / "agreement.csv", agreements)
-    _write(folder / "predictions.csv", predictions)
+    _write(folder / "agreement.csv", agreements, _AGREEMENT_TYPES)
+    _write(folder / "predictions.csv", predictions, _PREDICTION_TYPES)
     figure = agreement_figure(read_agreement(results))
     drawn = save(figure, folder / "figures" / "agreement")
     return [folder / "agreement.csv", folder / "predictions.csv", *drawn]
 
 
-def _write(path: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    frame = pd.concat(tables, names=["study"]).reset_index("study")
-    write_atomically(
-        path, frame.to_csv(index=False, float_format=format_number, lineterminator="\n")
-    )
+def _write(path: Path, tables: Mapping[str, pd.DataFrame], types: Mapping[str, str]) -> None:
+    some = {study: table for study, table in tables.items() if not table.empty}
+    frame = pd.concat(some, names=["study"]).reset_index("study").astype(dict(types))
+    text = frame.to_csv(index=False, float_format=format_number, lineterminator="\n")
+    write_atomically(path, text)
 
 
 def read_agreement(results: str | Path) -> pd.DataFrame:
@@ -111,7 +116,7 @@ def _read(path: Path, types: Mapping[str, str]) -> pd.DataFrame:
         if frame.empty:
             raise ValueError("no rows")
         return frame[list(types)].astype(dict(types))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, OverflowError) as error:
         raise TransferError(
             f"Expected the table {', '.join(types)} at {path}. It is missing or malformed."
         ) from error

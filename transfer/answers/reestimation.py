@@ -49,7 +49,7 @@ def read_reestimation(path: str | Path) -> pd.DataFrame:
             raise ValueError("accuracies")
         if not frame["n"].dropna().between(0, BLOCKS).all():
             raise ValueError("n")
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, OverflowError) as error:
         raise TransferError(f"Expected a table {','.join(COLUMNS)} in {path}.") from error
     return frame
 

@@ -222,7 +222,7 @@ def read_scores(out: str | Path) -> pd.DataFrame:
         return frame.astype(
             {"block": "int64", "score": "string", "value": "float64", "seconds": "float64"}
         )
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, OverflowError) as error:
         raise TransferError(
             f"Expected a table of scores at {path}. It is missing or malformed; "
             "write it with `python -m transfer scores`."

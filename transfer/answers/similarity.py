@@ -11,16 +11,39 @@ Song et al. 2012, "Feature selection via dependence maximization".
 Raghu et al. 2017, "SVCCA: singular vector canonical correlation analysis".
 """
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
+from threadpoolctl import threadpool_limits
 
 from transfer.errors import TransferError
 
 _NEGLIGIBLE = 1e-12
 _FEWEST = 4  # samples, for the debiased form
+
+
+@dataclass(frozen=True, eq=False)
+class OwnMoments:
+    """Centred moments of one representation x (d).
+
+    Attributes
+    ----------
+    products : float64 (d, d)
+        Sum of x x^T.
+    fourth : float
+        Sum of |x|^4.
+    """
+
+    products: np.ndarray
+    fourth: float
+
+    @functools.cached_property
+    def spectrum(self) -> tuple[np.ndarray, np.ndarray]:
+        """Eigenvalues in rising order (d,) and eigenvectors (d, d): once for all pairs."""
+        return linalg.eigh(self.products)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,17 +53,18 @@ class PairMoments:
     Attributes
     ----------
     samples : int
-    xx, yy, xy : float64 (d, d), (e, e), (d, e)
-        Sums of x x^T, y y^T and x y^T.
-    norms : (float, float, float)
-        Sums of |x|^4, |y|^4 and |x|^2 |y|^2.
+    x, y : OwnMoments
+    xy : float64 (d, e)
+        Sum of x y^T.
+    mixed : float
+        Sum of |x|^2 |y|^2.
     """
 
     samples: int
-    xx: np.ndarray
-    yy: np.ndarray
+    x: OwnMoments
+    y: OwnMoments
     xy: np.ndarray
-    norms: tuple[float, float, float]
+    mixed: float
 
 
 def cka(pair: PairMoments) -> float:
@@ -54,7 +78,7 @@ def cka(pair: PairMoments) -> float:
         0 to 1; 1 for X and X. 0 if a representation does not vary. Biased upwards where samples
         are few: two unrelated representations have about d / n.
     """
-    square = _squared(pair.xx) * _squared(pair.yy)
+    square = _squared(pair.x.products) * _squared(pair.y.products)
     return float(min(_squared(pair.xy) / np.sqrt(square), 1.0)) if square > 0 else 0.0
 
 
@@ -79,13 +103,13 @@ def debiased_cka(pair: PairMoments) -> float:
     """
     if pair.samples < _FEWEST:
         raise TransferError(f"Expected {_FEWEST} samples or more. Received: {pair.samples}.")
-    x2, y2 = float(np.trace(pair.xx)), float(np.trace(pair.yy))
-    own_x = _unbiased(pair.samples, _squared(pair.xx), pair.norms[0], x2 * x2)
-    own_y = _unbiased(pair.samples, _squared(pair.yy), pair.norms[1], y2 * y2)
+    x2, y2 = (float(np.trace(own.products)) for own in (pair.x, pair.y))
+    own_x = _unbiased(pair.samples, _squared(pair.x.products), pair.x.fourth, x2 * x2)
+    own_y = _unbiased(pair.samples, _squared(pair.y.products), pair.y.fourth, y2 * y2)
     # Both are sums of squares; what is left of rounding would otherwise be divided by rounding.
     if own_x <= _NEGLIGIBLE * x2 * x2 or own_y <= _NEGLIGIBLE * y2 * y2:
         return 0.0
-    both = _unbiased(pair.samples, _squared(pair.xy), pair.norms[2], x2 * y2)
+    both = _unbiased(pair.samples, _squared(pair.xy), pair.mixed, x2 * y2)
     return float(np.clip(both / np.sqrt(own_x * own_y), -1.0, 1.0))
 
 
@@ -106,16 +130,16 @@ def svcca(pair: PairMoments, kept: float = 0.99) -> float:
         0 to 1; 1 for X and X; 0 if a representation does not vary. Needs many more samples than
         directions: with fewer, everything correlates.
     """
-    whiten_x, whiten_y = _whitening(pair.xx, kept), _whitening(pair.yy, kept)
+    whiten_x, whiten_y = _whitening(pair.x, kept), _whitening(pair.y, kept)
     if min(whiten_x.shape[1], whiten_y.shape[1]) == 0:
         return 0.0
     correlations = linalg.svdvals(whiten_x.T @ pair.xy @ whiten_y)
     return float(np.clip(correlations, 0.0, 1.0).mean())
 
 
-def _whitening(products: np.ndarray, kept: float) -> np.ndarray:
+def _whitening(own: OwnMoments, kept: float) -> np.ndarray:
     """(d, directions): maps centred features to their first principal components, whitened."""
-    values, vectors = linalg.eigh(products)
+    values, vectors = own.spectrum
     values, vectors = values[::-1], vectors[:, ::-1]
     if values[0] <= 0:
         return np.zeros((len(values), 0))
@@ -171,11 +195,13 @@ def similarity_maps(
     TransferError
         If there are fewer than four samples, or features are not finite or do not belong together.
     """
-    pairs = _sum_pairs(batches)
-    return {
-        name: np.array([[MEASURES[name](pair) for pair in row] for row in pairs])
-        for name in measures
-    }
+    # One BLAS thread: matrices this small make more of them wait for each other.
+    with threadpool_limits(1, user_api="blas"):
+        pairs = _sum_pairs(batches)
+        return {
+            name: np.array([[MEASURES[name](pair) for pair in row] for row in pairs])
+            for name in measures
+        }
 
 
 def _sum_pairs(
@@ -225,7 +251,10 @@ class _Sums:
     def centred(self, n: int) -> list[list[PairMoments]]:
         firsts_x, firsts_y = self.first
         own = [
-            [_centre(own, first, first, n) for own, first in zip(owns, firsts, strict=True)]
+            [
+                OwnMoments(*_centre(own, first, first, n))
+                for own, first in zip(owns, firsts, strict=True)
+            ]
             for owns, firsts in zip(self.own, self.first, strict=True)
         ]
         pairs: list[list[PairMoments]] = []
@@ -233,8 +262,7 @@ class _Sums:
             pairs.append([])
             for j, cross in enumerate(row):
                 xy, mixed = _centre(cross, firsts_x[i], firsts_y[j], n)
-                (xx, x4), (yy, y4) = own[0][i], own[1][j]
-                pairs[i].append(PairMoments(n, xx, yy, xy, (x4, y4, mixed)))
+                pairs[i].append(PairMoments(n, own[0][i], own[1][j], xy, mixed))
         return pairs
 
 

@@ -81,22 +81,27 @@ def measure_reestimation(
         raise UsageError(
             f"Expected 1 to {len(dataset.train.images)} images to re-estimate on: {images}."
         )
-    rows = []
-    for run in track(finished, len(finished), "re-estimating"):
-        rows += list(_rows(run, dataset, images))
-    if source is not None:
-        rows += _probe(finished[0], dataset, images, source)
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    base_a = None if source is None else _source(finished[0], source)
     path = study_dir / "reestimation.csv"
+    for run in track(finished, len(finished), "re-estimating"):
+        # Written after every run: what is measured stays if the next one fails.
+        _write(path, list(_rows(run, dataset, images)))
+    if base_a is not None:
+        _write(path, _probe(finished[0], dataset, images, base_a))
+    return read_reestimation(path)
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Put rows into the table in place of older ones of the same runs."""
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
     if path.exists():
         older = read_reestimation(path)
         older = older[~older["run"].isin(frame["run"])]
         frame = pd.DataFrame(older.to_dict("records") + rows, columns=list(COLUMNS))
-    frame = frame.astype({"n": "Int64"})
-    write_atomically(
-        path, frame.to_csv(index=False, float_format=format_number, lineterminator="\n")
+    text = frame.astype({"n": "Int64"}).to_csv(
+        index=False, float_format=format_number, lineterminator="\n"
     )
-    return frame
+    write_atomically(path, text)
 
 
 def _rows(finished: Finished, data: Dataset, images: int) -> Iterator[dict[str, Any]]:
@@ -125,8 +130,8 @@ def _network(architecture: Architecture) -> Trainer:
     return Trainer(Setting(architecture, (), "", 0.99, 0.0, False, 1))
 
 
-def _probe(finished: Finished, data: Dataset, images: int, source: str) -> list[dict[str, Any]]:
-    """Ridge probes on baseA's features: by the source's statistics, and by the target's."""
+def _source(finished: Finished, source: str) -> Path:
+    """The weight file of the study's own source."""
     name, path = find_source(source, finished.alpha)
     held = read_study(finished.study_dir).get("source")
     if not isinstance(held, dict) or held.get("sha256") != sha256_of(path):
@@ -134,13 +139,18 @@ def _probe(finished: Finished, data: Dataset, images: int, source: str) -> list[
             f"Expected the source of {finished.study_dir}. {name} is another; say which with "
             "--source."
         )
+    return path
+
+
+def _probe(finished: Finished, data: Dataset, images: int, base_a: Path) -> list[dict[str, Any]]:
+    """Ridge probes on baseA's features: by the source's statistics, and by the target's."""
     architecture = Architecture(
         alpha=finished.alpha,
         input_size=finished.input_size,
         image_size=(data.height, data.width),
         classes=len(data.classes),
     )
-    weights = read_weights(path, architecture)
+    weights = read_weights(base_a, architecture)
     again = reestimate(architecture, weights, chosen_images(data, images))
     found = []
     for values in (weights, again):

@@ -7,6 +7,7 @@ import numpy as np
 
 from transfer.errors import TransferError
 from transfer.networks.architecture import HEAD, Architecture
+from transfer.networks.weights import arrays_of, read_values
 
 #: Where Keras 3, and older Keras (a dense layer, before that a 1x1 convolution), keep it.
 _KERAS_3 = {"kernel": "layers/dense/vars/0", "bias": "layers/dense/vars/1"}
@@ -44,7 +45,8 @@ def read_classifier(
             found = _find(file)
             if set(found) != {"kernel", "bias"}:
                 return None
-            channels, classes = architecture.filters(architecture.n), found["bias"].shape[0]
+            (classes,) = found["bias"].shape
+            channels = architecture.filters(architecture.n)
             shape = found["kernel"].shape
             if shape not in ((channels, classes), (1, 1, channels, classes)):
                 raise TransferError(
@@ -53,39 +55,29 @@ def read_classifier(
                 )
             kernel = _read(found["kernel"], path).reshape(channels, classes)
             return kernel, _read(found["bias"], path)
-    except (OSError, RuntimeError, KeyError, ValueError, IndexError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
         raise TransferError(
             f"Expected a Keras weight file (.h5). {path} is missing, truncated or damaged."
         ) from error
 
 
 def _find(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """The arrays ``kernel`` and ``bias``; ``visititems`` follows no link out of the file."""
+    """The arrays ``kernel`` and ``bias``; no link out of the file is followed."""
     found: dict[str, h5py.Dataset] = {}
-
-    def visit(name: str, entry: h5py.Dataset | h5py.Group) -> None:
-        if not isinstance(entry, h5py.Dataset):
-            return
+    for name, entry in arrays_of(file).items():
         parts = name.split("/")
         for weight, place in _KERAS_3.items():
             old = len(parts) > 1 and parts[-2] in _OLDER and parts[-1].split(":")[0] == weight
             if (name == place or old) and "optimizer" not in name:
                 found.setdefault(weight, entry)
-
-    file.visititems(visit)
     return found
 
 
 def _read(entry: h5py.Dataset, path: Path) -> np.ndarray:
-    """A float array of bounded declared size, held by the file itself."""
+    """A float array for a bounded number of classes."""
     if entry.dtype.kind != "f" or entry.shape[-1] > _MAX_CLASSES:
         raise TransferError(
             f"Expected a classifier of floats for at most {_MAX_CLASSES} classes in {path}. "
             f"Received: {entry.dtype} {entry.shape}."
         )
-    if entry.external or entry.is_virtual:
-        raise TransferError(f"Expected the classifier inside {path}. It points to another file.")
-    values = np.asarray(entry[()], np.float32)
-    if not np.isfinite(values).all():
-        raise TransferError(f"Expected finite weights in {path}. Its classifier has others.")
-    return values
+    return read_values(entry, "its classifier", path)

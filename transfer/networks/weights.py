@@ -151,8 +151,7 @@ def _weights_by_layer(architecture: Architecture) -> dict[str, list[str]]:
 
 def _arrays_by_name(file: h5py.File, architecture: Architecture) -> dict[str, h5py.Dataset]:
     """Every array of the file, keyed ``layer/weight``, whatever the layout."""
-    entries: dict[str, h5py.Dataset] = {}
-    _walk(file, "", entries, 8)
+    entries = arrays_of(file)
     found = {
         name: entries[path] for name, path in _keras_paths(architecture).items() if path in entries
     }
@@ -162,6 +161,13 @@ def _arrays_by_name(file: h5py.File, architecture: Architecture) -> dict[str, h5
             weight = parts[-1].split(":")[0].removeprefix("depthwise_")
             found.setdefault(f"{parts[-2]}/{weight}", entry)
     return found
+
+
+def arrays_of(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """Every array inside a file by its path; a `TransferError` if there are too many entries."""
+    entries: dict[str, h5py.Dataset] = {}
+    _walk(file, "", entries, 8)
+    return entries
 
 
 def _walk(
@@ -198,10 +204,24 @@ def _read(
             f"Expected {name} of shape {shape} in {path}. Received: {entry.dtype} {entry.shape}. "
             f"{_hint(found, shape)}"
         )
+    return read_values(entry, name, path)
+
+
+def read_values(entry: h5py.Dataset, name: str, path: Path) -> np.ndarray:
+    """The values of an array whose shape has been checked, float32, if it is what it seems.
+
+    Raises
+    ------
+    TransferError
+        If it is held elsewhere, or in chunks much larger than itself, or is not finite.
+    """
     if entry.external or entry.is_virtual:
         raise TransferError(f"Expected the weights inside {path}. {name} points to another file.")
     # A chunk is read whole, however small the array: one of gigabytes packs into kilobytes.
-    if entry.dtype.itemsize > 8 or math.prod(entry.chunks or (1,)) > 2 * math.prod(shape) + 4096:
+    if (
+        entry.dtype.itemsize > 8
+        or math.prod(entry.chunks or (1,)) > 2 * math.prod(entry.shape) + 4096
+    ):
         raise TransferError(f"Expected {name} in small chunks in {path}. Save the weights again.")
     with np.errstate(all="ignore"):  # what overflows is refused below
         values = np.asarray(entry[()], np.float32)

@@ -13,6 +13,7 @@ import logging
 import math
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -46,6 +47,7 @@ except ModuleNotFoundError as error:
 
 _RETRIES = 5  # nodes that may be lost under one run; each costs the epoch it was in
 _SECONDS_BETWEEN_LOOKS = 1.0  # at logs, and at runs that another process is doing
+_SECONDS_TO_ANSWER = 10.0
 _OBJECT_STORE_BYTES = 200 << 20  # of a cluster of our own; it holds the weights of baseA only
 
 
@@ -91,7 +93,7 @@ def run_study(
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         share = share_of(nodes, workers)
         print(
-            f"Ray: {len(nodes)} nodes; a run takes {share.threads} CPUs and {share.gpus:g} GPUs",
+            f"Ray: nodes {len(nodes)}, CPUs a run {share.threads}, GPUs a run {share.gpus:g}",
             file=sys.stderr,
         )
         submit = _submitter(context, share)
@@ -132,8 +134,8 @@ def share_of(nodes: Sequence[Mapping[str, float]], workers: int | None) -> Share
 @contextlib.contextmanager
 def _connected(address: str | None) -> Iterator[None]:
     """Connect to a cluster, or start one of this machine; leave or stop it at the end."""
-    if address is not None and "://" in address:
-        raise UsageError(f"Expected --address HOST:PORT or auto. Received: {address}.")
+    if address is not None and address != "auto":
+        _check_reachable(address)
     own: dict[str, Any] = {
         "num_cpus": default_workers(),
         "include_dashboard": False,
@@ -152,7 +154,8 @@ def _connected(address: str | None) -> Iterator[None]:
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TransferError(
-            f"Cannot use the Ray cluster at {address or 'this machine'}: {reason}"
+            f"Cannot use the Ray cluster at {address or 'this machine'}: {reason.rstrip('.')}. "
+            "If it asks for a token, give --address auto on one of its nodes."
         ) from error
     finally:
         if main:
@@ -161,6 +164,18 @@ def _connected(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()  # ends the tasks that still run
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse an address where nobody answers: Ray alone would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
+        raise UsageError(f"Expected --address HOST:PORT or auto. Received: {address:.100}.")
+    try:
+        socket.create_connection((host, int(port)), _SECONDS_TO_ANSWER).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise TransferError(f"Cannot use the Ray cluster at {address}: {reason}.") from error
 
 
 def _submitter(context: Context, share: Share) -> Callable[[Run], Any]:

@@ -50,7 +50,8 @@ def contact_sheet(split: Split, classes: tuple[str, ...]) -> bytes:
         of_class = np.flatnonzero(split.labels == label)
         text = f"{label}  {name}  ({len(of_class):,} images in train)"
         draw.text((_GAP, top + 2), text, _INK, font)
-        chosen = of_class[:: max(1, -(-len(of_class) // _COLUMNS))][:_COLUMNS]
+        places = np.linspace(0, len(of_class) - 1, min(_COLUMNS, len(of_class)))
+        chosen = of_class[places.astype(np.int64)]
         for place, index in enumerate(chosen):
             image = Image.fromarray(np.ascontiguousarray(split.images[index]))
             # Nearest: the pixels a network gets, not a smoothed picture of them.

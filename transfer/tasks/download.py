@@ -173,7 +173,7 @@ def _fetch_once(url: str, part: Path, timeout: float, max_bytes: int) -> int | N
 def _resume_point(url: str, part: Path) -> tuple[int, dict[str, Any]]:
     """How many bytes are here already, and the notes; (0, {}) if they are of another address."""
     try:
-        notes = json.loads(read_bytes(_notes(part), _MAX_NOTES_BYTES))
+        notes = json.loads(read_bytes(_notes(part), _MAX_NOTES_BYTES).decode())
         have = part.stat().st_size
     except (OSError, ValueError, RecursionError, TransferError):
         return 0, {}

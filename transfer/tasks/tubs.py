@@ -54,7 +54,12 @@ def _read_v2(src: Path) -> Drive:
             records.append(_object(line, catalog))
             if len(records) > MAX_RECORDS:
                 raise TransferError(f"Expected at most {MAX_RECORDS} records in {src}.")
-    kept = [record for record in records if record.get("_index") not in gone]
+    indices = [record.get("_index") for record in records]
+    kept = [
+        record
+        for record, index in zip(records, indices, strict=True)
+        if not (isinstance(index, int) and index in gone)  # a foreign one may be anything
+    ]
     times = [record.get("_timestamp_ms") for record in kept]
     return _drive(
         src / "images",

@@ -10,6 +10,7 @@ from transfer.answers.gain import gains, has_sizes
 from transfer.answers.report.chart import (
     SYMBOLS,
     Chart,
+    Choice,
     Switch,
     band_trace,
     bars,
@@ -138,7 +139,21 @@ def accuracy_chart(runs: pd.DataFrame) -> Chart:
         {"xaxis": _axis_of_n(), "yaxis": {"title": {"text": "test accuracy"}}},
         tuple(switches),
         "Kinds shown",
+        *_scales(runs),
     )
+
+
+def _scales(runs: pd.DataFrame) -> tuple[tuple[Choice, ...], dict[str, dict[str, Any]]]:
+    """A second scale of accuracy, near baseB, where a few low networks would flatten the rest."""
+    base = runs[runs["kind"] == "baseB"]["test_accuracy"].mean()
+    groups = runs.groupby(["kind", "n"], dropna=False)["test_accuracy"].mean()
+    away = (groups - base).abs()
+    near = max(0.05, 2 * float(away.median()))
+    if not math.isfinite(base) or away.max() < 2 * near:
+        return (), {}
+    options = (("all", "all points"), ("near", f"within {100 * near:.0f} points of baseB"))
+    scales = {"all": {}, "near": {"yaxis": {"range": [base - near, base + near]}}}
+    return (Choice("scale", "Accuracy axis", options),), scales
 
 
 def semantics_chart(runs: pd.DataFrame) -> Chart:

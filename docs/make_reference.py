@@ -1,0 +1,81 @@
+"""Write docs/reference/ from the docstrings and from --help: python docs/make_reference.py
+
+Nothing of the package but its command line is imported: docstrings are read from the source.
+"""
+
+import argparse
+import ast
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ["COLUMNS"] = "92"  # argparse wraps at the width of the terminal
+
+from transfer.cli import _parser
+from transfer.files import write_atomically
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+#: Modules that notebooks and scripts call; the others serve these.
+MODULES = (
+    *("runs", "results", "tasks.dataset", "tasks.lanes", "tasks.importers", "tasks.check"),
+    *("tasks.leakage", "networks.architecture", "networks.mobilenet", "networks.transplant"),
+    *("networks.weights", "studies.ask", "studies.study", "answers.comparison"),
+    *("answers.statistics", "answers.verdict", "answers.next_step", "answers.figures"),
+    *("answers.representation", "answers.attention", "deploy.finished", "deploy.export"),
+    "deploy.runtimes",
+)
+_MADE = "*Written by `python docs/make_reference.py`; do not edit.*"
+
+
+def commands() -> str:
+    """Every command with its help, as Markdown."""
+    parts = ["# Commands", _MADE]
+    for parser in _parsers(_parser()):
+        name = parser.prog.removeprefix("python -m ")
+        parts.append(f"## {name}\n\n```\n{parser.format_help().rstrip()}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from _parsers(below)
+
+
+def python() -> str:
+    """Every public function and class of `MODULES` with signature and docstring, as Markdown."""
+    parts = ["# Python", _MADE]
+    for module in MODULES:
+        path = ROOT / "transfer" / f"{module.replace('.', '/')}.py"
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        parts.append(f"## transfer.{module}")
+        if text := ast.get_docstring(tree):
+            parts.append(_fenced(text))
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                parts.append(f"### {module.rpartition('.')[2]}.{node.name}")
+                parts.append(f"```python\n{_signature(node)}\n```")
+                if text := ast.get_docstring(node):
+                    parts.append(_fenced(text))
+    return "\n\n".join(parts) + "\n"
+
+
+def _signature(node: ast.FunctionDef | ast.ClassDef) -> str:
+    if isinstance(node, ast.FunctionDef):
+        returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+        return f"def {node.name}({ast.unparse(node.args)}){returns}"
+    bases = ", ".join(map(ast.unparse, node.bases))
+    fields = [f"    {ast.unparse(part)}" for part in node.body if isinstance(part, ast.AnnAssign)]
+    return "\n".join([f"class {node.name}{f'({bases})' if bases else ''}", *fields])
+
+
+def _fenced(text: str) -> str:
+    return f"```text\n{text}\n```"
+
+
+if __name__ == "__main__":
+    write_atomically(REFERENCE / "commands.md", commands())
+    write_atomically(REFERENCE / "python.md", python())

@@ -1,0 +1,113 @@
+"""Every command in docs/ is run, at a small size, or named below with the reason why not.
+
+Commands are the lines after ``$`` in blocks fenced as ``console``. They run page by page, in the
+order of the page, in a folder that holds ``photos``.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from transfer.networks.weights import find_source
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+#: What is added to a command that begins so, to make it small. Nothing else is changed.
+SMALLER = {
+    "python -m transfer study": "--epochs 1 --batch 16 --workers 2",
+}
+#: Changes of what a command asks for, where it asks for hours.
+INSTEAD = {
+    "--preset quick --out": "--preset quick --n 1,7 --out",  # 11 networks for 22
+    "--seeds 0,1,2 --kinds baseB,sliced": "--seeds 0,1,2 --kinds baseB,sliced --n 7",
+    "--kinds baseB,sliced --out": "--kinds baseB,sliced --n 7 --out",
+    "--kinds baseB,AnB --bn": "--kinds baseB,AnB --n 1 --bn",
+    "--kinds baseB,AnB,AnB+ --train": "--kinds baseB,AnB,AnB+ --n 1 --train",
+}
+NOT_RUN = {
+    ".venv/bin/pip install -r requirements-export.txt": "downloads packages",
+    ".venv/bin/pip install jupyterlab": "downloads packages",
+    ".venv/bin/jupyter lab notebooks": "opens a browser and does not end",
+    "make setup": "downloads packages; it is how this test's own environment is made",
+    "make setup TENSORFLOW='tensorflow[and-cuda]'": "downloads packages for a GPU",
+    "python -m transfer study --data data/photos --source imagenet "
+    "--out experiments-results/photos-imagenet": "downloads weights",
+}
+#: Commands that need what may not be installed, and the package that is needed.
+NEEDS = {".tflite": "ai_edge_litert", ".onnx": "tf2onnx"}
+PAGES = ("tutorial.md", "how-to.md")
+
+
+def commands(page):
+    """The commands of a page, in order."""
+    blocks = re.findall(r"^```console\n(.*?)^```", (DOCS / page).read_text(), re.S | re.M)
+    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+def installed(package):
+    import importlib.util
+
+    return importlib.util.find_spec(package) is not None
+
+
+def test_no_page_hides_a_command_from_this_test():
+    for path in DOCS.glob("*.md"):
+        text = path.read_text()
+        fences = re.findall(r"^```([a-z]*)\n(.*?)^```", text, re.S | re.M)
+        for language, block in fences:
+            if language == "console":
+                assert path.name in PAGES, f"{path.name} has commands that nobody runs"
+                assert all(line.startswith("$ ") for line in block.splitlines()), block
+            elif path.name in PAGES:
+                assert not re.search(r"^(python|make|pip|\.venv)", block, re.M), block
+
+
+def test_what_is_not_run_stands_in_the_pages():
+    every = {command for page in PAGES for command in commands(page)}
+    assert set(NOT_RUN) <= every
+    text = "\n".join(every)
+    assert all(begin in text for begin in (*SMALLER, *INSTEAD))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_a_page_run(page, photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "photos")
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    shutil.copy(find_source("fractals", 0.25)[1], tmp_path / "weights.h5")
+    if page != "tutorial.md":  # the recipes begin where the tutorial ends
+        for command in commands("tutorial.md"):
+            if command.startswith(("python -m transfer data", "python -m transfer study")):
+                run(command, tmp_path)
+    for command in commands(page):
+        if command in NOT_RUN:
+            continue
+        if any(end in command and not installed(package) for end, package in NEEDS.items()):
+            continue
+        run(command, tmp_path)
+
+
+def run(command, folder):
+    for long, short in INSTEAD.items():
+        command = command.replace(long, short)
+    for begin, more in SMALLER.items():
+        if command.startswith(begin):
+            command += f" {more}"
+    done = subprocess.run(
+        command.replace("python ", f"{sys.executable} ", 1),
+        shell=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    # A check may find that drawn shapes resemble each other: exit code 1 is its answer.
+    expected = (0, 1) if "data check" in command else (0,)
+    assert done.returncode in expected, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr, f"{command}\n{done.stderr}"
