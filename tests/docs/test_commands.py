@@ -85,12 +85,17 @@ def test_the_commands_of_a_page_run(page, photos, tmp_path):
         for command in commands("tutorial.md"):
             if command.startswith(("python -m transfer data", "python -m transfer study")):
                 run(command, tmp_path)
+    left_out = []
     for command in commands(page):
+        missing = [package for end, package in NEEDS.items() if end in command]
         if command in NOT_RUN:
             continue
-        if any(end in command and not installed(package) for end, package in NEEDS.items()):
+        if not all(map(installed, missing)):
+            left_out.append(command)
             continue
         run(command, tmp_path)
+    if left_out:
+        pytest.skip(f"the others ran; these need requirements-export.txt: {'; '.join(left_out)}")
 
 
 def run(command, folder):

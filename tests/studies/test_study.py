@@ -74,6 +74,13 @@ def test_a_finished_study_is_not_run_again(finished, study, small_data):
     assert {path for path in before if before[path] != after[path]} == {finished / "study.json"}
 
 
+def test_what_a_kill_left_of_the_labels_is_removed(finished, study, small_data):
+    left = finished / "predictions" / ".labels.npz.x1y2.tmp"
+    left.write_bytes(b"PK")
+    perform(finished, study, small_data)
+    assert not left.exists()
+
+
 def test_a_study_of_other_data_is_refused(finished, study, tmp_path, small_data):
     other = tmp_path / "other"
     other.mkdir()

@@ -83,6 +83,7 @@ def prepare(out: Path, study: Study, data: Path) -> Context:
     _refuse_foreign(out)
     with exclusively(out / "locks" / "study.lock"):  # another study may begin in the same folder
         remove_temporaries(out, "study.json")
+        remove_temporaries(out / "predictions", "labels.npz")
         _refuse_contradiction(out, resolved)
         _keep_source(out, resolved)
         _record(out, study, resolved)
