@@ -14,6 +14,7 @@ from transfer.archives import read_npz
 from transfer.errors import TransferError
 from transfer.files import read_bytes
 from transfer.runs import parse_run
+from transfer.tables import read_table
 
 #: Number format and runtime of a format, for a person.
 FORMAT_LABELS = {
@@ -52,8 +53,7 @@ COLUMNS = (
     "calls",
     "machine",
 )
-_NUMBERS = ("seed", "alpha", "multiply_adds", "file_bytes", "gzip_bytes", "test_accuracy")
-_MAX_TABLE_BYTES = 16 << 20
+_NUMBERS = ("alpha", "multiply_adds", "file_bytes", "gzip_bytes", "test_accuracy")
 _MAX_PREDICTIONS_BYTES = 256 << 20
 
 
@@ -68,18 +68,13 @@ def read_costs(study_dir: str | Path) -> pd.DataFrame:
     path = Path(study_dir) / "deploy.csv"
     if not path.exists():
         return pd.DataFrame(columns=list(COLUMNS))
-    try:
-        frame = pd.read_csv(io.BytesIO(read_bytes(path, _MAX_TABLE_BYTES)))
-    except (OSError, ValueError, OverflowError) as error:
-        raise TransferError(f"Cannot read the table {path}. Remove it to measure anew.") from error
-    if list(frame.columns) != list(COLUMNS):
-        raise TransferError(f"Expected other columns in {path}. Remove it to measure anew.")
-    known = frame["format"].isin(FORMAT_LABELS).all()
-    if not known or any(not pd.api.types.is_numeric_dtype(frame[name]) for name in _NUMBERS):
-        raise TransferError(f"Expected formats and numbers in {path}. Remove it to measure anew.")
+    types = {**dict.fromkeys(_NUMBERS, float), "seed": int, "n": "Int64"}
+    frame = read_table(path, COLUMNS, types, "Remove it to measure anew.")
+    if not frame["format"].isin(FORMAT_LABELS).all():
+        raise TransferError(f"Expected known formats in {path}. Remove it to measure anew.")
     for run in frame["run"]:
         parse_run(str(run))
-    return frame.astype({"n": "Int64"})
+    return frame
 
 
 def exported_path(study_dir: Path, run: str, name: str) -> Path:

@@ -1,6 +1,5 @@
 """``driving.csv``: drives of networks in the simulator, one row a drive, and what they come to."""
 
-import io
 import math
 import re
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from transfer.answers.costs import FORMAT_LABELS
 from transfer.answers.statistics import t_interval
 from transfer.answers.wording import count_seeds
 from transfer.errors import TransferError
-from transfer.files import read_bytes
 from transfer.results import read_runs
 from transfer.runs import parse_run
+from transfer.tables import read_table
 
 #: Pilots that are no networks: the simulator's own driver, and one that never presses a key.
 REFERENCES = ("driver", "forward")
@@ -34,7 +33,6 @@ COLUMNS = (
     "clean_laps",
 )
 _NUMBERS = ("distance", "interventions", "in_lane", "offset", "laps", "clean_laps")
-_MAX_TABLE_BYTES = 16 << 20
 _FORMATS = "|".join(sorted(FORMAT_LABELS, key=len, reverse=True))
 _NAME = re.compile(rf"(?P<run>.+?_s\d+)(_(?P<format>{_FORMATS}))?")
 
@@ -121,16 +119,7 @@ def read_drives(path: str | Path) -> pd.DataFrame:
     TransferError
         If the file is missing, too large or not a table of drives.
     """
-    path = Path(path)
-    try:
-        frame = pd.read_csv(io.BytesIO(read_bytes(path, _MAX_TABLE_BYTES)))
-    except (OSError, ValueError, OverflowError) as error:
-        raise TransferError(f"Cannot read the table of drives {path}.") from error
-    if list(frame.columns) != list(COLUMNS):
-        raise TransferError(f"Expected the columns {', '.join(COLUMNS)} in {path}.")
-    if any(not pd.api.types.is_numeric_dtype(frame[name]) for name in _NUMBERS):
-        raise TransferError(f"Expected numbers in the table of drives {path}.")
-    return frame
+    return read_table(path, COLUMNS, dict.fromkeys(_NUMBERS, float))
 
 
 def by_network(drives: pd.DataFrame) -> pd.DataFrame:

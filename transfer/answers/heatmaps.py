@@ -7,7 +7,6 @@
 Networks are compared on the same images, pooled features, the stem as block 0.
 """
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,12 @@ from transfer.answers.representation import batch_size, feature_function, stream
 from transfer.answers.similarity import MEASURES, similarity_maps
 from transfer.answers.style import COLUMN, RC, set_title
 from transfer.errors import TransferError
-from transfer.files import read_bytes, write_atomically
 from transfer.networks.architecture import Architecture
 from transfer.networks.weights import read_weights
-from transfer.results import format_number
+from transfer.tables import read_table, write_table
 
 COLUMNS = ("pair", "block_a", "block_b", *MEASURES)
 _LABELS = {"cka": "linear CKA", "debiased_cka": "linear CKA, debiased", "svcca": "SVCCA"}
-_MAX_BYTES = 16 << 20
 
 
 def compare_networks(
@@ -70,10 +67,7 @@ def compare_networks(
 
 def write_similarity(out: str | Path, table: pd.DataFrame) -> Path:
     """Write ``OUT/similarity.csv`` atomically; six significant digits. Returns its path."""
-    path = Path(out) / "similarity.csv"
-    text = table.to_csv(index=False, float_format=format_number, lineterminator="\n")
-    write_atomically(path, text)
-    return path
+    return write_table(Path(out) / "similarity.csv", table)
 
 
 def read_similarity(out: str | Path) -> pd.DataFrame:
@@ -86,15 +80,10 @@ def read_similarity(out: str | Path) -> pd.DataFrame:
     """
     path = Path(out) / "similarity.csv"
     types = {"pair": "string", "block_a": "int64", "block_b": "int64"}
-    try:
-        frame = pd.read_csv(io.BytesIO(read_bytes(path, _MAX_BYTES)), usecols=list(COLUMNS))
-        if frame.empty or frame.isna().any(axis=None):
-            raise ValueError("incomplete")
-        return frame[list(COLUMNS)].astype({**dict.fromkeys(MEASURES, "float64"), **types})
-    except (OSError, ValueError, TypeError, OverflowError) as error:
-        raise TransferError(
-            f"Expected a table of similarities at {path}. It is missing or malformed."
-        ) from error
+    frame = read_table(path, COLUMNS, {**dict.fromkeys(MEASURES, "float64"), **types})
+    if frame.empty or frame.isna().any(axis=None):
+        raise TransferError(f"Expected similarities in {path}. It is empty, missing or malformed.")
+    return frame
 
 
 def heat_maps(table: pd.DataFrame, measure: str = "debiased_cka", title: str = "") -> Figure:

@@ -6,7 +6,6 @@ n and number format (written by `transfer.deploy.pruning`; probabilities beside 
 alpha) are in that of the studies beside this one.
 """
 
-import io
 from pathlib import Path
 
 import matplotlib as mpl
@@ -21,8 +20,8 @@ from transfer.answers.statistics import paired_bootstrap, t_interval
 from transfer.answers.style import COLUMN, RC, legend_below, set_title
 from transfer.answers.wording import count_seeds, points
 from transfer.errors import TransferError
-from transfer.files import read_bytes
 from transfer.results import read_test_labels
+from transfer.tables import read_table
 
 #: ``like``: the n of the sliced-n whose size it was pruned to; ``weights``: those left in the
 #: file, BatchNorm folded in; ``median_ms_1``: latency, timed once for all seeds.
@@ -40,7 +39,6 @@ COLUMNS = (
     "median_ms_1",
 )
 _EQUAL = 0.15  #: how far costs may differ and still count as equal
-_MAX_TABLE_BYTES = 16 << 20
 SLICED, NARROW, NARROW_FAST, MAGNITUDE = (
     "sliced-n",
     "narrower, equal weights",
@@ -71,15 +69,11 @@ def read_pruning(study_dir: str | Path) -> pd.DataFrame:
     path = Path(study_dir) / "pruning.csv"
     if not path.exists():
         return pd.DataFrame(columns=list(COLUMNS))
-    try:
-        frame = pd.read_csv(io.BytesIO(read_bytes(path, _MAX_TABLE_BYTES)))
-        if list(frame.columns) != list(COLUMNS) or not frame["format"].isin(FORMAT_LABELS).all():
-            raise ValueError("columns")
-        return frame.astype(dict.fromkeys(set(COLUMNS) - {"run", "format"}, float)).astype(
-            {"seed": int, "like": int}
-        )
-    except (OSError, ValueError, TypeError, OverflowError) as error:
-        raise TransferError(f"Expected a table {','.join(COLUMNS)} in {path}.") from error
+    numbers = dict.fromkeys(set(COLUMNS) - {"run", "format"}, float)
+    frame = read_table(path, COLUMNS, {**numbers, "seed": int, "like": int})
+    if not frame["format"].isin(FORMAT_LABELS).all():
+        raise TransferError(f"Expected known formats in {path}.")
+    return frame
 
 
 def compare_pruning(study_dir: str | Path, name: str = "litert") -> pd.DataFrame:

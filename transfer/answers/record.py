@@ -11,7 +11,6 @@ Written anew with ``python -c "from transfer.answers.record import write_record;
 write_record('experiments-results')"``.
 """
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,11 +22,9 @@ from transfer.answers.measured import measured
 from transfer.answers.score_table import read_scores
 from transfer.answers.style import save
 from transfer.errors import TransferError
-from transfer.files import read_bytes, write_atomically
-from transfer.results import format_number
+from transfer.tables import read_table, write_table
 
 FOLDER = "agreement"
-_MAX_BYTES = 16 << 20
 _AGREEMENT_TYPES = {
     "study": "string",
     **dict.fromkeys(agreement.COLUMNS, "float64"),
@@ -83,9 +80,7 @@ def write_record(results: str | Path) -> list[Path]:
 
 def _write(path: Path, tables: Mapping[str, pd.DataFrame], types: Mapping[str, str]) -> None:
     some = {study: table for study, table in tables.items() if not table.empty}
-    frame = pd.concat(some, names=["study"]).reset_index("study").astype(dict(types))
-    text = frame.to_csv(index=False, float_format=format_number, lineterminator="\n")
-    write_atomically(path, text)
+    write_table(path, pd.concat(some, names=["study"]).reset_index("study").astype(dict(types)))
 
 
 def read_agreement(results: str | Path) -> pd.DataFrame:
@@ -111,12 +106,7 @@ def committed_results() -> Path | None:
 
 
 def _read(path: Path, types: Mapping[str, str]) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(io.BytesIO(read_bytes(path, _MAX_BYTES)), usecols=list(types))
-        if frame.empty:
-            raise ValueError("no rows")
-        return frame[list(types)].astype(dict(types))
-    except (OSError, ValueError, TypeError, OverflowError) as error:
-        raise TransferError(
-            f"Expected the table {', '.join(types)} at {path}. It is missing or malformed."
-        ) from error
+    frame = read_table(path, list(types), types)
+    if frame.empty:
+        raise TransferError(f"Expected rows in {path}. It is empty, missing or malformed.")
+    return frame

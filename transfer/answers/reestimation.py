@@ -3,7 +3,6 @@
 Written by `transfer.deploy.reestimation`.
 """
 
-import io
 from pathlib import Path
 
 import matplotlib as mpl
@@ -16,13 +15,12 @@ from transfer.answers.statistics import t_interval
 from transfer.answers.style import COLUMN, RC, label_blocks, legend_below, set_title
 from transfer.answers.wording import count_seeds, points, spans
 from transfer.errors import TransferError
-from transfer.files import read_bytes
 from transfer.runs import BLOCKS
+from transfer.tables import read_table
 
 #: ``layers``: which were re-estimated, ``frozen`` or ``all``; ``split``: where accuracy was
 #: measured; ``before`` and ``after``: accuracy, 0..1.
 COLUMNS = ("run", "kind", "n", "bn", "seed", "layers", "images", "split", "before", "after")
-_MAX_TABLE_BYTES = 16 << 20
 _BN_STYLE = {
     "inference": ("#0072B2", "o", "inference (Keras 3)"),
     "legacy": ("#D55E00", "s", "legacy (Keras 2.1.3 to 2.3.1)"),
@@ -38,19 +36,12 @@ def read_reestimation(path: str | Path) -> pd.DataFrame:
     TransferError
         If it is missing or not one of ours.
     """
-    try:
-        frame = pd.read_csv(
-            io.BytesIO(read_bytes(path, _MAX_TABLE_BYTES)), dtype={"bn": "string"}
-        ).fillna({"bn": ""})
-        if list(frame.columns) != list(COLUMNS):
-            raise ValueError("columns")
-        frame = frame.astype({"n": "Int64", "before": float, "after": float})
-        if not frame[["before", "after"]].stack().between(0, 1).all():
-            raise ValueError("accuracies")
-        if not frame["n"].dropna().between(0, BLOCKS).all():
-            raise ValueError("n")
-    except (OSError, ValueError, TypeError, OverflowError) as error:
-        raise TransferError(f"Expected a table {','.join(COLUMNS)} in {path}.") from error
+    types = {"bn": "string", "n": "Int64", "before": float, "after": float}
+    frame = read_table(path, COLUMNS, types).fillna({"bn": ""})
+    if not frame[["before", "after"]].stack().between(0, 1).all():
+        raise TransferError(f"Expected a table with accuracies from 0 to 1 in {path}.")
+    if not frame["n"].dropna().between(0, BLOCKS).all():
+        raise TransferError(f"Expected a table with n from 0 to {BLOCKS} in {path}.")
     return frame
 
 

@@ -28,17 +28,14 @@ from transfer.answers.representation import (
 )
 from transfer.answers.rules import LinearRule, leep, nce, nearest_centroid, ridge_rules
 from transfer.answers.scores import MOMENT_SCORES
-from transfer.errors import TransferError
-from transfer.files import write_atomically
 from transfer.networks.architecture import Architecture
 from transfer.networks.classifier import read_classifier
 from transfer.networks.weights import find_source, read_weights
 from transfer.progress import track
-from transfer.results import format_number
+from transfer.tables import read_table, write_table
 from transfer.tasks.dataset import Dataset, Split, load_dataset
 
 COLUMNS = ("block", "score", "value", "seconds")
-_MAX_BYTES = 16 << 20
 _POSITIONS = "_positions"  # ends the name of a score that took positions as samples
 _LABELS = {
     "logme": "LogME",
@@ -200,10 +197,7 @@ def _score_rules(split: Split, features: Features, batch: int, found: list[Momen
 
 def write_scores(out: str | Path, scores: pd.DataFrame) -> Path:
     """Write ``OUT/scores.csv`` atomically; six significant digits. Returns its path."""
-    path = Path(out) / "scores.csv"
-    text = scores.to_csv(index=False, float_format=format_number, lineterminator="\n")
-    write_atomically(path, text)
-    return path
+    return write_table(Path(out) / "scores.csv", scores)
 
 
 def read_scores(out: str | Path) -> pd.DataFrame:
@@ -214,19 +208,9 @@ def read_scores(out: str | Path) -> pd.DataFrame:
     TransferError
         If the file is missing, larger than 16 MiB or not a table of scores.
     """
-    path = Path(out) / "scores.csv"
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise TransferError(f"Expected at most {_MAX_BYTES} bytes in {path}.")
-        frame = pd.read_csv(path, usecols=list(COLUMNS))[list(COLUMNS)]
-        return frame.astype(
-            {"block": "int64", "score": "string", "value": "float64", "seconds": "float64"}
-        )
-    except (OSError, ValueError, TypeError, OverflowError) as error:
-        raise TransferError(
-            f"Expected a table of scores at {path}. It is missing or malformed; "
-            "write it with `python -m transfer scores`."
-        ) from error
+    types = {"block": "int64", "score": "string", "value": "float64", "seconds": "float64"}
+    remedy = "Write it with `python -m transfer scores`."
+    return read_table(Path(out) / "scores.csv", COLUMNS, types, remedy)
 
 
 def print_scores(scores: pd.DataFrame, console: Console | None = None) -> None:

@@ -26,8 +26,7 @@ from transfer.deploy.film import write_film
 from transfer.deploy.finished import read_finished
 from transfer.deploy.runtimes import SUFFIXES, open_exported
 from transfer.errors import TransferError, UsageError
-from transfer.files import write_atomically
-from transfer.results import format_number
+from transfer.tables import write_table
 from transfer.tasks.dataset import CLASSES, HEIGHT, WIDTH
 from transfer.tasks.lane_driver import SPEED
 
@@ -72,7 +71,7 @@ def drive_network(
             moments.append(moment)
 
     drives = drive(courses, pilot, laps, watch if film else None)
-    write_atomically(out / "driving.csv", _with_rows(out / "driving.csv", name, drives))
+    write_table(out / "driving.csv", _with_rows(out / "driving.csv", name, drives))
     if film:
         write_film(out / f"{name}.gif", name, courses[0], moments)
     return summarise(pd.DataFrame([dataclasses.asdict(drive) for drive in drives]))
@@ -113,11 +112,10 @@ def _check_classes(classes: object, path: Path) -> None:
         )
 
 
-def _with_rows(path: Path, name: str, drives: Sequence[Drive]) -> str:
-    """The text of driving.csv with this network's drives in place of older ones."""
+def _with_rows(path: Path, name: str, drives: Sequence[Drive]) -> pd.DataFrame:
+    """The table driving.csv with this network's drives in place of older ones."""
     rows = [{"network": name, **dataclasses.asdict(one)} for one in drives]
     if path.exists():
         older = read_drives(path)
         rows = older[older["network"] != name].to_dict("records") + rows
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return frame.to_csv(index=False, float_format=format_number, lineterminator="\n")
+    return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -22,7 +22,6 @@ from transfer.deploy.finished import Finished, open_data, read_finished
 from transfer.deploy.runtimes import PACKAGES, SUFFIXES, require
 from transfer.deploy.stopwatch import CALLS, Timing, time_file
 from transfer.errors import TransferError, UsageError
-from transfer.files import write_atomically
 from transfer.networks.architecture import (
     Architecture,
     multiply_adds,
@@ -30,7 +29,8 @@ from transfer.networks.architecture import (
     weight_shapes,
 )
 from transfer.progress import track
-from transfer.results import format_number, read_runs, write_array
+from transfer.results import read_runs, write_array
+from transfer.tables import write_table
 from transfer.tasks.dataset import Dataset
 
 FORMATS = ("keras", "litert", "litert-int8", "onnx")
@@ -93,7 +93,7 @@ def measure(
         timed = run.run.seed == lowest[_shape(run)]
         row = _row(run, dataset, name, calls if timed else None)
         # Written after every file: what is measured stays if the next one fails.
-        write_atomically(study_dir / "deploy.csv", _text(_replaced(read_costs(study_dir), row)))
+        write_table(study_dir / "deploy.csv", _replaced(read_costs(study_dir), row))
     return read_costs(study_dir)
 
 
@@ -192,7 +192,3 @@ def _replaced(frame: pd.DataFrame, row: dict[str, Any]) -> pd.DataFrame:
     others = frame[(frame["run"] != row["run"]) | (frame["format"] != row["format"])]
     rows = [*others.to_dict("records"), row]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": "Int64"})
-
-
-def _text(frame: pd.DataFrame) -> str:
-    return frame.to_csv(index=False, float_format=format_number, lineterminator="\n")

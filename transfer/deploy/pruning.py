@@ -26,11 +26,11 @@ from transfer.deploy.measure import file_sizes, weight_bytes
 from transfer.deploy.runtimes import PACKAGES, SUFFIXES, require
 from transfer.deploy.stopwatch import time_file
 from transfer.errors import TransferError, UsageError
-from transfer.files import write_atomically
 from transfer.networks.architecture import Architecture, multiply_adds, weight_shapes
 from transfer.progress import track
-from transfer.results import format_number, read_runs, read_study, write_array
+from transfer.results import read_runs, read_study, write_array
 from transfer.runs import BLOCKS, PROTOCOLS, Protocol
+from transfer.tables import write_table
 from transfer.tasks.dataset import Dataset
 from transfer.training.batches import training_batches
 from transfer.training.loop import batch_norm_momentum, learning_rate
@@ -175,7 +175,7 @@ def measure_pruning(
         weights = prune(whole, run.weights(), dataset, protocol, sparsity, run.run.seed)
         for name in _FORMATS:
             row = _row(run, dataset, weights, n, sparsity, name, run is finished[0])
-            write_atomically(study_dir / "pruning.csv", _with_row(study_dir, row))
+            write_table(study_dir / "pruning.csv", _with_row(study_dir, row))
     return read_pruning(study_dir)
 
 
@@ -223,10 +223,9 @@ def _row(
     }
 
 
-def _with_row(study_dir: Path, row: dict[str, Any]) -> str:
-    """The text of pruning.csv with this row in place of an older one."""
+def _with_row(study_dir: Path, row: dict[str, Any]) -> pd.DataFrame:
+    """The table pruning.csv with this row in place of an older one."""
     older = read_pruning(study_dir)
     same = (older["run"] == row["run"]) & (older["like"] == row["like"])
     rows = [*older[~(same & (older["format"] == row["format"]))].to_dict("records"), row]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return frame.to_csv(index=False, float_format=format_number, lineterminator="\n")
+    return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -17,12 +17,13 @@ from transfer.answers.score_table import measure_scores
 from transfer.deploy.export import chosen_images, reestimated
 from transfer.deploy.finished import Finished, open_data, read_finished
 from transfer.errors import TransferError, UsageError
-from transfer.files import sha256_of, write_atomically
+from transfer.files import sha256_of
 from transfer.networks.architecture import Architecture
 from transfer.networks.transplant import frozen_layers
 from transfer.networks.weights import find_source, read_weights
 from transfer.progress import track
-from transfer.results import format_number, read_runs, read_study
+from transfer.results import read_runs, read_study
+from transfer.tables import write_table
 from transfer.tasks.dataset import Dataset
 from transfer.training.evaluation import accuracy
 from transfer.training.reestimate import reestimate
@@ -98,10 +99,7 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
         older = read_reestimation(path)
         older = older[~older["run"].isin(frame["run"])]
         frame = pd.DataFrame(older.to_dict("records") + rows, columns=list(COLUMNS))
-    text = frame.astype({"n": "Int64"}).to_csv(
-        index=False, float_format=format_number, lineterminator="\n"
-    )
-    write_atomically(path, text)
+    write_table(path, frame.astype({"n": "Int64"}))
 
 
 def _rows(finished: Finished, data: Dataset, images: int) -> Iterator[dict[str, Any]]:
