@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
-from PIL import Image
+from PIL import Image, ImageOps
 
 network, folder = sys.argv[1:]
 about = json.loads(zipfile.ZipFile(network).read("transfer.json"))
@@ -23,7 +23,12 @@ scale = result["quantization"][0] or 1.0  # an int8 network answers in 256ths
 
 for path in sorted(Path(folder).iterdir()):
     if path.suffix.lower() in (".jpg", ".jpeg", ".png"):
-        image = Image.open(path).convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
+        try:  # turned as its EXIF says, as the training images were
+            image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+        except OSError:
+            print(f"{path.name} cannot be read", file=sys.stderr)
+            continue
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
         interpreter.set_tensor(given["index"], np.asarray(image)[None])
         interpreter.invoke()
         probabilities = interpreter.get_tensor(result["index"])[0] * scale

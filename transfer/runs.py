@@ -159,7 +159,7 @@ def parse_run(name: str) -> Run:
                 return run
     raise UsageError(
         "Expected the name of a run such as baseB_s0, A3B+_s1 or A3B_legacy_s0. "
-        f"Received: {name!r}."
+        f"Received: {name[:80]!r}."
     )
 
 

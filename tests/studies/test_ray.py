@@ -156,18 +156,22 @@ def assert_the_same(study, other):
     assert len(read_runs(other)) == 3
 
 
-@pytest.mark.slow
-def test_a_study_that_loses_a_node_ends_as_one_on_this_machine(
-    cluster, local, small_data, tmp_path
-):
-    out = tmp_path / "study"
-    process = subprocess.Popen(
-        command(out, small_data, "--engine", "ray", "--address", cluster.address),
+def started(out, data, cluster):
+    return subprocess.Popen(
+        command(out, data, "--engine", "ray", "--address", cluster.address),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
     )
+
+
+@pytest.mark.slow
+def test_a_study_that_loses_a_node_ends_as_one_on_this_machine(
+    cluster, local, small_data, tmp_path
+):
+    out = tmp_path / "study"
+    process = started(out, small_data, cluster)
     doomed = next(iter(cluster.worker_nodes))
     deadline = time.monotonic() + LONGEST
     lost: set[str] = set()
@@ -204,13 +208,7 @@ def test_a_cluster_of_its_own_is_started_and_stopped(engine, local, small_data, 
 @pytest.mark.slow
 def test_an_interrupted_study_on_ray_says_how_to_go_on(cluster, small_data, tmp_path):
     out = tmp_path / "study"
-    process = subprocess.Popen(
-        command(out, small_data, "--engine", "ray", "--address", cluster.address),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
+    process = started(out, small_data, cluster)
     deadline = time.monotonic() + LONGEST
     while not (out / "logs/baseB_s0.csv").exists():
         assert process.poll() is None, process.stderr.read()

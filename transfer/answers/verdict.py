@@ -112,7 +112,7 @@ def _about_seeds(runs: pd.DataFrame) -> list[str]:
     if single < len(seeds):
         return [
             f"{single} of {len(seeds)} networks have one seed: what follows holds for these on "
-            "other images of the same drives' kind, not for another seed."
+            "other images of the same kind, not for another seed."
         ]
     return [
         "One seed each: what follows holds for these networks on other images of the same drives' "

@@ -11,7 +11,7 @@ from transfer.networks.weights import read_weights
 from transfer.results import read_runs, read_study
 from transfer.runs import BLOCKS, Run, parse_run
 from transfer.studies.context import model_path
-from transfer.tasks.dataset import HEIGHT, WIDTH, Dataset, content_hash, load_dataset
+from transfer.tasks.dataset import HEIGHT, WIDTH, Dataset, load_recorded
 
 
 @dataclass(frozen=True)
@@ -118,16 +118,4 @@ def open_data(finished: Finished, data: str | Path | None = None) -> Dataset:
     TransferError
         If it is not there, or is another data set than that of the study.
     """
-    folder = Path(finished.data_path if data is None else data)
-    if not folder.is_dir():
-        raise TransferError(
-            f"Expected the study's data set at {folder}. It is not there; say where it is: "
-            "--data DIR."
-        )
-    dataset = load_dataset(folder)
-    if content_hash(dataset) != finished.data_sha256:
-        raise TransferError(
-            f"Expected the data set that {finished.study_dir} was made with. {folder} holds "
-            "another; say where it is: --data DIR."
-        )
-    return dataset
+    return load_recorded(finished.data_path if data is None else data, finished.data_sha256)

@@ -214,6 +214,29 @@ def content_hash(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
+def load_recorded(path: str | Path, sha256: str) -> Dataset:
+    """The data set that a study was made with, known by its `content_hash`.
+
+    Raises
+    ------
+    TransferError
+        If it is not there, or is another data set.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise TransferError(
+            f"Expected the study's data set at {folder}. It is not there; say where it is: "
+            "--data DIR."
+        )
+    dataset = load_dataset(folder)
+    if content_hash(dataset) != sha256:
+        raise TransferError(
+            f"Expected the study's data set at {folder}. It holds another; say where it is: "
+            "--data DIR."
+        )
+    return dataset
+
+
 def write_dataset(
     out: str | Path,
     splits: Mapping[str, Split],

@@ -14,7 +14,7 @@ from transfer.answers.report.facts import Facts
 from transfer.errors import TransferError
 from transfer.files import read_bytes
 from transfer.results import read_predictions, read_test_labels
-from transfer.tasks.dataset import Dataset, content_hash, load_dataset
+from transfer.tasks.dataset import Dataset, load_recorded
 
 MISTAKES_SHOWN = 18
 _CLASSES_SHOWN = 12
@@ -36,19 +36,10 @@ def open_dataset(facts: Facts, data: str | Path | None = None) -> Dataset:
     TransferError
         If it is not there, or is another data set than that of the study.
     """
-    folder = Path(facts.data_path if data is None else data)
-    if not folder.is_dir():
-        raise TransferError(
-            f"Images are left out: the study's data set is not at {folder} (say where it is: "
-            "--data DIR)."
-        )
-    dataset = load_dataset(folder)
-    if content_hash(dataset) != facts.data_sha256:
-        raise TransferError(
-            f"Images are left out: {folder} holds another data set than the study's (say where it "
-            "is: --data DIR)."
-        )
-    return dataset
+    try:
+        return load_recorded(facts.data_path if data is None else data, facts.data_sha256)
+    except TransferError as error:
+        raise TransferError(f"Images are left out. {error}") from error
 
 
 def picture(image: np.ndarray) -> str:
