@@ -115,7 +115,7 @@ def _about_seeds(runs: pd.DataFrame) -> list[str]:
             "other images of the same kind, not for another seed."
         ]
     return [
-        "One seed each: what follows holds for these networks on other images of the same drives' "
+        "One seed each: what follows holds for these networks on other images of the same "
         "kind; another seed would give other networks, and how different is not known."
     ]
 

@@ -231,8 +231,8 @@ def load_recorded(path: str | Path, sha256: str) -> Dataset:
     dataset = load_dataset(folder)
     if content_hash(dataset) != sha256:
         raise TransferError(
-            f"Expected the study's data set at {folder}. It holds another; say where it is: "
-            "--data DIR."
+            f"Expected the study's data set at {folder}. It holds another data set; say where the "
+            "study's is: --data DIR."
         )
     return dataset
 
