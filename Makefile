@@ -17,12 +17,18 @@ help:
 TENSORFLOW ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && echo 'tensorflow[and-cuda]' || echo tensorflow-cpu)
 
 setup: .venv/ready
-.venv/ready: requirements.txt pyproject.toml
+# The CPU build is installed by hash: a package that was changed after it was pinned is refused.
+.venv/ready: requirements.txt requirements-hashed.txt pyproject.toml
 	@echo "Setting up .venv with $(TENSORFLOW); for the GPU build: make setup TENSORFLOW='tensorflow[and-cuda]'"
 	$(PYTHON) -m venv .venv
+ifeq ($(TENSORFLOW),tensorflow-cpu)
+	$(PIP) install --quiet --require-hashes --requirement requirements-hashed.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+else
 	sed 's/^tensorflow-cpu==/$(TENSORFLOW)==/' requirements.txt > .venv/requirements.txt
 	$(PIP) install --quiet --requirement .venv/requirements.txt
 	$(PIP) install --quiet --no-deps --editable .
+endif
 	@touch $@
 
 study: setup
