@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from transfer.answers.accuracy import accuracy_against_n
+from transfer.answers.agreement_figure import agreement_figure
 from transfer.answers.costs import read_costs
 from transfer.answers.driving import by_network, read_drives
 from transfer.answers.driving_figure import driving_against_n
@@ -15,6 +16,7 @@ from transfer.answers.gain import has_sizes, without_base
 from transfer.answers.pareto import candidates
 from transfer.answers.pareto_figure import pareto_figure
 from transfer.answers.pruning import compare_pruning, pruning_figure, read_pruning
+from transfer.answers.record import FOLDER, read_agreement
 from transfer.answers.reestimation import read_reestimation, reestimation_against_n
 from transfer.answers.semantics import bn_semantics
 from transfer.answers.style import save
@@ -77,7 +79,8 @@ def draw_figures(study_dir: str | Path, published: Path | None = None) -> list[P
     run under several semantics; ``gain_against_images`` if AnB or AnB+ and baseB were run on
     several shares of the training images. What was measured besides: ``pareto`` from deploy.csv,
     ``driving_against_n`` from driving.csv, ``reestimation_against_n`` from reestimation.csv,
-    ``pruning`` from pruning.csv. `left_out` says what could not be drawn.
+    ``pruning`` from pruning.csv. Of the folder ``agreement``, its one figure. `left_out` says what
+    could not be drawn.
 
     Parameters
     ----------
@@ -97,6 +100,9 @@ def draw_figures(study_dir: str | Path, published: Path | None = None) -> list[P
         If the folder holds no study, or one without a finished run.
     """
     folder = Path(study_dir)
+    if _is_agreement(folder):
+        drawn = agreement_figure(read_agreement(folder.resolve().parent))
+        return save(drawn, folder / "figures" / "agreement")
     runs, title = _runs_of(folder), folder.resolve().name
     points = read_published(published) if published else None
     figures = {}
@@ -112,6 +118,10 @@ def draw_figures(study_dir: str | Path, published: Path | None = None) -> list[P
     return [
         path for name, figure in figures.items() for path in save(figure, folder / "figures" / name)
     ]
+
+
+def _is_agreement(folder: Path) -> bool:
+    return folder.resolve().name == FOLDER and (folder / "agreement.csv").exists()
 
 
 def _of_devices(folder: Path, runs: pd.DataFrame, title: str) -> dict[str, Figure]:
@@ -136,6 +146,8 @@ def _of_devices(folder: Path, runs: pd.DataFrame, title: str) -> dict[str, Figur
 
 def left_out(study_dir: str | Path) -> list[str]:
     """What of a study `draw_figures` cannot draw and why, a sentence each."""
+    if _is_agreement(Path(study_dir)):
+        return []
     runs = _runs_of(Path(study_dir))
     sentences = []
     if not _has_accuracies(runs):
