@@ -9,6 +9,7 @@ from made_study import make_study
 
 from transfer.answers.agreement import DEPTH, agreement
 from transfer.answers.agreement_figure import agreement_figure
+from transfer.answers.figures import draw_figures, left_out
 from transfer.answers.measured import measured
 from transfer.answers.prediction import PROBE, check_predictions
 from transfer.answers.record import (
@@ -59,6 +60,15 @@ def test_writing_it_again_gives_the_same_bytes(results):
     assert {path.suffix for path in files} == {".csv", ".png", ".svg"}
     write_record(results)
     assert {path: path.read_bytes() for path in files} == before
+
+
+def test_the_command_figures_redraws_it_from_its_table(results):
+    figures = {path: path.read_bytes() for path in (results / "agreement/figures").iterdir()}
+    for path in figures:
+        path.unlink()
+    assert set(draw_figures(results / "agreement")) == set(figures)
+    assert {path: path.read_bytes() for path in figures} == figures
+    assert left_out(results / "agreement") == []
 
 
 def test_the_figure_shows_the_table(results):
