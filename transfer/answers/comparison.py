@@ -1,5 +1,6 @@
 """Two networks of a study on the same test images, seed by seed."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 from transfer.answers.statistics import Comparison, Difference, non_inferior, paired_bootstrap
 from transfer.errors import TransferError
 from transfer.results import read_predictions, read_runs, read_test_labels
+from transfer.runs import KINDS
 
 #: Test images in file order are resampled in blocks of this many neighbours. The file order is that
 #: of time in everything imported or simulated here. Measured: the variance of a paired difference
@@ -90,8 +92,12 @@ def difference(study_dir: str | Path, a: pd.DataFrame, b: pd.DataFrame) -> Diffe
     return both and paired_bootstrap(*both, blocks=blocks_of_neighbours(both[0].shape[1]))
 
 
-def compare_with_base(study_dir: str | Path, margin: float = 0.01) -> dict[Key, Comparison]:
-    """Every network trained on all images tested for non-inferiority to baseB, seed by seed.
+def compare_with_base(
+    study_dir: str | Path, margin: float = 0.01, kinds: Collection[str] = KINDS
+) -> dict[Key, Comparison]:
+    """Every network of these kinds, trained on all images, tested for non-inferiority to baseB.
+
+    Seed by seed, on the same test images.
 
     Returns
     -------
@@ -108,8 +114,8 @@ def compare_with_base(study_dir: str | Path, margin: float = 0.01) -> dict[Key, 
     runs = runs[runs["fraction"] == 1.0]
     base = runs[runs["kind"] == "baseB"]
     found: dict[Key, Comparison] = {}
-    for key, group in networks(runs):
-        both = paired(folder, group, base) if key[0] != "baseB" else None
+    for key, group in networks(runs[runs["kind"].isin(set(kinds) - {"baseB"})]):
+        both = paired(folder, group, base)
         if both:
             blocks = blocks_of_neighbours(both[0].shape[1])
             found[key] = non_inferior(*both, margin=margin, blocks=blocks)

@@ -41,8 +41,8 @@ def next_step(study_dir: str | Path, margin: float = 0.01) -> list[str]:
     runs = runs[runs["fraction"] == 1.0]
     tested = {
         key[1]: comparison
-        for key, comparison in compare_with_base(folder, margin).items()
-        if key[0] == "sliced" and key[1] is not None
+        for key, comparison in compare_with_base(folder, margin, ("sliced",)).items()
+        if key[1] is not None
     }
     if not tested:
         return ["To learn where to cut, repeat the command with --kinds baseB,sliced."]

@@ -64,7 +64,7 @@ def verdict(study_dir: str | Path, margin: float = 0.01) -> list[str]:
         raise TransferError(f"Expected a dataset with a name in {folder}/study.json.") from error
     if base.empty:
         return [f"{name}: baseB on all training images is missing, so nothing can be compared."]
-    compared = compare_with_base(folder, margin)
+    compared = compare_with_base(folder, margin, ("AnB", "sliced"))
     sentences = [_introduction(name, runs, base, len(read_test_labels(folder)), margin)]
     sentences += _about_seeds(runs)
     sentences.append(_fine_tuned(folder, runs, base))
