@@ -20,7 +20,8 @@ REFERENCE = ROOT / "docs" / "reference"
 MODULES = (
     *("runs", "results", "tasks.dataset", "tasks.lanes", "tasks.importers", "tasks.check"),
     *("tasks.leakage", "networks.architecture", "networks.mobilenet", "networks.transplant"),
-    *("networks.weights", "studies.ask", "studies.study", "answers.comparison"),
+    *("networks.sources", "networks.weights", "studies.ask", "studies.study"),
+    "answers.comparison",
     *("answers.statistics", "answers.verdict", "answers.next_step", "answers.figures"),
     *("answers.representation", "answers.attention", "deploy.finished", "deploy.export"),
     "deploy.runtimes",

@@ -9,18 +9,28 @@ import contextlib
 import functools
 import hashlib
 import io
+import itertools
 import json
 import os
 import random
 import sys
 import tarfile
 import warnings
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
+from transfer.answers.costs import read_costs
+from transfer.answers.driving import read_drives
+from transfer.answers.figures import read_published
+from transfer.answers.heatmaps import read_similarity
+from transfer.answers.pruning import read_pruning
+from transfer.answers.record import read_agreement
+from transfer.answers.record import read_predictions as read_predicted
+from transfer.answers.reestimation import read_reestimation
 from transfer.answers.score_table import read_scores
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, weight_shapes
@@ -40,6 +50,7 @@ from transfer.results import (
     write_runs,
 )
 from transfer.tasks import download
+from transfer.tasks.csv_list import read_csv_list
 from transfer.tasks.dataset import Split, load_dataset, write_dataset
 from transfer.tasks.image_folders import is_image_folders, read_image_folders
 from transfer.tasks.images import read_image
@@ -49,6 +60,7 @@ from transfer.tasks.udacity import read_udacity
 from transfer.training.checkpoint import read_checkpoint, write_checkpoint
 
 FEW, MANY = 300, 10_000
+RESULTS = Path(__file__).parents[1] / "experiments-results"
 SMALL = Architecture(n=1)
 RUN = "A3B_s0"
 
@@ -173,6 +185,36 @@ def scores(folder):
     return folder / "scores.csv", lambda: read_scores(folder)
 
 
+def committed(folder, name, read):
+    """The first lines of a committed table."""
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    with (RESULTS / name if "/" in name else RESULTS / "lanes-fractals" / name).open("rb") as file:
+        path.write_bytes(b"".join(itertools.islice(file, 4)))
+    return path, lambda: read(folder)
+
+
+def published(folder):
+    (folder / "a.csv").write_text("network,block,test_accuracy\nAnB,1,0.713\nbaseB,0,0.909\n")
+    return folder / "a.csv", lambda: read_published(folder / "a.csv")
+
+
+def csv_list(folder):
+    folder = folder / "set"
+    (folder / "a").mkdir(parents=True)
+    names = [f"a/{label}_{number}.png" for label in ("cup", "plate") for number in range(20)]
+    for name in names:
+        (folder / name).touch()
+    lines = [f"{name},{name[2:5]},{number // 4}" for number, name in enumerate(names)]
+    (folder / "list.csv").write_text("\n".join(["path,label,group", *lines]) + "\n")
+
+    def read():
+        for paths in read_csv_list(folder / "list.csv").images.values():
+            assert all(path.is_relative_to(folder) and ".." not in path.parts for path in paths)
+
+    return folder / "list.csv", read
+
+
 def tub_2(folder, name):
     folder = folder / "tub"
     (folder / "images").mkdir(parents=True)
@@ -215,6 +257,13 @@ def image(folder, kind):
     pixels = np.random.default_rng(0).integers(0, 255, (12, 16, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(folder / f"a.{kind}")
     return folder / f"a.{kind}", lambda: read_image(folder / f"a.{kind}", 5, 8)
+
+
+def rotated(folder):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (16, 12), (9, 99, 199)).save(folder / "a.jpg", exif=turned)
+    return folder / "a.jpg", lambda: read_image(folder / "a.jpg", 5, 8)
 
 
 def image_folders(folder):
@@ -330,6 +379,8 @@ READERS = {
     "image folders": image_folders,
     "png": functools.partial(image, kind="png"),
     "jpeg": functools.partial(image, kind="jpeg"),
+    "jpeg, turned": rotated,
+    "list of images": csv_list,
     "runs.csv": functools.partial(study, name="runs.csv"),
     "logs": functools.partial(study, name=f"logs/{RUN}.csv"),
     "rows": functools.partial(study, name=f"rows/{RUN}.json"),
@@ -337,6 +388,24 @@ READERS = {
     "test labels": functools.partial(study, name="predictions/labels.npz"),
     "study.json": functools.partial(study, name="study.json"),
     "scores.csv": scores,
+    "deploy.csv": functools.partial(committed, name="deploy.csv", read=read_costs),
+    "pruning.csv": functools.partial(committed, name="pruning.csv", read=read_pruning),
+    "driving.csv": functools.partial(
+        committed, name="driving.csv", read=lambda folder: read_drives(folder / "driving.csv")
+    ),
+    "reestimation.csv": functools.partial(
+        committed,
+        name="reestimation.csv",
+        read=lambda folder: read_reestimation(folder / "reestimation.csv"),
+    ),
+    "agreement.csv": functools.partial(
+        committed, name="agreement/agreement.csv", read=read_agreement
+    ),
+    "predictions.csv": functools.partial(
+        committed, name="agreement/predictions.csv", read=read_predicted
+    ),
+    "similarity.csv": functools.partial(committed, name="similarity.csv", read=read_similarity),
+    "published numbers": published,
     "checkpoint": functools.partial(checkpoint, signed=False),
     "signed checkpoint": functools.partial(checkpoint, signed=True),
     "tar": functools.partial(archive, mode=""),

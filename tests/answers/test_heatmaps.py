@@ -16,7 +16,8 @@ from transfer.answers.similarity import MEASURES, pair_moments
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import random_weights
-from transfer.networks.weights import find_source, read_weights, write_weights
+from transfer.networks.sources import find_source
+from transfer.networks.weights import read_weights, write_weights
 
 ARCHITECTURE = Architecture(image_size=(33, 40), input_size=(48, 64))
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 33, 40, 3), dtype=np.uint8)

@@ -15,7 +15,8 @@ from transfer.answers.representation import (
 from transfer.errors import UsageError
 from transfer.networks.architecture import Architecture, feature_shape
 from transfer.networks.classifier import read_classifier
-from transfer.networks.weights import find_source, read_weights
+from transfer.networks.sources import find_source
+from transfer.networks.weights import read_weights
 
 ARCHITECTURE = Architecture(image_size=(33, 40), input_size=(48, 64), classes=64)
 SOURCE = find_source("fractals", 0.25)[1]

@@ -9,8 +9,7 @@ import pytest
 from transfer.deploy.export import export
 from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import random_weights
-from transfer.networks.transplant import hash_weights
-from transfer.networks.weights import write_weights
+from transfer.networks.weights import hash_weights, write_weights
 from transfer.results import RUN_COLUMNS, write_row, write_study
 from transfer.tasks.dataset import content_hash, load_dataset
 

@@ -127,7 +127,7 @@ def test_another_source_than_that_of_the_study_is_refused(spoilt):
 
 def test_a_study_with_its_source_gets_a_probe_of_every_block(spoilt):
     from transfer.files import sha256_of
-    from transfer.networks.weights import find_source
+    from transfer.networks.sources import find_source
 
     study = json.loads((spoilt / "study.json").read_text())
     study["source"] = {"name": "fractals", "sha256": sha256_of(find_source("fractals", 0.25)[1])}

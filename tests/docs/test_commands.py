@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from transfer.networks.weights import find_source
+from transfer.networks.sources import find_source
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

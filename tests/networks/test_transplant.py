@@ -14,9 +14,9 @@ from transfer.networks.transplant import (
     frozen_layers,
     frozen_weights,
     get_weights,
-    hash_weights,
     set_weights,
 )
+from transfer.networks.weights import hash_weights
 from transfer.runs import Run
 
 ARCHITECTURE = Architecture(n=2, image_size=(32, 32), input_size=(32, 32))

@@ -11,7 +11,7 @@ from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, weight_shapes
 from transfer.networks.mobilenet import build
 from transfer.networks.transplant import get_weights
-from transfer.networks.weights import find_source, read_weights, write_weights
+from transfer.networks.weights import read_weights, write_weights
 
 SHARED = Path(__file__).parents[2] / "../shared/weights"
 IMAGENET = SHARED / "mobilenet_v1_0.25_224_imagenet.h5"
@@ -132,28 +132,3 @@ def test_a_huge_declared_array_is_refused_unread(tmp_path):
         file.create_dataset("conv1/kernel:0", (1 << 20, 1 << 20), "float32", chunks=(1024, 1024))
     with pytest.raises(TransferError, match="Expected conv1/kernel of shape"):
         read_weights(tmp_path / "bomb.h5", Architecture())
-
-
-def test_sources_that_are_not_there_say_what_to_do(monkeypatch):
-    with pytest.raises(TransferError, match="alpha 0.25"):
-        find_source("fractals", 0.5)
-    with pytest.raises(TransferError, match="no file nowhere"):
-        find_source("nowhere.h5", 0.25)
-    with pytest.raises(TransferError, match="0.25, 0.5, 0.75, 1"):
-        find_source("imagenet", 0.3)
-
-    def refuse(*args, **kwargs):
-        raise Exception("URL fetch failure")
-
-    monkeypatch.setattr(keras.utils, "get_file", refuse)
-    with pytest.raises(TransferError, match=r"mobilenet_2_5_224_tf_no_top\.h5.*put it into"):
-        find_source("imagenet", 0.25)
-
-
-def test_imagenet_weights_come_from_keras_cache(tmp_path, monkeypatch):
-    def fetch(name, origin, cache_subdir):
-        return str(tmp_path / cache_subdir / name)
-
-    monkeypatch.setattr(keras.utils, "get_file", fetch)
-    path = tmp_path / "models/mobilenet_5_0_224_tf_no_top.h5"
-    assert find_source("imagenet", 0.5) == ("imagenet", path)

@@ -10,7 +10,8 @@ import tensorflow as tf
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import build, random_weights
-from transfer.networks.transplant import get_weights, hash_weights, set_weights
+from transfer.networks.transplant import get_weights, set_weights
+from transfer.networks.weights import hash_weights
 from transfer.runs import PROTOCOLS, Protocol
 from transfer.training.loop import Images, batch_norm_momentum, fit, learning_rate
 from transfer.training.step import Setting, Trainer

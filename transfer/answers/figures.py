@@ -23,6 +23,7 @@ from transfer.answers.style import save
 from transfer.answers.target_size import gain_against_images
 from transfer.errors import TransferError
 from transfer.results import read_runs, read_study
+from transfer.tables import read_table
 
 
 def read_published(path: Path) -> pd.DataFrame:
@@ -31,24 +32,19 @@ def read_published(path: Path) -> pd.DataFrame:
     Raises
     ------
     TransferError
-        If the file is missing or has other columns.
+        If the file is missing, larger than 16 MiB or has other columns.
     """
-    try:
-        table = pd.read_csv(path)
-        kinds, blocks, accuracy = (table[c] for c in ("network", "block", "test_accuracy"))
-    except (OSError, ValueError, KeyError) as error:
-        raise TransferError(
-            f"Expected a table network,block,test_accuracy in {path}. It cannot be read."
-        ) from error
+    types = {"network": str, "block": "int64", "test_accuracy": "float64"}
+    table = read_table(path, list(types), types)
     missing = pd.Series(np.nan, index=table.index)
     return pd.DataFrame(
         {
-            "kind": kinds,
-            "n": blocks,
+            "kind": table["network"],
+            "n": table["block"],
             "bn": "",
             "seed": 0,
             "fraction": 1.0,
-            "test_accuracy": accuracy,
+            "test_accuracy": table["test_accuracy"],
             "test_low": missing,
             "test_high": missing,
         }

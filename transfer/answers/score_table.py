@@ -30,7 +30,8 @@ from transfer.answers.rules import LinearRule, leep, nce, nearest_centroid, ridg
 from transfer.answers.scores import MOMENT_SCORES
 from transfer.networks.architecture import Architecture
 from transfer.networks.classifier import read_classifier
-from transfer.networks.weights import find_source, read_weights
+from transfer.networks.sources import find_source
+from transfer.networks.weights import read_weights
 from transfer.progress import track
 from transfer.tables import read_table, write_table
 from transfer.tasks.dataset import Dataset, Split, load_dataset

@@ -22,7 +22,8 @@ from transfer.deploy.runtimes import PACKAGES, SUFFIXES, check_request, open_exp
 from transfer.errors import TransferError, UsageError
 from transfer.files import write_atomically
 from transfer.networks.mobilenet import build
-from transfer.networks.transplant import hash_weights, set_weights
+from transfer.networks.transplant import set_weights
+from transfer.networks.weights import hash_weights
 from transfer.results import read_predictions
 from transfer.tasks.dataset import Dataset
 from transfer.training.evaluation import accuracy

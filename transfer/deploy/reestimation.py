@@ -19,8 +19,9 @@ from transfer.deploy.finished import Finished, open_data, read_finished
 from transfer.errors import TransferError, UsageError
 from transfer.files import sha256_of
 from transfer.networks.architecture import Architecture
+from transfer.networks.sources import find_source
 from transfer.networks.transplant import frozen_layers
-from transfer.networks.weights import find_source, read_weights
+from transfer.networks.weights import read_weights
 from transfer.progress import track
 from transfer.results import read_runs, read_study
 from transfer.tables import write_table

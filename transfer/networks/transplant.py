@@ -11,7 +11,6 @@ The three semantics of a frozen BatchNorm layer (``bn``):
     Normalises by batch statistics in training and moves the moving statistics: PyTorch.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
 
 import keras
@@ -103,15 +102,6 @@ def frozen_weights(
         if name.split("/")[0] in frozen
         and not (bn == "adapt" and name.split("/")[1] in _STATISTICS)
     }
-
-
-def hash_weights(weights: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over names, shapes and values, as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for name, value in weights.items():
-        digest.update(f"{name} {value.shape} {value.dtype}\n".encode())
-        digest.update(np.ascontiguousarray(value).tobytes())
-    return digest.hexdigest()
 
 
 def estimate_statistics(

@@ -1,4 +1,4 @@
-"""Where baseA comes from: shipped with the package, Keras' ImageNet weights, or a path.
+"""Weight files of Keras, read and written.
 
 Weights are read by name and shape into an architecture built in code. A file is never executed or
 trusted: HDF5 links out of the file are refused, and the declared shape of an array is compared
@@ -6,10 +6,10 @@ with the expected one before a byte of it is read, so a file cannot ask for more
 network itself needs.
 """
 
+import hashlib
 import io
 import math
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 
 import h5py
@@ -21,65 +21,6 @@ from transfer.networks.architecture import HEAD, Architecture, weight_shapes
 
 _MAX_FILE_BYTES = 128 << 20
 _MAX_ENTRIES = 20_000
-_KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"
-_IMAGENET_ALPHAS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
-
-
-def find_source(source: str, alpha: float) -> tuple[str, Path]:
-    """Name and weight file of a source task.
-
-    Parameters
-    ----------
-    source : str
-        ``fractals`` (shipped, alpha 0.25), ``imagenet`` (fetched by Keras into its own cache, or
-        found there), or the path of a Keras MobileNet v1 weight file.
-    alpha : float
-        Width multiplier of the network.
-
-    Raises
-    ------
-    TransferError
-        If there are no such weights, saying which file is missing and where to put it.
-    """
-    if source == "fractals":
-        return source, _shipped(alpha)
-    if source == "imagenet":
-        return source, _imagenet(alpha)
-    path = Path(source)
-    if not path.is_file():
-        raise TransferError(
-            f"Expected --source fractals, imagenet or a weight file. There is no file {source}."
-        )
-    return path.name, path
-
-
-def _shipped(alpha: float) -> Path:
-    path = Path(
-        str(resources.files("transfer.networks") / f"shipped/fractals_{alpha:g}.weights.h5")
-    )
-    if not path.is_file():
-        raise TransferError(
-            f"Expected --alpha 0.25: the fractal weights shipped are of that width. "
-            f"Received: {alpha:g}; give --source imagenet or a weight file."
-        )
-    return path
-
-
-def _imagenet(alpha: float) -> Path:
-    """Keras' own weights, without top, from its cache or its server."""
-    if alpha not in _IMAGENET_ALPHAS:
-        widths = ", ".join(f"{known:g}" for known in _IMAGENET_ALPHAS)
-        raise TransferError(f"Expected --alpha of {widths} for ImageNet. Received: {alpha:g}.")
-    import keras
-
-    name = f"mobilenet_{_IMAGENET_ALPHAS[alpha]}_224_tf_no_top.h5"
-    try:
-        return Path(keras.utils.get_file(name, _KERAS_URL + name, cache_subdir="models"))
-    except Exception as error:  # get_file wraps every network error in a bare Exception
-        raise TransferError(
-            f"Cannot download {_KERAS_URL}{name}. Fetch it on a machine with access and put it "
-            "into the folder models of Keras' home (~/.keras), or give --source PATH."
-        ) from error
 
 
 def read_weights(
@@ -251,3 +192,12 @@ def write_weights(
         for name, location in _keras_paths(architecture).items():
             file.create_dataset(location, data=weights[name])
     write_atomically(path, buffer.getvalue())
+
+
+def hash_weights(weights: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over names, shapes and values, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, value in weights.items():
+        digest.update(f"{name} {value.shape} {value.dtype}\n".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()

@@ -16,9 +16,8 @@ from transfer.networks.transplant import (
     estimate_statistics,
     frozen_layers,
     frozen_weights,
-    hash_weights,
 )
-from transfer.networks.weights import read_weights, write_weights
+from transfer.networks.weights import hash_weights, read_weights, write_weights
 from transfer.results import write_array, write_log, write_row
 from transfer.runs import BLOCKS, FROZEN_KINDS, Run
 from transfer.studies.context import GRAPHS_KEPT, Context, model_path

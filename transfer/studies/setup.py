@@ -15,7 +15,8 @@ from transfer import __version__
 from transfer.errors import TransferError
 from transfer.files import exclusively, remove_temporaries, sha256_of
 from transfer.networks.architecture import Architecture
-from transfer.networks.weights import find_source, read_weights
+from transfer.networks.sources import find_source
+from transfer.networks.weights import read_weights
 from transfer.results import read_study, write_array, write_study
 from transfer.runs import Study
 from transfer.studies.context import Context

@@ -22,7 +22,8 @@ from transfer.errors import TransferError
 from transfer.files import exclusively, open_atomically
 from transfer.networks.architecture import Architecture, feature_shape, layers_of_block
 from transfer.networks.mobilenet import build, part_of
-from transfer.networks.transplant import hash_weights, set_weights
+from transfer.networks.transplant import set_weights
+from transfer.networks.weights import hash_weights
 from transfer.runs import BLOCKS, Run
 from transfer.tasks.dataset import Dataset
 from transfer.tasks.npy import open_array

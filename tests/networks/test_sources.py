@@ -1,0 +1,55 @@
+"""Where baseA comes from, and that its values are the known ones."""
+
+from pathlib import Path
+
+import keras
+import pytest
+
+from transfer.errors import TransferError
+from transfer.networks.architecture import Architecture
+from transfer.networks.mobilenet import build
+from transfer.networks.sources import find_source
+from transfer.networks.transplant import get_weights
+from transfer.networks.weights import write_weights
+
+IMAGENET = Path(__file__).parents[2] / "../shared/weights/mobilenet_v1_0.25_224_imagenet.h5"
+
+
+def test_sources_that_are_not_there_say_what_to_do(monkeypatch):
+    with pytest.raises(TransferError, match="alpha 0.25"):
+        find_source("fractals", 0.5)
+    with pytest.raises(TransferError, match="no file nowhere"):
+        find_source("nowhere.h5", 0.25)
+    with pytest.raises(TransferError, match="0.25, 0.5, 0.75, 1"):
+        find_source("imagenet", 0.3)
+
+    def refuse(*args, **kwargs):
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.utils, "get_file", refuse)
+    with pytest.raises(TransferError, match=r"mobilenet_2_5_224_tf_no_top\.h5.*put it into"):
+        find_source("imagenet", 0.25)
+
+
+def test_imagenet_weights_come_from_keras_cache(tmp_path, monkeypatch):
+    def fetch(name, origin, cache_subdir):
+        return str(tmp_path / cache_subdir / name)
+
+    monkeypatch.setattr(keras.utils, "get_file", fetch)
+    path = tmp_path / "models/mobilenet_5_0_224_tf_no_top.h5"
+    assert find_source("imagenet", 0.5) == ("imagenet", path)
+
+
+@pytest.mark.skipif(not IMAGENET.exists(), reason="needs ../shared/weights")
+def test_imagenet_weights_of_alpha_025_are_the_pinned_ones(monkeypatch):
+    monkeypatch.setattr(keras.utils, "get_file", lambda *args, **kwargs: str(IMAGENET))
+    assert find_source("imagenet", 0.25) == ("imagenet", IMAGENET)
+
+
+def test_weights_with_other_values_than_the_pinned_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "changed.weights.h5"
+    write_weights(path, get_weights(build(Architecture())), Architecture())
+    monkeypatch.setattr(keras.utils, "get_file", lambda *args, **kwargs: str(path))
+    with pytest.raises(TransferError, match="SHA-256 366bad.*It holds others.*--source"):
+        find_source("imagenet", 0.25)
+    assert find_source(str(path), 0.25) == (path.name, path)
