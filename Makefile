@@ -1,16 +1,19 @@
 # What can be done here. `make study` and `make test` set everything up by themselves.
-.PHONY: help setup study test test-slow lint figures bench clean
+.PHONY: help setup extras study test test-slow test-extras lint figures docs bench clean
 PYTHON ?= python3.11
 PIP = .venv/bin/pip --disable-pip-version-check
 PY = .venv/bin/python
 
 help:
-	@echo "make study      set up, then run the quick study (minutes on two cores)"
-	@echo "make test       set up, then run the fast tests"
-	@echo "make test-slow  the tests that take longer: whole studies, notebooks"
-	@echo "make lint       ruff and mypy"
-	@echo "make bench      training speed, ours and others' side by side (installs PyTorch)"
-	@echo "make figures    redraw every committed figure from its CSVs"
+	@echo "make study        set up, then run the quick study (minutes on two cores)"
+	@echo "make test         set up, then run the fast tests"
+	@echo "make test-slow    the tests that take longer: whole studies, notebooks"
+	@echo "make extras       install what is optional: LiteRT, ONNX, Ray, TensorBoard"
+	@echo "make test-extras  the fast tests that need what is optional"
+	@echo "make lint         ruff and mypy"
+	@echo "make bench        training speed, ours and others' side by side (installs PyTorch)"
+	@echo "make figures      redraw every committed figure from its CSVs"
+	@echo "make docs         write docs/reference anew from docstrings and --help"
 
 # The CPU build of TensorFlow is a fifth of the download; where there is an NVIDIA driver, the GPU
 # build is taken. Force either with: make setup TENSORFLOW='tensorflow[and-cuda]' (or tensorflow-cpu)
@@ -31,6 +34,11 @@ else
 endif
 	@touch $@
 
+extras: setup .venv/extras
+.venv/extras: requirements-extras.txt requirements-export.txt requirements-ray.txt .venv/ready
+	$(PIP) install --quiet --requirement requirements-extras.txt
+	@touch $@
+
 study: setup
 	$(PY) -m transfer study --preset quick --out experiments-results/quick
 
@@ -40,6 +48,9 @@ test: setup
 test-slow: setup
 	$(PY) -m pytest -m slow
 
+test-extras: extras
+	$(PY) -m pytest tests/deploy tests/studies/test_ray.py tests/answers/test_tensorboard.py
+
 lint: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -47,6 +58,9 @@ lint: setup
 
 figures: setup
 	for study in experiments-results/*/; do $(PY) -m transfer figures $$study || exit 1; done
+
+docs: setup
+	$(PY) docs/make_reference.py
 
 # PyTorch is for the benchmark only: an environment of its own. On Linux the build on PyPI brings
 # gigabytes of CUDA; for the CPU build: make bench TORCH_INDEX=https://download.pytorch.org/whl/cpu
