@@ -1,12 +1,14 @@
 """The files of a study: written whole, read back, refused in one sentence when not ours."""
 
 import json
+import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from transfer import results
 from transfer.errors import TransferError
 from transfer.results import (
     RUN_COLUMNS,
@@ -82,3 +84,14 @@ def test_a_truncated_array_is_refused(tmp_path):
         archive.writestr("other.npy", b"")
     with pytest.raises(TransferError, match="cannot be read"):
         read_test_labels(tmp_path)
+
+
+def test_the_table_of_a_large_study_waits_a_minute_and_then_has_every_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "_LARGE_STUDY", 2)
+    names = [f"A3B_s{seed}" for seed in range(4)]
+    for name in names:
+        write_row(tmp_path, row(name))
+    assert read_runs(tmp_path)["run"].tolist() == names[:2]
+    os.utime(tmp_path / "runs.csv", (0, 0))
+    write_row(tmp_path, row("A3B_s4"))
+    assert read_runs(tmp_path)["run"].tolist() == [*names, "A3B_s4"]

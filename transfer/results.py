@@ -16,6 +16,8 @@ of one study at once without a shared file to fight for.
 
 import io
 import json
+import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,6 +72,7 @@ LOG_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learnin
 _MAX_TABLE_BYTES = 64 << 20
 _MAX_ROWS, _MAX_COLUMNS = 200_000, 64
 _MAX_JSON_BYTES = 4 << 20
+_LARGE_STUDY, _SECONDS_BETWEEN_TABLES = 1000, 60
 _MAX_PREDICTIONS_FILE_BYTES = 64 << 20
 _MAX_PREDICTIONS_BYTES = 256 << 20
 
@@ -101,6 +104,8 @@ def read_log(study_dir: str | Path, run: str) -> pd.DataFrame:
 def write_row(study_dir: Path, row: Mapping[str, Any]) -> None:
     """Record a finished run in ``rows/RUN.json`` and bring ``runs.csv`` up to date.
 
+    From 1,000 rows on, ``runs.csv`` is written once a minute and at the end of the study.
+
     The row is the last thing a run writes: where it exists, the run is complete.
     """
     missing = set(RUN_COLUMNS) - set(row)
@@ -108,7 +113,21 @@ def write_row(study_dir: Path, row: Mapping[str, Any]) -> None:
         raise ValueError(f"row of {row.get('run')} lacks {sorted(missing)}")
     text = json.dumps({column: row[column] for column in RUN_COLUMNS}, indent=1)
     write_atomically(study_dir / "rows" / f"{row['run']}.json", text + "\n")
-    write_runs(study_dir)
+    if _due(study_dir):
+        write_runs(study_dir)
+
+
+def _due(study_dir: Path) -> bool:
+    """Whether to write the table now: of a large study at most once a minute, as it reads all rows.
+
+    `write_runs` at the end of a study writes what is then missing.
+    """
+    if len(os.listdir(study_dir / "rows")) <= _LARGE_STUDY:
+        return True
+    try:
+        return time.time() - (study_dir / "runs.csv").stat().st_mtime > _SECONDS_BETWEEN_TABLES
+    except OSError:
+        return True
 
 
 def finished(study_dir: Path, run: Run) -> bool:
