@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_scores(subcommands)
     bench = subcommands.add_parser("bench", help="images a second, ours and others' side by side")
     bench.add_argument("--threads", default="1,2", help="e.g. 1,2 (default)")
-    bench.add_argument("--repetitions", type=int, default=5, help="turns (default: 5)")
+    bench.add_argument("--repetitions", type=int, default=3, help="turns (default: 3)")
     bench.add_argument("--seconds", type=float, default=5, help="of a measurement (default: 5)")
     bench.set_defaults(call=commands.bench)
     add_deploy(subcommands)
