@@ -49,7 +49,7 @@ def draw_growth(path: Path) -> list[Path]:
     table = pd.read_csv(path)
     images, runs = table[table["axis"] == "images"], table[table["axis"] == "runs"]
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(2 * COLUMN, 2.3), layout="constrained")
+        figure = Figure(figsize=(2 * COLUMN, 2.6), layout="constrained")
         seconds, memory, networks = figure.subplots(1, 3)
         styles = zip("os^", ("#0072B2", "#D55E00", "#009E73"), strict=True)
         for (kind, size), rows in images.groupby(["kind", "input"]):
