@@ -1,7 +1,10 @@
 """The command line: help at once, and every mistake is one line and an exit code."""
 
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,3 +119,27 @@ def test_a_folder_with_other_files_is_not_touched(capsys, tmp_path, small_data):
     (tmp_path / "letter.txt").write_text("dear")
     assert ends(capsys, "study", "--data", small_data, "--out", tmp_path)[0] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize("command", [["data", "check"], ["verdict"], ["report"], ["status"]])
+def test_a_name_too_long_for_a_path_is_one_line(capsys, command):
+    assert ends(capsys, *command, "a" * 300)[0] == 1
+
+
+def test_a_reader_that_has_gone_ends_the_command_quietly_as_other_programs(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    study = Path(__file__).parents[1] / "experiments-results/lanes-alpha-0.1"
+    command = [sys.executable, "-m", "transfer", "verdict", study]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def test_a_run_no_protocol_knows_in_a_table_is_the_fault_of_the_file(capsys, tmp_path):
+    study = Path(__file__).parents[1] / "experiments-results/lanes-alpha-0.1"
+    text = (study / "runs.csv").read_text().replace("baseB_s0", "baseX_s0", 1)
+    (tmp_path / "runs.csv").write_text(text)
+    code, error = ends(capsys, "figures", tmp_path)
+    assert code == 1
+    assert str(tmp_path / "runs.csv") in error

@@ -1,5 +1,6 @@
 """The files of a study: written whole, read back, refused in one sentence when not ours."""
 
+import io
 import json
 import os
 import zipfile
@@ -95,3 +96,15 @@ def test_the_table_of_a_large_study_waits_a_minute_and_then_has_every_row(tmp_pa
     os.utime(tmp_path / "runs.csv", (0, 0))
     write_row(tmp_path, row("A3B_s4"))
     assert read_runs(tmp_path)["run"].tolist() == [*names, "A3B_s4"]
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_other_compressions_than_numpys_are_refused(tmp_path, compression):
+    path = tmp_path / "predictions/baseB_s0.npz"
+    path.parent.mkdir()
+    content = io.BytesIO()
+    np.save(content, np.full((3, 3), 1 / 3, np.float32))
+    with zipfile.ZipFile(path, "w", compression) as file:
+        file.writestr("array.npy", content.getvalue())
+    with pytest.raises(TransferError, match="compression"):
+        read_predictions(tmp_path, "baseB_s0")

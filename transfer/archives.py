@@ -16,6 +16,7 @@ MAX_HEADER_BYTES = 10_000  #: numpy's own default limit for untrusted headers
 _LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
 _MAX_SIDE = 1 << 48  # of an array; a hostile one may have thousands of digits
 _MAX_MEMBERS = 4096
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
@@ -82,6 +83,8 @@ def read_npz(file: IO[bytes], most_bytes: int, only: str | None = None) -> dict[
                 members = [member for member in members if member.filename == f"{only}.npy"][:1]
                 if not members:
                     raise ValueError(f"no array {only}")
+            if any(member.compress_type not in _COMPRESSIONS for member in members):
+                raise ValueError("a compression that numpy does not write")
             if sum(member.file_size for member in members) > most_bytes:
                 raise ValueError(f"arrays of more than {most_bytes} bytes")
             for member in members:

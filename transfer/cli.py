@@ -243,7 +243,11 @@ def main(arguments: list[str] | None = None) -> None:
     except MemoryError:
         _end("not enough memory; a smaller data set, input or number of --workers needs less", 1)
     except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        _end(f"Cannot use {error.filename}: {error.strerror}." if error.filename else str(error), 1)
 
 
 def _stop(number: int, frame: object) -> NoReturn:

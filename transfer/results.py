@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from transfer.archives import read_npz
-from transfer.errors import TransferError
+from transfer.errors import TransferError, UsageError
 from transfer.files import (
     exclusively,
     open_atomically,
@@ -118,16 +118,11 @@ def write_row(study_dir: Path, row: Mapping[str, Any]) -> None:
 
 
 def _due(study_dir: Path) -> bool:
-    """Whether to write the table now: of a large study at most once a minute, as it reads all rows.
-
-    `write_runs` at the end of a study writes what is then missing.
-    """
-    if len(os.listdir(study_dir / "rows")) <= _LARGE_STUDY:
+    """Whether to write the table now: of a large study once a minute, as it takes all rows."""
+    table = study_dir / "runs.csv"
+    if len(os.listdir(study_dir / "rows")) <= _LARGE_STUDY or not table.exists():
         return True
-    try:
-        return time.time() - (study_dir / "runs.csv").stat().st_mtime > _SECONDS_BETWEEN_TABLES
-    except OSError:
-        return True
+    return time.time() - table.stat().st_mtime > _SECONDS_BETWEEN_TABLES
 
 
 def finished(study_dir: Path, run: Run) -> bool:
@@ -200,9 +195,12 @@ def read_runs(study_dir: str | Path) -> pd.DataFrame:
     """
     path = Path(study_dir) / "runs.csv"
     frame = _read_csv(path, tuple(RUN_COLUMNS), RUN_COLUMNS)
-    for run, kind in zip(frame["run"], frame["kind"], strict=True):
-        if parse_run(str(run)).kind != kind:
-            raise TransferError(f"In {path} the run {run} has the kind {str(kind)[:80]!r}.")
+    try:
+        kinds = [parse_run(str(run)).kind for run in frame["run"]]
+    except UsageError as error:  # of the file, not of the command line
+        raise TransferError(f"In {path}: {error}") from error
+    if kinds != frame["kind"].tolist():
+        raise TransferError(f"Expected in {path} the kind that the name of each run says.")
     accuracies = frame["test_accuracy"]
     if not accuracies.between(0, 1).all() or not frame["n"].dropna().between(0, BLOCKS).all():
         raise TransferError(f"Expected accuracies in 0..1 and n in 0..{BLOCKS} in {path}.")

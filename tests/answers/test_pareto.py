@@ -15,7 +15,7 @@ from transfer.answers.statistics import non_inferior, t_interval
 from transfer.answers.verdict import verdict
 from transfer.answers.wording import file_size
 from transfer.errors import TransferError
-from transfer.results import read_predictions, write_array
+from transfer.results import read_predictions, write_array, write_runs
 
 NETWORKS = {
     ("baseB", None): (0.80, 0.80, 800_000, 4.0, 9e6),
@@ -192,3 +192,23 @@ def test_the_figure_is_drawn_with_the_others(study):
 
 def test_sizes_are_read_by_a_person():
     assert [file_size(size) for size in (21_400, 99_600, 212_000)] == ["21 kB", "100 kB", "0.21 MB"]
+
+
+def test_one_seed_of_base_b_is_one_seed_however_many_the_others_have(tmp_path):
+    folder = measured_study(tmp_path / "own", NETWORKS)
+    for seed in (1, 2):
+        (folder / f"rows/baseB_s{seed}.json").unlink()
+    write_runs(folder)
+    found = candidates(folder).set_index(["network", "format"])
+    assert found.loc[("sliced-8", "litert"), ["seeds", "compared_seeds"]].tolist() == [3, 1]
+    (sentence,) = choice_in_words(folder)
+    assert "one seed" in sentence
+    assert "3 seeds" not in sentence
+
+
+def test_a_measured_run_that_is_no_longer_in_the_study_is_one_sentence(tmp_path):
+    folder = measured_study(tmp_path / "own", NETWORKS)
+    (folder / "rows/sliced-8_s1.json").unlink()
+    write_runs(folder)
+    with pytest.raises(TransferError, match="Expected sliced-8_s1 in runs.csv"):
+        verdict(folder)

@@ -6,7 +6,7 @@ import pytest
 from measured_study import LABELS, answers, measured_study
 
 from transfer.answers.comparison import blocks_of_neighbours
-from transfer.answers.costs import exported_path
+from transfer.answers.costs import exported_path, on_all_images, read_costs
 from transfer.answers.figures import draw_figures
 from transfer.answers.pruning import (
     COLUMNS,
@@ -93,3 +93,26 @@ def test_a_table_that_is_not_ours_is_said(tmp_path, text):
     (tmp_path / "pruning.csv").write_text(text)
     with pytest.raises(TransferError, match=r"pruning\.csv"):
         read_pruning(tmp_path)
+
+
+def test_networks_of_fewer_images_are_left_out(study):
+    expected = compare_pruning(study)
+    costs = read_costs(study)
+    some = costs.assign(run=[f"{run[:-3]}_f0.25{run[-3:]}" for run in costs["run"]])
+    pd.concat([costs, some]).to_csv(study / "deploy.csv", index=False)
+    assert set(on_all_images(read_costs(study))["run"]) == set(costs["run"])
+    pd.testing.assert_frame_equal(compare_pruning(study), expected)
+
+
+def test_predictions_of_another_pruned_network_are_refused(study):
+    name = pruned_name("baseB_s0", 7)
+    write_array(exported_path(study, name, "litert"), answers(0.5, 0)[0])
+    with pytest.raises(TransferError, match="Measure it again"):
+        compare_pruning(study)
+
+
+def test_a_run_that_leads_out_of_the_folder_is_refused(study):
+    table = pd.read_csv(study / "pruning.csv").assign(run="../../baseB_s0")
+    table.to_csv(study / "pruning.csv", index=False)
+    with pytest.raises(TransferError, match="pruning.csv"):
+        read_pruning(study)

@@ -9,7 +9,7 @@ import pytest
 
 from transfer.answers.comparison import FRAMES_A_BLOCK, compare_with_base
 from transfer.answers.statistics import non_inferior
-from transfer.answers.verdict import verdict
+from transfer.answers.verdict import _what_would_decide, verdict
 from transfer.cli import main
 from transfer.errors import TransferError
 from transfer.results import RUN_COLUMNS, read_predictions, write_array, write_row, write_study
@@ -208,3 +208,23 @@ def test_a_verdict_needs_no_tensorflow():
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_the_stem_alone_does_not_end_the_sequence(tmp_path):
+    """General up to n begins with A1B: protocol.md, and what predictions are compared with."""
+    accuracies = {("baseB", None): 0.8, ("AnB", 0): 0.6, ("AnB", 1): 0.82, ("AnB", 2): 0.82}
+    assert "General up to n = 2" in said(verdict(study(tmp_path, accuracies)), "General")
+
+
+def test_seeds_that_base_b_lacks_do_not_count(tmp_path):
+    study(tmp_path, {("baseB", None): 0.8}, seeds=(0,))
+    study(tmp_path, {("sliced", 8): 0.82}, seeds=(0, 1, 2))
+    assert any(sentence.startswith("One seed each") for sentence in verdict(tmp_path))
+
+
+def test_the_margin_itself_is_never_decided():
+    right = np.ones(2000, bool)
+    fewer = right.copy()
+    fewer[:20] = False
+    sentence = _what_would_decide(non_inferior(fewer, right, margin=0.01))
+    assert "nothing would decide" in sentence

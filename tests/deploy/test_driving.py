@@ -11,6 +11,7 @@ from scipy import stats
 
 from transfer.answers.driving import COLUMNS, by_network, read_drives, summarise
 from transfer.cli import main
+from transfer.deploy import drives
 from transfer.deploy.drives import drive_network
 from transfer.deploy.driving import (
     Drive,
@@ -20,6 +21,7 @@ from transfer.deploy.driving import (
     network_pilot,
     simulator_pilot,
 )
+from transfer.deploy.runtimes import Opened
 from transfer.errors import TransferError, UsageError
 from transfer.tasks.lane_driver import LEFT, RIGHT, SPEED, make_driver, start
 from transfer.tasks.lane_driver import drive as record
@@ -251,3 +253,16 @@ def test_mistakes_of_the_command_line_end_with_one_line(capsys, tmp_path):
             main(["drive", str(network), "--out", str(tmp_path / "out")])
         assert stopped.value.code == code
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "about", [{"run": "../../x"}, {"run": "/x"}, {}, {"run": "baseB_s0", "format": ["../x"]}]
+)
+def test_what_a_file_says_of_itself_leads_nowhere_else(tmp_path, monkeypatch, about):
+    metadata = {"image_size": [45, 80], "classes": ["forward", "left", "right"], **about}
+    metadata = {"format": "litert"} | metadata
+    opened = Opened(lambda images: np.zeros((len(images), 3)), metadata)
+    monkeypatch.setattr(drives, "open_exported", lambda path: opened)
+    with pytest.raises(TransferError, match="metadata of"):
+        drive_network(tmp_path / "net.tflite", tmp_path / "out")
+    assert not list(tmp_path.iterdir())

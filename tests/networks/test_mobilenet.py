@@ -31,7 +31,7 @@ def test_names_and_shapes_are_those_of_keras(alpha):
     assert weight_shapes(Architecture(alpha=alpha), head=False) == shapes
 
 
-@pytest.mark.parametrize(("alpha", "size"), [(0.25, (48, 80)), (1.0, (64, 64))])
+@pytest.mark.parametrize(("alpha", "size"), [(0.25, (48, 80)), (0.25, (45, 83)), (1.0, (64, 64))])
 def test_outputs_are_those_of_keras(alpha, size):
     keras.utils.set_random_seed(1)
     theirs = keras.applications.MobileNet((*size, 3), alpha, include_top=False, weights=None)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from transfer.archives import read_npz
-from transfer.errors import TransferError
+from transfer.errors import TransferError, UsageError
 from transfer.files import read_bytes
 from transfer.runs import parse_run
 from transfer.tables import read_table
@@ -72,9 +72,18 @@ def read_costs(study_dir: str | Path) -> pd.DataFrame:
     frame = read_table(path, COLUMNS, types, "Remove it to measure anew.")
     if not frame["format"].isin(FORMAT_LABELS).all():
         raise TransferError(f"Expected known formats in {path}. Remove it to measure anew.")
-    for run in frame["run"]:
-        parse_run(str(run))
+    try:
+        for run in frame["run"]:
+            parse_run(str(run))
+    except UsageError as error:  # of the file, not of the command line
+        raise TransferError(f"In {path}: {error}") from error
     return frame
+
+
+def on_all_images(costs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of networks trained on all training images."""
+    whole = [parse_run(str(run)).fraction == 1.0 for run in costs["run"]]
+    return costs[np.array(whole, bool)]
 
 
 def exported_path(study_dir: Path, run: str, name: str) -> Path:

@@ -28,6 +28,7 @@ COLUMNS = (
     "alpha",
     "format",
     "seeds",
+    "compared_seeds",
     "accuracy",
     "low",
     "high",
@@ -94,9 +95,9 @@ def candidates(study_dir: str | Path, margin: float = 0.01) -> pd.DataFrame:
         Columns `COLUMNS`. ``accuracy`` is the mean over ``seeds``, as measured on the file by its
         runtime, ``low`` to ``high`` its 95 % interval (over seeds; for one seed over test images).
         ``median_ms`` is the latency of one frame with one thread, NaN if it was not timed.
-        ``difference`` to baseB as trained, seed by seed on the same test images, is at least
-        ``at_least`` (one-sided 95 %); ``outcome`` is `Comparison.outcome`, or "" without a seed in
-        common with baseB.
+        ``difference`` to baseB as trained, over ``compared_seeds``, the seeds both have, on the
+        same test images, is at least ``at_least`` (one-sided 95 %); ``outcome`` is
+        `Comparison.outcome`, or "" without a seed in common with baseB.
 
     Raises
     ------
@@ -152,6 +153,7 @@ def _candidate(
         "file_bytes": group["file_bytes"].median(),
         "multiply_adds": first["multiply_adds"],
         "gzip_bytes": group["gzip_bytes"].median(),
+        "compared_seeds": 0,
         "difference": np.nan,
         "at_least": np.nan,
         "outcome": "",
@@ -164,6 +166,7 @@ def _candidate(
             margin=margin,
             blocks=blocks_of_neighbours(len(labels)),
         )
+        found["compared_seeds"] = compared.difference.seeds
         found["difference"] = compared.difference.estimate
         found["at_least"] = compared.difference.low
         found["outcome"] = compared.outcome
@@ -186,18 +189,35 @@ def right_of_files(folder: Path, name: str, rows: pd.DataFrame, labels: np.ndarr
     """
     if name != "litert-int8":
         runs = read_runs(folder).set_index("run", drop=False)
-        return right_on_test_images(folder, runs.loc[list(rows["run"])])
-    found = []
-    for run, accuracy in zip(rows["run"], rows["test_accuracy"], strict=True):
-        probabilities = read_exported(folder, str(run), name)
-        right = probabilities.argmax(1) == labels if len(probabilities) == len(labels) else None
-        if right is None or abs(right.mean() - accuracy) > 1e-5:
+        gone = sorted(set(rows["run"]) - set(runs.index))
+        if gone:
             raise TransferError(
-                f"The predictions of the {name} file of {run} are not those that deploy.csv in "
-                f"{folder} is about. Measure it again."
+                f"Expected {gone[0]} in runs.csv of {folder}, as it is in deploy.csv. Train and "
+                "measure it again, or remove its line."
             )
-        found.append(right)
-    return np.array(found)
+        return right_on_test_images(folder, runs.loc[list(rows["run"])])
+    given = zip(rows["run"], rows["test_accuracy"], strict=True)
+    return np.array([right_of_file(folder, str(run), name, hit, labels) for run, hit in given])
+
+
+def right_of_file(
+    folder: Path, run: str, name: str, accuracy: float, labels: np.ndarray
+) -> np.ndarray:
+    """Which test images a file classifies correctly, bool (images,), if as many as the table says.
+
+    Raises
+    ------
+    TransferError
+        If its predictions are missing, or are not those that the table is about.
+    """
+    probabilities = read_exported(folder, run, name)
+    right = probabilities.argmax(1) == labels if len(probabilities) == len(labels) else None
+    if right is None or abs(right.mean() - accuracy) > 1e-5:
+        raise TransferError(
+            f"The predictions of the {name} file of {run} are not those that the tables in "
+            f"{folder} are about. Measure it again."
+        )
+    return right
 
 
 def on_front(costs: np.ndarray, accuracies: np.ndarray) -> np.ndarray:
@@ -221,7 +241,7 @@ def on_front(costs: np.ndarray, accuracies: np.ndarray) -> np.ndarray:
 def choice_in_words(study_dir: str | Path, margin: float = 0.01) -> list[str]:
     """The file to choose, in a sentence with its numbers; nothing if nothing was measured.
 
-    Chosen is among those measured with as many seeds as any: one seed can be lucky.
+    Chosen is among those compared with baseB by as many seeds as any: one seed can be lucky.
     """
     if read_costs(study_dir).empty:
         return []
@@ -229,7 +249,7 @@ def choice_in_words(study_dir: str | Path, margin: float = 0.01) -> list[str]:
     tested = tested[tested["outcome"] != ""]
     if tested.empty:
         return ["No exported file shares a seed with baseB: which to choose is not answered."]
-    tested = tested[tested["seeds"] == tested["seeds"].max()]
+    tested = tested[tested["compared_seeds"] == tested["compared_seeds"].max()]
     passed = tested[tested["outcome"] == "non-inferior"].sort_values(["file_bytes", "median_ms"])
     if passed.empty:
         return [f"None of {len(tested)} exported files is shown to be {within(margin)} of baseB."]
@@ -253,9 +273,10 @@ def describe(candidate: pd.Series) -> str:
     if np.isfinite(candidate["median_ms"]):
         parts.append(f"{candidate['median_ms']:.2f} ms a frame")
     parts.append(f"accuracy {candidate['accuracy']:.3f}")
+    seeds = count_seeds(candidate["compared_seeds"])
     parts.append(
         f"{points(candidate['difference'])} points against baseB, at least "
-        f"{points(candidate['at_least'])} (one-sided 95 %, {count_seeds(candidate['seeds'])})"
+        f"{points(candidate['at_least'])} (one-sided 95 %, {seeds})"
     )
     numbers, runtime = FORMAT_LABELS[candidate["format"]].split(", ")
     network = f"{candidate['network']} {numbers} ({runtime}, alpha {candidate['alpha']:g})"

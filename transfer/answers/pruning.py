@@ -14,13 +14,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from transfer.answers.comparison import blocks_of_neighbours
-from transfer.answers.costs import FORMAT_LABELS, read_costs, read_exported
-from transfer.answers.pareto import right_of_files, studies_beside
+from transfer.answers.costs import FORMAT_LABELS, on_all_images, read_costs
+from transfer.answers.pareto import right_of_file, right_of_files, studies_beside
 from transfer.answers.statistics import paired_bootstrap, t_interval
 from transfer.answers.style import COLUMN, RC, legend_below, set_title
 from transfer.answers.wording import count_seeds, points
-from transfer.errors import TransferError
+from transfer.errors import TransferError, UsageError
 from transfer.results import read_test_labels
+from transfer.runs import parse_run
 from transfer.tables import read_table
 
 #: ``like``: the n of the sliced-n whose size it was pruned to; ``weights``: those left in the
@@ -73,6 +74,11 @@ def read_pruning(study_dir: str | Path) -> pd.DataFrame:
     frame = read_table(path, COLUMNS, {**numbers, "seed": int, "like": int})
     if not frame["format"].isin(FORMAT_LABELS).all():
         raise TransferError(f"Expected known formats in {path}.")
+    try:
+        for run in frame["run"]:  # it becomes part of a path
+            parse_run(str(run))
+    except UsageError as error:
+        raise TransferError(f"In {path}: {error}") from error
     return frame
 
 
@@ -129,8 +135,8 @@ def compare_pruning(study_dir: str | Path, name: str = "litert") -> pd.DataFrame
                     theirs = _by_seed(rows, right_of_files(folder, name, rows, labels))
                     found.append(_line(like, way, rows, theirs, right))
         kept = [
-            read_exported(own, pruned_name(str(run), int(like)), name).argmax(1) == labels
-            for run in of_size["run"]
+            right_of_file(own, pruned_name(str(run), int(like)), name, accuracy, labels)
+            for run, accuracy in zip(of_size["run"], of_size["test_accuracy"], strict=True)
         ]
         of_size = of_size.assign(alpha=costs["alpha"].max())
         found.append(_line(like, MAGNITUDE, of_size, _by_seed(of_size, np.array(kept)), right))
@@ -138,7 +144,7 @@ def compare_pruning(study_dir: str | Path, name: str = "litert") -> pd.DataFrame
 
 
 def _of_format(costs: pd.DataFrame, name: str) -> pd.DataFrame:
-    costs = costs[costs["format"] == name]
+    costs = on_all_images(costs[costs["format"] == name])
     a_weight = 1 if name == "litert-int8" else 4
     return costs.assign(weights=costs["weight_bytes"] / a_weight)
 

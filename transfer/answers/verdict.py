@@ -3,7 +3,7 @@
 Networks are compared with baseB on the same test images and tested for non-inferiority, one-sided
 95 %:
 
-- ``general up to n``: the largest n up to which A0B, A1B, ... all pass. The sequence ends at the
+- ``general up to n``: the largest n up to which A1B, A2B, ... all pass. The sequence ends at the
   first that does not, so the chance of a wrong claim is 5 % for the sequence, not for each n.
 - ``cut after n``: the smallest sliced-n that passes, each n tested by itself.
 
@@ -66,7 +66,7 @@ def verdict(study_dir: str | Path, margin: float = 0.01) -> list[str]:
         return [f"{name}: baseB on all training images is missing, so nothing can be compared."]
     compared = compare_with_base(folder, margin, ("AnB", "sliced"))
     sentences = [_introduction(name, runs, base, len(read_test_labels(folder)), margin)]
-    sentences += _about_seeds(runs)
+    sentences += _about_seeds(runs, base)
     sentences.append(_fine_tuned(folder, runs, base))
     for kind in _WHAT_IT_ASKS:
         sentences += _against_base(folder, runs, base, kind)
@@ -103,16 +103,19 @@ def _introduction(
     )
 
 
-def _about_seeds(runs: pd.DataFrame) -> list[str]:
-    """One seed tells nothing of another; which networks that concerns is said."""
-    seeds = [group["seed"].nunique() for _, group in networks(runs)]
+def _about_seeds(runs: pd.DataFrame, base: pd.DataFrame) -> list[str]:
+    """One seed tells nothing of another; which networks that concerns is said.
+
+    What counts is the seeds that baseB has too: only these are compared.
+    """
+    seeds = [len(set(group["seed"]) & set(base["seed"])) for _, group in networks(runs)]
     single = seeds.count(1)
     if not single:
         return []
     if single < len(seeds):
         return [
-            f"{single} of {len(seeds)} networks have one seed: what follows holds for these on "
-            "other images of the same kind, not for another seed."
+            f"{single} of {len(seeds)} networks have one seed that baseB has too: what follows "
+            "holds for these on other images of the same kind, not for another seed."
         ]
     return [
         "One seed each: what follows holds for these networks on other images of the same "
@@ -195,7 +198,8 @@ def _semantics(folder: Path, runs: pd.DataFrame) -> list[str]:
 
 
 def _general(tested: dict[int, Comparison], bn: str) -> list[str]:
-    """General up to n: A0B, A1B, ... until the first that is not non-inferior."""
+    """General up to n: A1B, A2B, ... until the first that is not non-inferior."""
+    tested = {n: comparison for n, comparison in tested.items() if n > 0}
     if not tested:
         return ["AnB is missing: how many blocks are general is not answered."]
     semantics = f" (BatchNorm {bn})"
@@ -271,6 +275,10 @@ def _what_would_decide(comparison: Comparison) -> str:
         )
     if seeds is not None:
         ways.append(f"about {seeds} seeds on these images (now {seen.seeds})")
+    if abs(seen.estimate + comparison.margin) < 1e-9:
+        return (
+            "The difference seen is the margin itself: were it the true one, nothing would decide."
+        )
     if not ways:
         return "Neither more images nor more seeds alone would decide it; both are needed."
     text = f"If that is the true difference, {' or '.join(ways)} would decide it (power 80 %)."

@@ -4,12 +4,13 @@
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from transfer.answers.costs import FORMAT_LABELS
 from transfer.answers.driving import COLUMNS, Summary, read_drives, summarise
 from transfer.deploy.driving import (
     Course,
@@ -26,6 +27,7 @@ from transfer.deploy.film import write_film
 from transfer.deploy.finished import read_finished
 from transfer.deploy.runtimes import SUFFIXES, open_exported
 from transfer.errors import TransferError, UsageError
+from transfer.runs import parse_run
 from transfer.tables import write_table
 from transfer.tasks.dataset import CLASSES, HEIGHT, WIDTH
 from transfer.tasks.lane_driver import SPEED
@@ -93,8 +95,7 @@ def open_pilot(network: str | Path, courses: Sequence[Course]) -> tuple[str, Pil
                 f"{path} is for {about.get('image_size')}."
             )
         _check_classes(about.get("classes"), path)
-        name = f"{about.get('run', path.stem)}_{about.get('format', '')}"
-        return name, network_pilot(opened.predict)
+        return _name(about, path), network_pilot(opened.predict)
     finished = read_finished(path)
     _check_classes(list(finished.classes), path)
     from transfer.deploy.inference import build_for_inference
@@ -102,6 +103,18 @@ def open_pilot(network: str | Path, courses: Sequence[Course]) -> tuple[str, Pil
     model = build_for_inference(finished.architecture((HEIGHT, WIDTH)), finished.weights())
     predict: Callable[[np.ndarray], np.ndarray] = model.predict_on_batch
     return finished.run.name, network_pilot(predict)
+
+
+def _name(about: Mapping[str, object], path: Path) -> str:
+    """``RUN_FORMAT``. What a file says of itself becomes a file name: only a run's own will do."""
+    try:
+        run = parse_run(str(about.get("run"))).name
+    except UsageError as error:
+        raise TransferError(f"In the metadata of {path}: {error}") from error
+    name = str(about.get("format"))
+    if name not in FORMAT_LABELS:
+        raise TransferError(f"Expected a known format in the metadata of {path}.")
+    return f"{run}_{name}"
 
 
 def _check_classes(classes: object, path: Path) -> None:

@@ -40,9 +40,8 @@ def build_for_inference(
     if architecture.input_size != architecture.image_size:
         x = layers.Resizing(*architecture.input_size, name="resize")(x)
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescale")(x)
-    x, padding = _padded(x, 2, "conv1_pad")
     stem = layers.Conv2D(
-        architecture.filters(0), 3, strides=2, padding=padding, use_bias=False, name="conv1"
+        architecture.filters(0), 3, strides=2, padding="same", use_bias=False, name="conv1"
     )
     x = _normalised(stem(x), "conv1")
     for block in range(1, architecture.n + 1):

@@ -29,7 +29,7 @@ from transfer.errors import TransferError, UsageError
 from transfer.networks.architecture import Architecture, multiply_adds, weight_shapes
 from transfer.progress import track
 from transfer.results import read_runs, read_study, write_array
-from transfer.runs import BLOCKS, PROTOCOLS, Protocol
+from transfer.runs import BLOCKS, Protocol
 from transfer.tables import write_table
 from transfer.tasks.dataset import Dataset
 from transfer.training.batches import training_batches
@@ -167,9 +167,9 @@ def measure_pruning(
                 "layers alone hold more weights, or it has fewer. Ask for another n."
             )
     try:
-        protocol = PROTOCOLS[read_study(study_dir)["protocol"]["name"]]
-    except (KeyError, TypeError) as error:
-        raise TransferError(f"Expected a known protocol in {study_dir}/study.json.") from error
+        protocol = Protocol(**read_study(study_dir)["protocol"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TransferError(f"Expected a protocol in {study_dir}/study.json.") from error
     pairs = [(run, n, sparsity) for run in finished for n, sparsity in wanted.items() if sparsity]
     for run, n, sparsity in track(pairs, len(pairs), "pruning"):
         weights = prune(whole, run.weights(), dataset, protocol, sparsity, run.run.seed)

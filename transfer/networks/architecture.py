@@ -101,7 +101,7 @@ def weight_shapes(architecture: Architecture, head: bool = True) -> dict[str, tu
 
 def feature_shape(architecture: Architecture, block: int) -> tuple[int, int, int]:
     """Height, width and channels of a block's output; block 0 is the stem."""
-    height, width = (side // 2 for side in architecture.input_size)
+    height, width = ((side + 1) // 2 for side in architecture.input_size)
     for _, stride in BLOCK_TABLE[:block]:
         height, width = height // stride, width // stride
     return height, width, architecture.filters(block)

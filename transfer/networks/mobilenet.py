@@ -1,4 +1,8 @@
-"""MobileNet v1 in Keras: same layers, names and outputs as ``keras.applications.MobileNet`` [M]."""
+"""MobileNet v1 in Keras: same layers, names and outputs as ``keras.applications.MobileNet`` [M].
+
+As in Keras 3 the stem is padded as ``same``; Keras 2.2.4 padded it as the blocks of stride 2. On
+input of even sides, as all of ours and the published, the two are one.
+"""
 
 import keras
 import numpy as np
@@ -32,9 +36,8 @@ def build(architecture: Architecture, bn_momentum: float = 0.99) -> keras.Model:
     if architecture.input_size != architecture.image_size:
         x = layers.Resizing(*architecture.input_size, name="resize")(x)
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescale")(x)
-    x, padding = _padded(x, "conv1_pad")
     stem = Conv2D(
-        architecture.filters(0), 3, strides=2, padding=padding, use_bias=False, name="conv1"
+        architecture.filters(0), 3, strides=2, padding="same", use_bias=False, name="conv1"
     )
     x = _normalised(stem(x), "conv1", bn_momentum)
     for block in range(1, architecture.n + 1):
@@ -92,7 +95,7 @@ def _separable(
 
 
 def _padded(x: keras.KerasTensor, name: str) -> tuple[keras.KerasTensor, str]:
-    """Keras pads below and to the right before a stride of 2; so does ``same`` on even sides."""
+    """Keras pads blocks of stride 2 below and to the right; so does ``same`` on even sides."""
     if all(side % 2 == 0 for side in x.shape[1:3]):
         return x, "same"
     return layers.ZeroPadding2D(((0, 1), (0, 1)), name=name)(x), "valid"

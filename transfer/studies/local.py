@@ -116,7 +116,20 @@ class _Worker:
         if graph in self.graphs:
             self.graphs.remove(graph)
         self.graphs.append(graph)
-        self.connection.send(run)
+        try:
+            self.connection.send(run)
+        except (BrokenPipeError, ConnectionResetError):
+            raise self.ended() from None
+
+    def ended(self) -> TransferError:
+        """The error of a process that is gone."""
+        self.process.join()
+        name = self.run.name if self.run else "a worker"
+        return TransferError(
+            f"The process of {name} ended unexpectedly (exit code {self.process.exitcode}; "
+            "-9 often means that memory ran out): use fewer --workers. "
+            "The same command goes on from here."
+        )
 
     def stop(self) -> None:
         self.process.kill()
@@ -182,13 +195,7 @@ def _hear(worker: _Worker, elsewhere: list[Run], display: Display) -> None:
     try:
         event, content = worker.connection.recv()
     except (EOFError, ConnectionResetError):
-        worker.process.join()
-        name = worker.run.name if worker.run else "a worker"
-        raise TransferError(
-            f"The process of {name} ended unexpectedly (exit code {worker.process.exitcode}; "
-            "-9 often means that memory ran out): use fewer --workers. "
-            "The same command goes on from here."
-        ) from None
+        raise worker.ended() from None
     if event == "epoch":
         display.epoch(*content)
         return

@@ -88,7 +88,8 @@ def download(
             _unpack(part, folder, url, max_bytes)
             load_dataset(folder)
     except TransferError as error:
-        if not isinstance(error.__cause__, OSError):  # a full disk is no fault of the archive
+        cause = error.__cause__  # a full disk is no fault of the archive
+        if not isinstance(cause, OSError) or isinstance(cause, gzip.BadGzipFile):
             _forget(part)
         raise
     _forget(part)

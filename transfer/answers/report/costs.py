@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from transfer.answers.costs import FORMAT_LABELS
+from transfer.answers.costs import FORMAT_LABELS, on_all_images
 from transfer.answers.pareto import on_front
 from transfer.answers.report.chart import Chart, Choice, Switch, bars, kind_switch, points_trace
 from transfer.answers.report.charts import network_text
@@ -108,7 +108,7 @@ def _short(value: float) -> str:
 
 
 def _formats(deploy: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    deploy = deploy[deploy["kind"].isin(_KINDS)]
+    deploy = on_all_images(deploy[deploy["kind"].isin(_KINDS)])
     found = [(name, deploy[deploy["format"] == name]) for name in FORMAT_LABELS]
     return [(name, of_format) for name, of_format in found if not of_format.empty]
 
