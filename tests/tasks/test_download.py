@@ -204,7 +204,7 @@ def test_an_archive_cut_at_its_source_is_refused(tmp_path, server, url, mode):
 
 def test_a_damaged_gzip_is_not_kept_to_fail_again(tmp_path, server, url):
     server.content = b"\x1f\x8b\x00" + b"x" * 1000  # a compression method that does not exist
-    refused(tmp_path, url, "compression")
+    refused(tmp_path, url, "a damaged one")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -256,7 +256,8 @@ def _evidence(tested: dict[int, Comparison], passed: list[int], stop: int | None
         return " ".join([*parts, "Every n that was run passes."])
     seen = tested[stop].difference
     name = _name(kind, stop)
-    bounds = f"{points(seen.estimate)} points ({points(seen.low)} to {points(seen.high)})"
+    ends = f"{points(seen.low)} to {points(seen.high)}, one-sided 95 % each"
+    bounds = f"{points(seen.estimate)} points ({ends})"
     if tested[stop].outcome == "inferior":
         parts.append(f"{name} is worse by more than the margin: {bounds}.")
     else:
