@@ -53,7 +53,7 @@ COLUMNS = (
     "calls",
     "machine",
 )
-_NUMBERS = ("alpha", "multiply_adds", "file_bytes", "gzip_bytes", "test_accuracy")
+_COUNTS = ("seed", "parameters", "multiply_adds", "weight_bytes", "file_bytes", "gzip_bytes")
 _MAX_PREDICTIONS_BYTES = 256 << 20
 
 
@@ -68,7 +68,7 @@ def read_costs(study_dir: str | Path) -> pd.DataFrame:
     path = Path(study_dir) / "deploy.csv"
     if not path.exists():
         return pd.DataFrame(columns=list(COLUMNS))
-    types = {**dict.fromkeys(_NUMBERS, float), "seed": int, "n": "Int64"}
+    types = {**dict.fromkeys(_COUNTS, int), "alpha": float, "test_accuracy": float, "n": "Int64"}
     frame = read_table(path, COLUMNS, types, "Remove it to measure anew.")
     if not frame["format"].isin(FORMAT_LABELS).all():
         raise TransferError(f"Expected known formats in {path}. Remove it to measure anew.")

@@ -39,6 +39,7 @@ COLUMNS = (
     "test_accuracy",
     "median_ms_1",
 )
+_COUNTS = ("seed", "like", "weights", "multiply_adds", "file_bytes", "gzip_bytes")
 _EQUAL = 0.15  #: how far costs may differ and still count as equal
 SLICED, NARROW, NARROW_FAST, MAGNITUDE = (
     "sliced-n",
@@ -71,7 +72,7 @@ def read_pruning(study_dir: str | Path) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame(columns=list(COLUMNS))
     numbers = dict.fromkeys(set(COLUMNS) - {"run", "format"}, float)
-    frame = read_table(path, COLUMNS, {**numbers, "seed": int, "like": int})
+    frame = read_table(path, COLUMNS, {**numbers, **dict.fromkeys(_COUNTS, int)})
     if not frame["format"].isin(FORMAT_LABELS).all():
         raise TransferError(f"Expected known formats in {path}.")
     try:
