@@ -22,7 +22,8 @@ from benchmarks.steps import HERE, TORCH_PYTHON, TORCH_READY, machine
 from transfer.errors import TransferError
 from transfer.files import write_atomically
 from transfer.networks.architecture import Architecture
-from transfer.networks.weights import find_source, read_weights
+from transfer.networks.sources import find_source
+from transfer.networks.weights import read_weights
 from transfer.results import format_number, read_runs
 from transfer.runs import BLOCKS, FROZEN_KINDS, PRESETS, Run, parse_run
 from transfer.studies.setup import simulated_data

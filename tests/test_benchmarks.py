@@ -1,5 +1,6 @@
 """The benchmark's peers train the same network on the same work."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -28,3 +29,8 @@ def test_a_peer_has_our_parameters_and_reports_a_rate(script):
     report = json.loads(done.stdout.splitlines()[-1])
     assert report["parameters"] == parameters(Architecture())
     assert report["images_per_second"] > 0
+
+
+@pytest.mark.parametrize("name", ["figures", "growth", "protocols", "steps", "study"])
+def test_a_benchmark_finds_what_it_measures(name):
+    importlib.import_module(f"benchmarks.{name}")
