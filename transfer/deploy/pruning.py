@@ -170,9 +170,10 @@ def measure_pruning(
         protocol = Protocol(**read_study(study_dir)["protocol"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TransferError(f"Expected a protocol in {study_dir}/study.json.") from error
+    trained = {run.run.seed: run.weights() for run in finished}  # what is missing is said at once
     pairs = [(run, n, sparsity) for run in finished for n, sparsity in wanted.items() if sparsity]
     for run, n, sparsity in track(pairs, len(pairs), "pruning"):
-        weights = prune(whole, run.weights(), dataset, protocol, sparsity, run.run.seed)
+        weights = prune(whole, trained[run.run.seed], dataset, protocol, sparsity, run.run.seed)
         for name in _FORMATS:
             row = _row(run, dataset, weights, n, sparsity, name, run is finished[0])
             write_table(study_dir / "pruning.csv", _with_row(study_dir, row))
