@@ -45,11 +45,12 @@ study: setup
 test: setup
 	$(PY) -m pytest
 
+TESTS ?=
 test-slow: setup
-	$(PY) -m pytest -m slow
+	$(PY) -m pytest -m slow $(TESTS)
 
 test-extras: extras
-	$(PY) -m pytest tests/deploy tests/studies/test_ray.py tests/answers/test_tensorboard.py
+	$(PY) -m pytest tests/deploy/test_export.py tests/deploy/test_measure.py tests/studies/test_ray.py tests/answers/test_tensorboard.py
 
 lint: setup
 	.venv/bin/ruff check .
