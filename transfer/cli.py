@@ -29,7 +29,8 @@ names of networks:
   baseB+  started from baseA    AnB  first n blocks from baseA, frozen (transfer)
   AnB+    as AnB, not frozen    sliced-n  baseA cut after block n, fine-tuned
 
-exit codes: 0 done, 1 input or data at fault, 2 command line at fault, 130 interrupted
+exit codes: 0 done, 1 input or data at fault, 2 command line at fault, 130 interrupted,
+  141 the reader of the output has gone
 """
 
 

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from transfer.archives import read_npz
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.files import (
     exclusively,
     open_atomically,
@@ -34,7 +34,7 @@ from transfer.files import (
     remove_temporaries,
     write_atomically,
 )
-from transfer.runs import BLOCKS, KINDS, Run, parse_run
+from transfer.runs import BLOCKS, KINDS, Run, parse_run, parse_runs
 
 #: Columns of runs.csv, in this order.
 RUN_COLUMNS: dict[str, str] = {
@@ -195,11 +195,7 @@ def read_runs(study_dir: str | Path) -> pd.DataFrame:
     """
     path = Path(study_dir) / "runs.csv"
     frame = _read_csv(path, tuple(RUN_COLUMNS), RUN_COLUMNS)
-    try:
-        kinds = [parse_run(str(run)).kind for run in frame["run"]]
-    except UsageError as error:  # of the file, not of the command line
-        raise TransferError(f"In {path}: {error}") from error
-    if kinds != frame["kind"].tolist():
+    if [run.kind for run in parse_runs(frame["run"], path)] != frame["kind"].tolist():
         raise TransferError(f"Expected in {path} the kind that the name of each run says.")
     accuracies = frame["test_accuracy"]
     if not accuracies.between(0, 1).all() or not frame["n"].dropna().between(0, BLOCKS).all():

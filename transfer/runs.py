@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import product
 
-from transfer.errors import UsageError
+from transfer.errors import TransferError, UsageError
 
 BLOCKS = 13  #: depthwise separable blocks of MobileNet v1
 
@@ -161,6 +161,20 @@ def parse_run(name: str) -> Run:
         "Expected the name of a run such as baseB_s0, A3B+_s1 or A3B_legacy_s0. "
         f"Received: {name[:80]!r}."
     )
+
+
+def parse_runs(names: Iterable[object], where: object) -> list[Run]:
+    """`parse_run` of the names that a file holds.
+
+    Raises
+    ------
+    TransferError
+        If one is not the name of a run: the fault of the file ``where``, which is named.
+    """
+    try:
+        return [parse_run(str(name)) for name in names]
+    except UsageError as error:
+        raise TransferError(f"In {where}: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from transfer.archives import read_npz
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.files import read_bytes
-from transfer.runs import parse_run
+from transfer.runs import parse_run, parse_runs
 from transfer.tables import read_table
 
 #: Number format and runtime of a format, for a person.
@@ -72,11 +72,7 @@ def read_costs(study_dir: str | Path) -> pd.DataFrame:
     frame = read_table(path, COLUMNS, types, "Remove it to measure anew.")
     if not frame["format"].isin(FORMAT_LABELS).all():
         raise TransferError(f"Expected known formats in {path}. Remove it to measure anew.")
-    try:
-        for run in frame["run"]:
-            parse_run(str(run))
-    except UsageError as error:  # of the file, not of the command line
-        raise TransferError(f"In {path}: {error}") from error
+    parse_runs(frame["run"], path)
     return frame
 
 

@@ -19,9 +19,9 @@ from transfer.answers.pareto import right_of_file, right_of_files, studies_besid
 from transfer.answers.statistics import paired_bootstrap, t_interval
 from transfer.answers.style import COLUMN, RC, legend_below, set_title
 from transfer.answers.wording import count_seeds, points
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.results import read_test_labels
-from transfer.runs import parse_run
+from transfer.runs import parse_runs
 from transfer.tables import read_table
 
 #: ``like``: the n of the sliced-n whose size it was pruned to; ``weights``: those left in the
@@ -75,11 +75,7 @@ def read_pruning(study_dir: str | Path) -> pd.DataFrame:
     frame = read_table(path, COLUMNS, {**numbers, **dict.fromkeys(_COUNTS, int)})
     if not frame["format"].isin(FORMAT_LABELS).all():
         raise TransferError(f"Expected known formats in {path}.")
-    try:
-        for run in frame["run"]:  # it becomes part of a path
-            parse_run(str(run))
-    except UsageError as error:
-        raise TransferError(f"In {path}: {error}") from error
+    parse_runs(frame["run"], path)  # they become parts of paths
     return frame
 
 

@@ -27,7 +27,7 @@ from transfer.deploy.film import write_film
 from transfer.deploy.finished import read_finished
 from transfer.deploy.runtimes import SUFFIXES, open_exported
 from transfer.errors import TransferError, UsageError
-from transfer.runs import parse_run
+from transfer.runs import parse_runs
 from transfer.tables import write_table
 from transfer.tasks.dataset import CLASSES, HEIGHT, WIDTH
 from transfer.tasks.lane_driver import SPEED
@@ -107,14 +107,11 @@ def open_pilot(network: str | Path, courses: Sequence[Course]) -> tuple[str, Pil
 
 def _name(about: Mapping[str, object], path: Path) -> str:
     """``RUN_FORMAT``. What a file says of itself becomes a file name: only a run's own will do."""
-    try:
-        run = parse_run(str(about.get("run"))).name
-    except UsageError as error:
-        raise TransferError(f"In the metadata of {path}: {error}") from error
+    (run,) = parse_runs([about.get("run")], f"the metadata of {path}")
     name = str(about.get("format"))
     if name not in FORMAT_LABELS:
         raise TransferError(f"Expected a known format in the metadata of {path}.")
-    return f"{run}_{name}"
+    return f"{run.name}_{name}"
 
 
 def _check_classes(classes: object, path: Path) -> None:

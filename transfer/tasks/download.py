@@ -36,6 +36,11 @@ _CHUNK = 1 << 20
 _MAX_MEMBERS = 1000
 _MAX_NOTES_BYTES = 64 << 10
 _ATTEMPTS = 5
+#: What a damaged archive raises: tarfile calls itself for every extended header of a member.
+_DAMAGED = (
+    *(tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError),
+    *(ValueError, LookupError, ArithmeticError, RecursionError),
+)
 
 
 def download(
@@ -89,7 +94,7 @@ def download(
             load_dataset(folder)
     except TransferError as error:
         cause = error.__cause__  # a full disk is no fault of the archive
-        if not isinstance(cause, OSError) or isinstance(cause, gzip.BadGzipFile):
+        if isinstance(cause, _DAMAGED) or not isinstance(cause, OSError):
             _forget(part)
         raise
     _forget(part)
@@ -282,17 +287,7 @@ def _unpack(archive: Path, folder: Path, url: str, max_bytes: int) -> None:
                 found.add(path.name)
                 with open(folder / path.name, "wb") as target:
                     shutil.copyfileobj(source, target, _CHUNK)
-    # RecursionError: tarfile calls itself for every extended header before a member.
-    except (
-        tarfile.TarError,
-        EOFError,
-        zlib.error,
-        gzip.BadGzipFile,
-        ValueError,
-        LookupError,
-        ArithmeticError,
-        RecursionError,
-    ) as error:
+    except _DAMAGED as error:
         raise TransferError(
             f"Expected a tar archive at {url}. Received: something else, or a damaged one."
         ) from error
