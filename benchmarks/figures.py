@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from transfer.answers.style import COLUMN, RC, legend_below, save
+from transfer.figures.style import COLUMN, RC, legend_below, save
 
 RESULTS = Path(__file__).parent / "results"
 

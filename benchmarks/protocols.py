@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from transfer.answers.comparison import blocks_of_neighbours, right_on_test_images
-from transfer.answers.statistics import non_inferior
 from transfer.errors import TransferError
 from transfer.files import write_atomically
 from transfer.results import format_number, read_runs, read_study
 from transfer.runs import parse_run
+from transfer.statistics.comparison import blocks_of_neighbours, right_on_test_images
+from transfer.statistics.intervals import non_inferior
 
 RESULTS = Path(__file__).parent / "results"
 STUDIES = Path(__file__).parents[1] / "experiments-results"

@@ -23,16 +23,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transfer.answers.costs import read_costs
-from transfer.answers.driving import read_drives
-from transfer.answers.figures import read_published
-from transfer.answers.heatmaps import read_similarity
-from transfer.answers.pruning import read_pruning
-from transfer.answers.record import read_agreement
-from transfer.answers.record import read_predictions as read_predicted
-from transfer.answers.reestimation import read_reestimation
-from transfer.answers.score_table import read_scores
+from benchmarks.pruning_table import read_pruning
+from transfer.deploy.costs.table import read_costs
+from transfer.deploy.driving.table import read_drives
+from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
+from transfer.figures.draw import read_published
+from transfer.figures.heatmaps import read_similarity
 from transfer.networks.architecture import Architecture, weight_shapes
 from transfer.networks.classifier import read_classifier
 from transfer.networks.weights import read_weights, write_weights
@@ -49,14 +46,17 @@ from transfer.results import (
     write_row,
     write_runs,
 )
+from transfer.scores.record import read_agreement
+from transfer.scores.record import read_predictions as read_predicted
+from transfer.scores.table import read_scores
 from transfer.tasks import download
-from transfer.tasks.csv_list import read_csv_list
 from transfer.tasks.dataset import Split, load_dataset, write_dataset
-from transfer.tasks.image_folders import is_image_folders, read_image_folders
-from transfer.tasks.images import read_image
+from transfer.tasks.imports.csv_list import read_csv_list
+from transfer.tasks.imports.folders import is_image_folders, read_image_folders
+from transfer.tasks.imports.images import read_image
+from transfer.tasks.imports.tubs import tub_reader
+from transfer.tasks.imports.udacity import read_udacity
 from transfer.tasks.npy import open_array
-from transfer.tasks.tubs import tub_reader
-from transfer.tasks.udacity import read_udacity
 from transfer.training.checkpoint import read_checkpoint, write_checkpoint
 
 FEW, MANY = 300, 10_000

@@ -253,7 +253,7 @@ def test_one_module_calls_the_loader_of_keras_and_none_unpickles():
         for path in (ROOT / "transfer").rglob("*.py")
         if re.search(r"\bload_model\(|import pickle|\bmodel_from_(json|config)", path.read_text())
     }
-    assert callers <= {"transfer/deploy/runtimes.py"}
+    assert callers <= {"transfer/deploy/export/runtimes.py"}
 
 
 def test_the_pins_with_hashes_are_the_pins():

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transfer.answers.comparison import FRAMES_A_BLOCK, compare_with_base
-from transfer.answers.statistics import non_inferior
 from transfer.answers.verdict import _what_would_decide, verdict
 from transfer.cli import main
 from transfer.errors import TransferError
 from transfer.results import RUN_COLUMNS, read_predictions, write_array, write_row, write_study
 from transfer.runs import FROZEN_KINDS, Run
+from transfer.statistics.comparison import FRAMES_A_BLOCK, compare_with_base
+from transfer.statistics.intervals import non_inferior
 
 RESULTS = Path(__file__).parents[2] / "experiments-results"
 LABELS = np.arange(4000) % 3

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from transfer.deploy.export import export
+from transfer.deploy.export.write import export
 from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import random_weights
 from transfer.networks.weights import hash_weights, write_weights

@@ -9,11 +9,10 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from transfer.answers.driving import COLUMNS, by_network, read_drives, summarise
 from transfer.cli import main
-from transfer.deploy import drives
-from transfer.deploy.drives import drive_network
-from transfer.deploy.driving import (
+from transfer.deploy.driving import drives
+from transfer.deploy.driving.drives import drive_network
+from transfer.deploy.driving.simulate import (
     Drive,
     drive,
     forward_pilot,
@@ -21,11 +20,12 @@ from transfer.deploy.driving import (
     network_pilot,
     simulator_pilot,
 )
-from transfer.deploy.runtimes import Opened
+from transfer.deploy.driving.table import COLUMNS, by_network, read_drives, summarise
+from transfer.deploy.export.runtimes import Opened
 from transfer.errors import TransferError, UsageError
-from transfer.tasks.lane_driver import LEFT, RIGHT, SPEED, make_driver, start
-from transfer.tasks.lane_driver import drive as record
-from transfer.tasks.lane_track import lookup, make_track, track_from_centre
+from transfer.tasks.lanes.driver import LEFT, RIGHT, SPEED, make_driver, start
+from transfer.tasks.lanes.driver import drive as record
+from transfer.tasks.lanes.track import lookup, make_track, track_from_centre
 
 
 @pytest.fixture(scope="module")

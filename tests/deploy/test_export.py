@@ -13,10 +13,10 @@ from PIL import Image
 
 from transfer.cli import main
 from transfer.deploy import export as exporting
-from transfer.deploy.export import TOLERANCE, export
-from transfer.deploy.finished import read_finished
-from transfer.deploy.inference import build_for_inference
-from transfer.deploy.runtimes import open_exported
+from transfer.deploy.export.finished import read_finished
+from transfer.deploy.export.inference import build_for_inference
+from transfer.deploy.export.runtimes import open_exported
+from transfer.deploy.export.write import TOLERANCE, export
 from transfer.errors import TransferError, UsageError
 from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import build

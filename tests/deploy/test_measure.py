@@ -6,10 +6,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from transfer.answers.costs import COLUMNS, read_exported
-from transfer.deploy.inference import build_for_inference
-from transfer.deploy.measure import file_sizes, measure, weight_bytes
-from transfer.deploy.stopwatch import time_file
+from transfer.deploy.costs.measure import file_sizes, measure, weight_bytes
+from transfer.deploy.costs.stopwatch import time_file
+from transfer.deploy.costs.table import COLUMNS, read_exported
+from transfer.deploy.export.inference import build_for_inference
 from transfer.errors import TransferError, UsageError
 from transfer.networks.architecture import Architecture, multiply_adds, parameters
 from transfer.networks.weights import write_weights

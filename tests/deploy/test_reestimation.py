@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from transfer.answers.reestimation import read_reestimation
 from transfer.cli import main
-from transfer.deploy.export import chosen_images, export
-from transfer.deploy.reestimation import measure_reestimation
-from transfer.deploy.runtimes import open_exported
+from transfer.deploy.export.runtimes import open_exported
+from transfer.deploy.export.write import chosen_images, export
+from transfer.deploy.reestimation.measure import measure_reestimation
+from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError, UsageError
 from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import random_weights
@@ -89,8 +89,8 @@ def test_a_network_with_foreign_statistics_is_rescued_without_training(spoilt):
 
 
 def test_the_accuracy_written_is_that_of_the_reestimated_network(spoilt, tinted_data):
-    from transfer.deploy.finished import read_finished
-    from transfer.deploy.inference import build_for_inference
+    from transfer.deploy.export.finished import read_finished
+    from transfer.deploy.export.inference import build_for_inference
 
     data = load_dataset(tinted_data)
     weights = reestimate(

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import CLASSES
 from PIL import Image
 
-from transfer.deploy.runtimes import open_exported
+from tests.docs.conftest import CLASSES
+from transfer.deploy.export.runtimes import open_exported
 from transfer.results import read_runs
 from transfer.tasks.dataset import load_dataset
 

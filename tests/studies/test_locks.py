@@ -16,7 +16,7 @@ from transfer.errors import TransferError
 from transfer.files import exclusively, remove_temporaries
 from transfer.results import RUN_COLUMNS, read_runs, write_row
 from transfer.runs import Run, parse_run
-from transfer.studies.local import _lock
+from transfer.studies.engines.local import _lock
 from transfer.studies.setup import _refuse_foreign
 
 FORK = multiprocessing.get_context("fork")

@@ -3,7 +3,7 @@
 import pytest
 
 from transfer.runs import Run, parse_run
-from transfer.studies.local import _graph, _next
+from transfer.studies.engines.local import _graph, _next
 
 
 def names(*given: str) -> list[Run]:

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from study_files import files, results
 
+from tests.study_files import files, results
 from transfer.errors import TransferError, UsageError
 from transfer.results import read_runs
 from transfer.studies.ask import ask
@@ -26,15 +26,15 @@ LONGEST = 400  # seconds of a study, on a busy machine
 @pytest.fixture
 def engine():
     pytest.importorskip("ray", reason=REASON)
-    from transfer.studies import ray
+    from transfer.studies.engines import ray
 
     return ray
 
 
 def test_ray_that_is_not_installed_is_one_sentence(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "transfer.studies.ray", raising=False)
-    monkeypatch.delattr("transfer.studies.ray", raising=False)
+    monkeypatch.delitem(sys.modules, "transfer.studies.engines.ray", raising=False)
+    monkeypatch.delattr("transfer.studies.engines.ray", raising=False)
     with pytest.raises(TransferError, match=r"needs Ray: .*install -r requirements-ray\.txt$"):
         perform(tmp_path / "study", ask("quick"), engine="ray")
     assert list(tmp_path.iterdir()) == []

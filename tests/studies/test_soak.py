@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 
 import pytest
-from study_files import results
+
+from tests.study_files import results
 
 LONGEST = 300  # seconds of one attempt, on a busy machine
 SETTINGS = ("--kinds", "baseB,BnB", "--n", "4", "--protocol", "fast", "--epochs", "4")

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from transfer.answers.comparison import compare_with_base
-from transfer.answers.statistics import Comparison
 from transfer.answers.wording import points
 from transfer.results import read_runs, read_test_labels
 from transfer.runs import BLOCKS
+from transfer.statistics.comparison import compare_with_base
+from transfer.statistics.intervals import Comparison
 
 _SEEDS = "0,1,2"  # what is asked for where one seed does not decide
 

@@ -4,8 +4,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from transfer.answers.statistics import interval
 from transfer.runs import parse_run
+from transfer.statistics.intervals import interval
 
 
 def print_table(runs: pd.DataFrame, console: Console | None = None) -> None:

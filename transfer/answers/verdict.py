@@ -15,23 +15,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from transfer.answers.comparison import Key, compare_with_base, difference, networks, paired
-from transfer.answers.driving import driving_in_words
-from transfer.answers.gain import gain_in_words
-from transfer.answers.pareto import choice_in_words
-from transfer.answers.pruning import pruning_in_words
-from transfer.answers.reestimation import read_reestimation, reestimation_in_words
-from transfer.answers.statistics import (
+from benchmarks.pruning_table import pruning_in_words
+from transfer.answers.wording import about, count_seeds, points, spans
+from transfer.deploy.costs.pareto import choice_in_words
+from transfer.deploy.driving.table import driving_in_words
+from transfer.deploy.reestimation.table import read_reestimation, reestimation_in_words
+from transfer.errors import TransferError
+from transfer.results import read_runs, read_study, read_test_labels
+from transfer.runs import BLOCKS, BN_SEMANTICS, FROZEN_KINDS, Run
+from transfer.statistics.comparison import Key, compare_with_base, difference, networks, paired
+from transfer.statistics.gain import gain_in_words
+from transfer.statistics.intervals import (
     Comparison,
     Difference,
     interval,
     mcnemar_exact,
     needed_to_decide,
 )
-from transfer.answers.wording import about, count_seeds, points, spans
-from transfer.errors import TransferError
-from transfer.results import read_runs, read_study, read_test_labels
-from transfer.runs import BLOCKS, BN_SEMANTICS, FROZEN_KINDS, Run
 
 
 def verdict(study_dir: str | Path, margin: float = 0.01) -> list[str]:

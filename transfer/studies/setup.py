@@ -21,7 +21,7 @@ from transfer.results import read_study, write_array, write_study
 from transfer.runs import Study
 from transfer.studies.context import Context
 from transfer.tasks.dataset import content_hash, load_dataset
-from transfer.tasks.lanes import generate
+from transfer.tasks.lanes.generate import generate
 
 _LIBRARIES = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "scipy", "pandas", "h5py")
 #: Parts of study.json that cannot change between two calls on one folder.

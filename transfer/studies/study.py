@@ -10,10 +10,10 @@ from transfer.errors import UsageError
 from transfer.files import exclusively
 from transfer.results import finished, read_runs, write_runs
 from transfer.runs import PRESETS, Study
-from transfer.studies.local import default_workers, run_study
+from transfer.studies.engines.local import default_workers, run_study
 from transfer.studies.setup import prepare, simulated_data
+from transfer.tasks.checks.soundness import copies_and_constants
 from transfer.tasks.dataset import Dataset, load_dataset
-from transfer.tasks.soundness import copies_and_constants
 
 
 def perform(
@@ -57,7 +57,9 @@ def perform(
     if address is not None and engine != "ray":
         raise UsageError("Expected --engine ray with --address.")
     if engine == "ray":
-        from transfer.studies import ray  # an extra: said to be missing before anything is made
+        from transfer.studies.engines import (
+            ray,  # an extra: said to be missing before anything is made
+        )
     runs = study.runs()
     folder = Path(data) if data is not None else simulated_data(PRESETS[preset].images)
     context = prepare(out, study, folder)

@@ -1,0 +1,145 @@
+"""The command line: help at once, and every mistake is one line and an exit code."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from transfer.cli import main
+
+
+def ends(capsys, *arguments):
+    """Exit code and standard error of a command that must fail with one line."""
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    errors = capsys.readouterr().err.strip()
+    assert errors.startswith("error: ")
+    assert len(errors.splitlines()) == 1
+    return stopped.value.code, errors
+
+
+def test_help_teaches_and_imports_nothing_heavy():
+    script = (
+        "import sys; from transfer.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "assert not {'tensorflow', 'keras', 'numpy', 'pandas'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "baseA cut after block n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["study"],
+        ["study", "--out", "x", "--kinds", "baseC"],
+        ["study", "--out", "x", "--n", "14", "--kinds", "AnB"],
+        ["study", "--out", "x", "--workers", "0"],
+        ["study", "--out", "x", "--alpha", "0"],
+        ["study", "--out", "x", "--input", "2x2"],
+        ["run", "A14B_s0", "--out", "x"],
+        ["data", "lanes", "--out", "x", "--train", "2"],
+    ],
+)
+def test_mistakes_of_the_command_line_end_with_2(capsys, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    assert ends(capsys, *arguments)[0] == 2
+    assert not (tmp_path / "x").exists()
+
+
+def test_mistakes_of_the_input_end_with_1(capsys, tmp_path, small_data):
+    out = tmp_path / "out"
+    damaged = tmp_path / "weights.h5"
+    damaged.write_bytes(b"not a weight file")
+    for arguments in (
+        ["figures", tmp_path / "nowhere"],
+        ["data", "check", tmp_path / "nowhere"],
+        ["data", "import", tmp_path / "nowhere", "--out", out],
+        ["study", "--data", tmp_path / "nowhere", "--out", out],
+        ["study", "--data", small_data, "--source", tmp_path / "none.h5", "--out", out],
+        ["study", "--data", small_data, "--source", damaged, "--out", out],
+        ["study", "--data", small_data, "--alpha", "0.5", "--out", out],
+    ):
+        assert ends(capsys, *arguments)[0] == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("damage", ["missing", "dtype", "row", "label", "unequal", "empty", "cut"])
+def test_a_damaged_data_set_ends_with_1(capsys, tmp_path, small_data, damage):
+    data = tmp_path / "data"
+    data.mkdir()
+    for path in small_data.iterdir():
+        (data / path.name).write_bytes(path.read_bytes())
+    images, labels = np.load(data / "train_data.npy"), np.load(data / "train_labels.npy")
+    if damage == "missing":
+        (data / "test_labels.npy").unlink()
+    elif damage == "dtype":
+        np.save(data / "train_data.npy", images.astype(np.float32))
+    elif damage == "row":
+        np.save(data / "train_data.npy", images[:, :-1])
+    elif damage == "label":
+        np.save(data / "train_labels.npy", labels + 1)
+    elif damage == "unequal":
+        np.save(data / "train_labels.npy", labels[1:])
+    elif damage == "empty":
+        np.save(data / "train_labels.npy", np.zeros_like(labels))
+    else:
+        content = (data / "train_data.npy").read_bytes()
+        (data / "train_data.npy").write_bytes(content[: len(content) // 2])
+    code, message = ends(capsys, "study", "--data", data, "--out", tmp_path / "out")
+    assert code == 1
+    assert "Expected" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_ends_with_1_and_leaves_no_half_file(capsys, tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    out = tmp_path / "drives"
+    code, message = ends(
+        capsys,
+        *("data", "lanes", "--out", out, "--train", 30, "--valid", 30, "--test", 30),
+    )
+    assert code == 1
+    assert "No space left" in message
+    assert not out.exists()
+
+
+def test_a_folder_with_other_files_is_not_touched(capsys, tmp_path, small_data):
+    (tmp_path / "letter.txt").write_text("dear")
+    assert ends(capsys, "study", "--data", small_data, "--out", tmp_path)[0] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize("command", [["data", "check"], ["verdict"], ["report"], ["status"]])
+def test_a_name_too_long_for_a_path_is_one_line(capsys, command):
+    assert ends(capsys, *command, "a" * 300)[0] == 1
+
+
+def test_a_reader_that_has_gone_ends_the_command_quietly_as_other_programs(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    study = Path(__file__).parents[2] / "experiments-results/lanes-alpha-0.1"
+    command = [sys.executable, "-m", "transfer", "verdict", study]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def test_a_run_no_protocol_knows_in_a_table_is_the_fault_of_the_file(capsys, tmp_path):
+    study = Path(__file__).parents[2] / "experiments-results/lanes-alpha-0.1"
+    text = (study / "runs.csv").read_text().replace("baseB_s0", "baseX_s0", 1)
+    (tmp_path / "runs.csv").write_text(text)
+    code, error = ends(capsys, "figures", tmp_path)
+    assert code == 1
+    assert str(tmp_path / "runs.csv") in error

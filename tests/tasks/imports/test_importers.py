@@ -1,0 +1,256 @@
+"""Whatever is imported becomes a data set split by time, or nothing is written."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.tub_files import FRAMES, angle_of, picture, records_of_v2, write_v1, write_v2
+from transfer.errors import TransferError, UsageError
+from transfer.tasks.dataset import load_dataset
+from transfer.tasks.imports.importers import detect_and_import, import_drive, parse_size
+
+REAL_TUB = Path(__file__).parents[3] / "../shared/data/donkey-tub"
+SETTINGS = {"block_seconds": 1.0, "gap_seconds": 0.2, "height": 6, "width": 8}
+
+
+def frames_of(split):
+    """Which frames of the tub a split holds: the pictures are their own numbers."""
+    pixels = split.images[:, 0, 0].astype(int)
+    return pixels[:, 0] + 256 * pixels[:, 1]
+
+
+@pytest.mark.parametrize("version", ["v2", "v1", "v1 without a clock"])
+def test_images_and_labels_arrive_together(tmp_path, version):
+    tub = tmp_path / "tub"
+    write_v2(tub) if version == "v2" else write_v1(tub, clock=version == "v1")
+    summary = detect_and_import(tub, tmp_path / "out", **SETTINGS)
+    dataset = load_dataset(tmp_path / "out")
+    assert dataset.name == "out"
+    for name, split in dataset.splits.items():
+        expected = [{0.0: 0, -0.5: 1, 0.5: 2, 0.05: 0}[angle_of(i)] for i in frames_of(split)]
+        np.testing.assert_array_equal(split.labels, expected)
+        assert summary.counts[name] == tuple(np.bincount(split.labels))
+    kept = sum(map(sum, summary.counts.values()))
+    assert kept + sum(summary.dropped.values()) == summary.records == FRAMES
+    assert ("20 frames a second assumed" in summary.lines()[1]) == (
+        version[3:] == "without a clock"
+    )
+
+
+def test_splits_are_apart_in_time_and_no_recording_is_in_two(tmp_path):
+    import_drive(write_v2(tmp_path / "tub"), tmp_path / "out", **SETTINGS)
+    splits = list(load_dataset(tmp_path / "out").splits.values())
+    for one in range(3):
+        for other in range(one):
+            times = frames_of(splits[one])[:, None], frames_of(splits[other])
+            assert np.abs(times[0] - times[1]).min() * 0.05 >= 0.2
+            assert not set(splits[one].recordings) & set(splits[other].recordings)
+
+
+def test_the_split_is_eighty_ten_ten_and_deterministic(tmp_path):
+    tub = write_v2(tmp_path / "tub")
+    summary = import_drive(tub, tmp_path / "a", **SETTINGS | {"gap_seconds": 0.0})
+    assert [sum(counts) for counts in summary.counts.values()] == [320, 40, 40]
+    import_drive(tub, tmp_path / "b", **SETTINGS | {"gap_seconds": 0.0})
+    for file in (tmp_path / "a").iterdir():
+        if file.suffix == ".npy":
+            assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
+
+
+def test_the_dead_zone_decides_what_is_forward(tmp_path):
+    tub = write_v2(tmp_path / "tub")
+    import_drive(tub, tmp_path / "out", **SETTINGS, dead_zone=0.04)
+    train = load_dataset(tmp_path / "out").train
+    assert (train.labels[frames_of(train) % 4 == 3] == 2).all()  # 0.05 is right now
+
+
+def test_deleted_malformed_piloted_and_unreadable_records_are_counted(tmp_path):
+    records = records_of_v2()
+    records[10]["user/angle"] = float("nan")
+    del records[11]["cam/image_array"]
+    records[12]["user/mode"] = "local"
+    tub = write_v2(tmp_path / "tub", records, deleted=[1, 2])
+    (tub / "images/20_cam_image_array_.png").write_bytes(b"\x89PNG cut")
+    (tub / "images/21_cam_image_array_.png").unlink()
+    settings = SETTINGS | {"gap_seconds": 0.0}
+    summary = import_drive(tub, tmp_path / "out", **settings)
+    assert {reason: count for reason, count in summary.dropped.items() if count} == {
+        "deleted in the tub": 2,
+        "malformed record": 2,
+        "driven by a pilot": 1,
+        "image missing or unreadable": 2,
+    }
+    assert sum(map(sum, summary.counts.values())) == FRAMES - 7
+
+
+def test_a_hostile_tub_leaves_nothing_behind(tmp_path):
+    records = records_of_v2()
+    records[5]["cam/image_array"] = "../secret.png"
+    with pytest.raises(TransferError, match="plain file inside"):
+        import_drive(write_v2(tmp_path / "tub", records), tmp_path / "out", **SETTINGS)
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "tub"]
+
+
+def write_udacity(folder):
+    (folder / "IMG").mkdir(parents=True)
+    lines = []
+    for index in range(FRAMES):
+        name = f"center_2016_12_01_13_30_{index // 20:02d}_{index % 20 * 50:03d}.jpg"
+        picture(index).save(folder / "IMG" / name, "PNG")  # lossless, to read the number back
+        lines.append(f"C:\\sim\\IMG\\{name},left.jpg,right.jpg,{angle_of(index)},1,0,9")
+    (folder / "driving_log.csv").write_text("\n".join(lines))
+    return folder
+
+
+def test_a_recording_of_the_simulator_is_the_same_drive_as_a_tub(tmp_path):
+    settings = SETTINGS | {"gap_seconds": 0.22}  # between two frames, whatever the rounding
+    detect_and_import(write_udacity(tmp_path / "sim"), tmp_path / "a", **settings)
+    detect_and_import(write_v2(tmp_path / "tub"), tmp_path / "b", **settings)
+    one, other = load_dataset(tmp_path / "a"), load_dataset(tmp_path / "b")
+    for name in one.splits:
+        np.testing.assert_array_equal(one.splits[name].images, other.splits[name].images)
+        np.testing.assert_array_equal(one.splits[name].labels, other.splits[name].labels)
+        np.testing.assert_array_equal(one.splits[name].recordings, other.splits[name].recordings)
+    recipe = json.loads((tmp_path / "a/dataset.json").read_text())["recipe"]
+    assert recipe["importer"] == "udacity"
+
+
+def test_the_first_unreadable_image_of_a_drive_is_named(tmp_path):
+    sim = write_udacity(tmp_path / "sim")
+    damaged = sorted((sim / "IMG").iterdir())[2]
+    damaged.write_bytes(b"cut")
+    summary = detect_and_import(sim, tmp_path / "out", **SETTINGS)
+    assert summary.dropped["image missing or unreadable"] == 1
+    assert any(damaged.name in line for line in summary.lines())
+
+
+def write_folders(folder):
+    """Frames numbered through the classes, as a drive sorted into folders has them."""
+    for index in range(300):
+        inside = folder / ("forward", "left")[index // 7 % 2]
+        inside.mkdir(parents=True, exist_ok=True)
+        picture(index).save(inside / f"frame{index}.png")
+    return folder
+
+
+def test_folders_of_images_become_a_data_set_of_their_classes(tmp_path):
+    summary = detect_and_import(
+        write_folders(tmp_path / "src"), tmp_path / "out", height=12, width=16
+    )
+    dataset = load_dataset(tmp_path / "out")
+    assert dataset.classes == ("forward", "left")
+    assert (dataset.height, dataset.width) == (12, 16)
+    kept = []
+    for name, split in dataset.splits.items():
+        frames = frames_of(split)
+        np.testing.assert_array_equal(split.labels, frames // 7 % 2)
+        np.testing.assert_array_equal(frames, np.arange(frames[0], frames[-1] + 1))
+        assert summary.counts[name] == tuple(np.bincount(split.labels))
+        kept += list(frames)
+    assert summary.records == 300 == len(kept) + summary.dropped["next to another split"]
+    assert "order of time" in "\n".join(summary.lines())
+
+
+def test_unreadable_images_of_a_folder_are_left_out_and_all_named(tmp_path):
+    src = write_folders(tmp_path / "src")
+    broken = [src / "forward" / f"frame{index}.png" for index in (0, 1, 2, 3, 4, 5, 6)]
+    for path in broken:
+        path.write_bytes(b"\x89PNG cut")
+    summary = detect_and_import(src, tmp_path / "out", height=12, width=16)
+    assert summary.dropped["image missing or unreadable"] == 7
+    text = "\n".join(summary.lines())
+    assert "forward/frame0.png" in text
+    assert "and 2 more" in text
+    table = pd.read_csv(tmp_path / "out/left-out.csv")
+    assert table["path"].tolist() == [f"forward/{path.name}" for path in broken]
+    assert table["reason"].str.contains("Expected a JPEG or PNG").all()
+    train = load_dataset(tmp_path / "out").train
+    assert frames_of(train).min() == 7
+    np.testing.assert_array_equal(train.labels, frames_of(train) // 7 % 2)
+
+
+def test_a_folder_without_a_readable_image_is_named_and_nothing_written(tmp_path):
+    src = write_folders(tmp_path / "src")
+    for path in src.rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(TransferError, match="Expected images that can be read"):
+        detect_and_import(src, tmp_path / "out")
+    assert sorted(tmp_path.iterdir()) == [src]
+
+
+def test_a_list_with_groups_becomes_a_data_set_with_recordings(tmp_path):
+    src = write_folders(tmp_path / "src")
+    paths = sorted(path.relative_to(src) for path in src.rglob("*.png"))
+    lines = [f"{path},{path.parent},{int(path.stem[5:]) // 15}" for path in paths]
+    (src / "list.csv").write_text("\n".join(["file,class,group", *lines]))
+    detect_and_import(src / "list.csv", tmp_path / "out", height=12, width=16)
+    dataset = load_dataset(tmp_path / "out")
+    assert dataset.classes == ("forward", "left")
+    for split in dataset.splits.values():
+        np.testing.assert_array_equal(split.recordings, frames_of(split) // 15)
+        np.testing.assert_array_equal(split.labels, frames_of(split) // 7 % 2)
+    assert json.loads((tmp_path / "out/dataset.json").read_text())["recipe"]["importer"] == "csv"
+
+
+def test_a_stretched_shape_is_told_and_a_better_one_is_not(tmp_path):
+    src = write_folders(tmp_path / "src")  # 12x16
+    stretched = detect_and_import(src, tmp_path / "a", height=45, width=80).lines()[2]
+    assert "images of 12x16 pixels" in stretched
+    assert "--size 48x64" in stretched
+    assert "stretched" not in detect_and_import(src, tmp_path / "b", height=48, width=64).lines()[2]
+
+
+def test_a_drive_has_no_groups(tmp_path):
+    with pytest.raises(UsageError, match="split by time"):
+        detect_and_import(write_v2(tmp_path / "tub"), tmp_path / "out", group="(.)")
+
+
+def test_a_link_to_a_source_is_followed(tmp_path):
+    (tmp_path / "link").symlink_to(write_v2(tmp_path / "tub"))
+    assert detect_and_import(tmp_path / "link", tmp_path / "out", **SETTINGS).records == FRAMES
+
+
+def test_what_cannot_be_imported_is_named(tmp_path):
+    for src in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(
+            TransferError, match="Donkeycar tub .* simulator .* each class.* .csv file"
+        ):
+            detect_and_import(src, tmp_path / "out")
+
+
+def test_a_source_that_cannot_be_looked_at_is_named(tmp_path):
+    with pytest.raises(TransferError, match="Expected a folder at"):
+        detect_and_import(tmp_path / ("x" * 300), tmp_path / "out")
+
+
+@pytest.mark.parametrize("text", ["", "45", "0x80", "45x", "45x80x3", "4097x1", "-1x8", "٤x٨"])
+def test_a_size_without_meaning_is_refused(text):
+    assert parse_size("45x80") == (45, 80)
+    with pytest.raises(UsageError, match="--size HxW"):
+        parse_size(text)
+
+
+def test_a_drive_without_all_classes_is_refused(tmp_path):
+    records = [record | {"user/angle": 0.0} for record in records_of_v2()]
+    with pytest.raises(TransferError, match="in train, valid and test"):
+        import_drive(write_v2(tmp_path / "tub", records), tmp_path / "out", **SETTINGS)
+
+
+@pytest.mark.parametrize("setting", [("dead_zone", 1.0), ("block_seconds", 0), ("gap_seconds", -1)])
+def test_settings_without_meaning_are_refused(tmp_path, setting):
+    with pytest.raises(TransferError, match="dead_zone < 1"):
+        import_drive(tmp_path, tmp_path / "out", **dict([setting]))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL_TUB.is_dir(), reason="needs the real tub beside the project")
+def test_a_real_drive_has_all_classes_everywhere(tmp_path):
+    summary = detect_and_import(REAL_TUB, tmp_path / "donkey")
+    dataset = load_dataset(tmp_path / "donkey")
+    assert summary.records == 16_856
+    for split in dataset.splits.values():
+        shares = np.bincount(split.labels) / len(split.labels)
+        np.testing.assert_allclose(shares, [0.61, 0.078, 0.312], atol=0.02)

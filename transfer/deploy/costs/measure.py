@@ -1,0 +1,194 @@
+"""What a network costs on a device: size, memory, latency, throughput, accuracy.
+
+``python -m transfer measure STUDY_DIR [RUN ...]`` exports runs in several formats, has each
+file run by its runtime, and writes ``STUDY_DIR/deploy.csv``, one row a run and format. Rows of
+other runs and formats stay. Times are those of this machine, and only worth comparing if it is
+idle.
+"""
+
+import gzip
+import math
+import os
+import platform
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from transfer.deploy.costs.stopwatch import CALLS, Timing, time_file
+from transfer.deploy.costs.table import COLUMNS, exported_path, read_costs
+from transfer.deploy.export.finished import Finished, open_data, read_finished
+from transfer.deploy.export.runtimes import PACKAGES, SUFFIXES, require
+from transfer.errors import TransferError, UsageError
+from transfer.networks.architecture import (
+    Architecture,
+    multiply_adds,
+    parameters,
+    weight_shapes,
+)
+from transfer.progress import track
+from transfer.results import read_runs, write_array
+from transfer.tables import write_table
+from transfer.tasks.dataset import Dataset
+
+FORMATS = ("keras", "litert", "litert-int8", "onnx")
+
+
+def measure(
+    study_dir: str | Path,
+    runs: Sequence[str] | None = None,
+    formats: Sequence[str] = FORMATS,
+    data: str | Path | None = None,
+    calls: int = CALLS,
+) -> pd.DataFrame:
+    """Measure runs of a study and write ``deploy.csv``.
+
+    Parameters
+    ----------
+    study_dir : path
+    runs : sequence of str or None
+        Names of runs; None: all that are finished.
+    formats : sequence of str
+        Of `FORMATS`.
+    data : path or None
+        Folder of the study's data set, if it has moved.
+    calls : int
+        Of one frame, for the latency; 200 or more.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The whole of deploy.csv, columns `COLUMNS` of its table. Timed is the lowest seed
+        of each network: times are those of the architecture. ``_1`` is with one thread, ``_all``
+        with one a core; ``network_bytes`` is the peak memory of the process beyond what the
+        runtime itself takes, ``process_bytes`` all of it, both at batch 1 with one thread.
+
+    Raises
+    ------
+    UsageError
+        If a format is unknown or the calls are too few.
+    TransferError
+        If a run, the data or a package is missing, or a file fails its verification.
+    """
+    study_dir = Path(study_dir)
+    if unknown := set(formats) - set(FORMATS):
+        raise UsageError(f"Expected formats of {', '.join(FORMATS)}. Received: {min(unknown)}.")
+    if calls < CALLS:
+        raise UsageError(f"Expected {CALLS} calls or more, for a 95th percentile: {calls}.")
+    names = list(read_runs(study_dir)["run"]) if runs is None else list(runs)
+    finished = [read_finished(study_dir / name) for name in names]
+    if not finished:
+        raise TransferError(f"Expected finished runs in {study_dir}. There are none.")
+    for name in formats:
+        for package in PACKAGES[name.removesuffix("-int8")]:
+            require(package)
+    dataset = open_data(finished[0], data)
+    lowest: dict[str, int] = {}
+    for run in finished:
+        lowest[_shape(run)] = min(run.run.seed, lowest.get(_shape(run), run.run.seed))
+    pairs = [(run, name) for run in finished for name in formats]
+    for run, name in track(pairs, len(pairs), "measuring"):
+        timed = run.run.seed == lowest[_shape(run)]
+        row = _row(run, dataset, name, calls if timed else None)
+        # Written after every file: what is measured stays if the next one fails.
+        write_table(study_dir / "deploy.csv", _replaced(read_costs(study_dir), row))
+    return read_costs(study_dir)
+
+
+def _shape(finished: Finished) -> str:
+    return finished.run.name.rsplit("_s", 1)[0]
+
+
+def _row(finished: Finished, data: Dataset, name: str, calls: int | None) -> dict[str, Any]:
+    """A row of deploy.csv; without ``calls`` nothing is timed."""
+    from transfer.deploy.export.write import export_finished
+
+    kind, int8 = name.removesuffix("-int8"), name.endswith("-int8")
+    architecture = finished.architecture((data.height, data.width))
+    cores = len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / f"network{SUFFIXES[kind]}"
+        exported = export_finished(finished, data, out, kind, int8)
+        times = {} if calls is None else _times(out, cores, calls)
+        sizes = file_sizes(out)
+    found = exported.metadata
+    if int8:  # the file's own, for paired tests; a float file's are the network's
+        path = exported_path(finished.study_dir, finished.run.name, name)
+        write_array(path, exported.probabilities)
+    return dict.fromkeys(COLUMNS) | {
+        "run": finished.run.name,
+        "kind": finished.run.kind,
+        "n": finished.run.n,
+        "seed": finished.run.seed,
+        "alpha": finished.alpha,
+        "input": "x".join(map(str, finished.input_size)),
+        "format": name,
+        "parameters": parameters(architecture),
+        "multiply_adds": multiply_adds(architecture),
+        "weight_bytes": weight_bytes(architecture, name),
+        **sizes,
+        "test_accuracy": found["test_accuracy"],
+        "keras_test_accuracy": found["keras_test_accuracy"],
+        "largest_difference": found["largest_difference"],
+        **times,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _times(path: Path, cores: int, calls: int) -> dict[str, Any]:
+    one, every = (time_file(path, threads, calls) for threads in (1, cores))
+    return {
+        **_columns(one, "1"),
+        **_columns(every, "all"),
+        "network_bytes": one.network_bytes,
+        "process_bytes": one.peak_bytes,
+        "threads_all": cores,
+        "calls": calls,
+    }
+
+
+def _columns(timing: Timing, threads: str) -> dict[str, float]:
+    return {
+        f"median_ms_{threads}": timing.median_ms,
+        f"p95_ms_{threads}": timing.p95_ms,
+        f"images_per_second_{threads}": timing.images_per_second,
+    }
+
+
+def file_sizes(path: Path) -> dict[str, int]:
+    """Bytes of a file, and of the same compressed (gzip, level 9): what zeros and repeats save."""
+    content = path.read_bytes()
+    return {
+        "file_bytes": len(content),
+        "gzip_bytes": len(gzip.compress(content, 9, mtime=0)),
+    }
+
+
+def weight_bytes(architecture: Architecture, name: str) -> int:
+    """Memory of the weights alone, bytes.
+
+    A Keras network holds all its weights in float32. In the other formats a BatchNorm layer is
+    folded into its convolution: kernels, and one bias an output channel; float32, or in int8 one
+    byte a kernel weight and four a bias. (The ONNX converter leaves the BatchNorm after a
+    depthwise convolution as a scale and an offset: one more number a channel.)
+    """
+    if name == "keras":
+        return 4 * parameters(architecture)
+    total = 0
+    for weight, shape in weight_shapes(architecture).items():
+        if weight.endswith("/kernel"):
+            total += math.prod(shape) * (1 if name == "litert-int8" else 4)
+        elif weight.endswith(("/beta", "/bias")) or (
+            name == "onnx" and "conv_dw_" in weight and weight.endswith("/gamma")
+        ):
+            total += math.prod(shape) * 4
+    return total
+
+
+def _replaced(frame: pd.DataFrame, row: dict[str, Any]) -> pd.DataFrame:
+    """The table with the row of this run and format replaced, or added at its end."""
+    others = frame[(frame["run"] != row["run"]) | (frame["format"] != row["format"])]
+    rows = [*others.to_dict("records"), row]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": "Int64"})

@@ -1,0 +1,131 @@
+"""Let networks drive on unseen tracks and record it in ``driving.csv``.
+
+``python -m transfer drive STUDY_DIR/RUN --out DIR``
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from transfer.deploy.costs.table import FORMAT_LABELS
+from transfer.deploy.driving.film import write_film
+from transfer.deploy.driving.simulate import (
+    Course,
+    Drive,
+    Moment,
+    Pilot,
+    drive,
+    forward_pilot,
+    make_course,
+    network_pilot,
+    simulator_pilot,
+)
+from transfer.deploy.driving.table import COLUMNS, Summary, read_drives, summarise
+from transfer.deploy.export.finished import read_finished
+from transfer.deploy.export.runtimes import SUFFIXES, open_exported
+from transfer.errors import TransferError, UsageError
+from transfer.runs import parse_runs
+from transfer.tables import write_table
+from transfer.tasks.dataset import CLASSES, HEIGHT, WIDTH
+from transfer.tasks.lanes.driver import SPEED
+
+
+def drive_network(
+    network: str | Path,
+    out: str | Path,
+    tracks: int = 8,
+    seeds: Sequence[int] = (0, 1),
+    laps: float = 2.0,
+    film: bool = True,
+) -> Summary:
+    """Let a network drive, and record it in ``OUT/driving.csv`` (other networks' rows stay).
+
+    Parameters
+    ----------
+    network : path
+        ``STUDY_DIR/RUN_NAME``, an exported file, ``driver`` (the simulator's own) or ``forward``
+        (never presses a key).
+    out : path
+        Folder; ``NETWORK.gif`` shows the first lap of the first drive.
+    tracks, seeds : int, sequence of int
+        Each track is driven once with each seed.
+    laps : float
+        Length of a drive.
+    film : bool
+
+    Raises
+    ------
+    TransferError
+        If the network is not there or does not tell forward, left and right.
+    """
+    out = Path(out)
+    if tracks < 1 or not seeds or len(set(seeds)) < len(seeds):
+        raise UsageError(f"Expected one track or more, and different seeds: {tracks}, {seeds}.")
+    courses = [make_course(number, seed) for number in range(tracks) for seed in seeds]
+    name, pilot = open_pilot(network, courses)
+    moments: list[Moment] = []
+
+    def watch(index: int, moment: Moment) -> None:
+        if index == 0 and len(moments) < courses[0].track.length / SPEED:
+            moments.append(moment)
+
+    drives = drive(courses, pilot, laps, watch if film else None)
+    write_table(out / "driving.csv", _with_rows(out / "driving.csv", name, drives))
+    if film:
+        write_film(out / f"{name}.gif", name, courses[0], moments)
+    return summarise(pd.DataFrame([dataclasses.asdict(drive) for drive in drives]))
+
+
+def open_pilot(network: str | Path, courses: Sequence[Course]) -> tuple[str, Pilot]:
+    """Name and pilot of what is asked for; see `drive_network`."""
+    if str(network) == "driver":
+        return "driver", simulator_pilot(courses)
+    if str(network) == "forward":
+        return "forward", forward_pilot()
+    path = Path(network)
+    if path.suffix in SUFFIXES.values():
+        opened = open_exported(path)
+        about = opened.metadata
+        if about.get("image_size") != [HEIGHT, WIDTH]:
+            raise TransferError(
+                f"Expected a network for frames of {HEIGHT}x{WIDTH}, which the simulator draws. "
+                f"{path} is for {about.get('image_size')}."
+            )
+        _check_classes(about.get("classes"), path)
+        return _name(about, path), network_pilot(opened.predict)
+    finished = read_finished(path)
+    _check_classes(list(finished.classes), path)
+    from transfer.deploy.export.inference import build_for_inference
+
+    model = build_for_inference(finished.architecture((HEIGHT, WIDTH)), finished.weights())
+    predict: Callable[[np.ndarray], np.ndarray] = model.predict_on_batch
+    return finished.run.name, network_pilot(predict)
+
+
+def _name(about: Mapping[str, object], path: Path) -> str:
+    """``RUN_FORMAT``. What a file says of itself becomes a file name: only a run's own will do."""
+    (run,) = parse_runs([about.get("run")], f"the metadata of {path}")
+    name = str(about.get("format"))
+    if name not in FORMAT_LABELS:
+        raise TransferError(f"Expected a known format in the metadata of {path}.")
+    return f"{run.name}_{name}"
+
+
+def _check_classes(classes: object, path: Path) -> None:
+    if classes != list(CLASSES):
+        raise TransferError(
+            f"Expected a network of the classes {', '.join(CLASSES)}, the keys of the car. "
+            f"{path} has {classes}."
+        )
+
+
+def _with_rows(path: Path, name: str, drives: Sequence[Drive]) -> pd.DataFrame:
+    """The table driving.csv with this network's drives in place of older ones."""
+    rows = [{"network": name, **dataclasses.asdict(one)} for one in drives]
+    if path.exists():
+        older = read_drives(path)
+        rows = older[older["network"] != name].to_dict("records") + rows
+    return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -1,0 +1,219 @@
+"""``driving.csv``: drives of networks in the simulator, one row a drive, and what they come to."""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from transfer.answers.wording import count_seeds
+from transfer.deploy.costs.table import FORMAT_LABELS
+from transfer.errors import TransferError
+from transfer.results import read_runs
+from transfer.runs import parse_run
+from transfer.statistics.intervals import t_interval
+from transfer.tables import read_table
+
+#: Pilots that are no networks: the simulator's own driver, and one that never presses a key.
+REFERENCES = ("driver", "forward")
+COLUMNS = (
+    "network",
+    "track",
+    "seed",
+    "clockwise",
+    "frames",
+    "distance",
+    "interventions",
+    "in_lane",
+    "offset",
+    "laps",
+    "clean_laps",
+)
+_NUMBERS = ("distance", "interventions", "in_lane", "offset", "laps", "clean_laps")
+_FORMATS = "|".join(sorted(FORMAT_LABELS, key=len, reverse=True))
+_NAME = re.compile(rf"(?P<run>.+?_s\d+)(_(?P<format>{_FORMATS}))?")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All drives of a network in one line.
+
+    Attributes
+    ----------
+    drives : int
+    distance : float
+        Half widths of the lane, all drives together.
+    interventions : int
+    per_intervention : (float, float, float)
+        Half widths an intervention, and its 95 % interval; infinite where none was needed.
+    per_lap : (float, float, float)
+        Interventions a lap, and its 95 % interval.
+    in_lane : (float, float, float)
+        Mean share of frames in the lane over drives, and its 95 % interval (Student's t).
+    offset : float
+        Mean distance from the centre line, half widths, over drives.
+    clean_laps : int
+    """
+
+    drives: int
+    distance: float
+    interventions: int
+    per_intervention: tuple[float, float, float]
+    per_lap: tuple[float, float, float]
+    in_lane: tuple[float, float, float]
+    offset: float
+    clean_laps: int
+
+
+def summarise(drives: pd.DataFrame) -> Summary:
+    """Summarise drives of one network.
+
+    The interval of the distance between interventions is the exact one of a Poisson count
+    (Garwood 1936), widened where drives differ by more than chance: the count is divided by the
+    dispersion (Pearson's chi-square over its degrees of freedom, at least 1), as in a
+    quasi-Poisson regression. A track with one corner that a network cannot take makes it so.
+
+    Parameters
+    ----------
+    drives : pandas.DataFrame
+        Rows with the columns ``distance``, ``interventions``, ``in_lane``, ``offset``, ``laps``,
+        ``clean_laps``.
+    """
+    distance, count = float(drives["distance"].sum()), int(drives["interventions"].sum())
+    laps = float(drives["laps"].sum())
+    dispersion = _dispersion(drives["interventions"].to_numpy(), drives["distance"].to_numpy())
+    low = stats.gamma.ppf(0.025, count / dispersion) * dispersion if count else 0.0
+    high = stats.gamma.ppf(0.975, count / dispersion + 1) * dispersion
+    mean, lowest, highest = t_interval(drives["in_lane"].to_numpy())
+    return Summary(
+        len(drives),
+        distance,
+        count,
+        (_ratio(distance, count), _ratio(distance, high), _ratio(distance, low)),
+        (_ratio(count, laps), _ratio(low, laps), _ratio(high, laps)),
+        (mean, max(0.0, lowest), min(1.0, highest)),
+        float(drives["offset"].mean()),
+        int(drives["clean_laps"].sum()),
+    )
+
+
+def _dispersion(counts: np.ndarray, distances: np.ndarray) -> float:
+    if len(counts) < 2 or counts.sum() == 0 or distances.min() <= 0:
+        return 1.0
+    expected = counts.sum() * distances / distances.sum()
+    return max(1.0, float(np.sum((counts - expected) ** 2 / expected)) / (len(counts) - 1))
+
+
+def _ratio(amount: float, count: float) -> float:
+    return amount / count if count > 0 else math.inf
+
+
+def read_drives(path: str | Path) -> pd.DataFrame:
+    """``driving.csv`` as a data frame, one row a drive, columns `COLUMNS`.
+
+    Raises
+    ------
+    TransferError
+        If the file is missing, too large or not a table of drives.
+    """
+    return read_table(path, COLUMNS, dict.fromkeys(_NUMBERS, float))
+
+
+def by_network(drives: pd.DataFrame) -> pd.DataFrame:
+    """Interventions a lap of every network, all its seeds together.
+
+    Parameters
+    ----------
+    drives : pandas.DataFrame
+        As from `read_drives`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``network`` (without seed and format), ``kind``, ``n``, ``bn``, ``format`` (""
+        for the network itself), ``seeds``, ``drives``, ``per_lap`` with ``low`` and ``high``,
+        ``offset`` (mean distance from the centre line, half widths) with ``offset_low`` and
+        ``offset_high``, ``in_lane``. 95 % intervals are Student's t over the networks' seeds, that
+        of ``per_lap`` at least as wide as `summarise` gives over drives: seeds that all need no
+        help do not show that none ever will. With one seed they are over drives, which know
+        nothing of another seed. References have the kind "".
+    """
+    parts = [_parsed(str(name)) for name in drives["network"]]
+    named = drives.reset_index(drop=True).join(
+        pd.DataFrame(parts, columns=["name", "kind", "n", "bn", "format", "network_seed"])
+    )
+    keys = ["name", "kind", "n", "bn", "format"]
+    rows = []
+    for key, group in named.groupby(keys, sort=False, dropna=False):
+        by_seed = [of_seed for _, of_seed in group.groupby("network_seed")]
+        rate, low, high = summarise(group).per_lap
+        offsets = group["offset"].to_numpy(float)
+        if len(by_seed) > 1:
+            _, lowest, highest = t_interval([summarise(of).per_lap[0] for of in by_seed])
+            low, high = max(0.0, min(low, lowest)), max(high, highest)
+            offsets = np.array([of["offset"].mean() for of in by_seed])
+        counted = (len(by_seed), len(group), rate, low, high)
+        rows.append((*key, *counted, *t_interval(offsets), group["in_lane"].mean()))
+    columns = ["network", *keys[1:], "seeds", "drives", "per_lap", "low", "high"]
+    columns += ["offset", "offset_low", "offset_high", "in_lane"]
+    return pd.DataFrame(rows, columns=columns).astype({"n": "Int64"})
+
+
+def _parsed(name: str) -> tuple[str, str, int | None, str, str, int]:
+    if name in REFERENCES:
+        return name, "", None, "", "", 0
+    match = _NAME.fullmatch(name)
+    if not match:
+        raise TransferError(f"Expected the name of a run or of its exported file: {name[:80]!r}.")
+    run = parse_run(match["run"])
+    network = run.name.rsplit("_s", 1)[0]
+    return network, run.kind, run.n, run.bn, match["format"] or "", run.seed
+
+
+def driving_in_words(study_dir: str | Path) -> list[str]:
+    """How networks drive, and whether that agrees with accuracy; nothing if none has driven."""
+    path = Path(study_dir) / "driving.csv"
+    if not path.exists():
+        return []
+    table = by_network(read_drives(path))
+    networks = table[(table["kind"] != "") & (table["format"] == "")]
+    if networks.empty:
+        return []
+    parts = [_rate(table[table["network"] == "baseB"])]
+    sliced = networks[networks["kind"] == "sliced"].sort_values(["per_lap", "offset"])
+    if not sliced.empty:
+        parts += [_rate(sliced.head(1)), _rate(sliced.tail(1))]
+    parts += [_rate(table[table["network"] == "forward"])]
+    said = "; ".join(dict.fromkeys(part for part in parts if part))
+    free = networks["per_lap"] == 0
+    sentences = [
+        f"Driving, interventions a lap (95 %) and distance from the centre line (half widths of "
+        f"the lane): {said}. {int(free.sum())} of {len(networks)} networks needed no intervention."
+    ]
+    runs = read_runs(study_dir)
+    runs = runs[runs["fraction"] == 1.0].assign(network=lambda r: r["run"].str.rsplit("_s").str[0])
+    accuracy = networks["network"].map(runs.groupby("network")["test_accuracy"].mean())
+    known = accuracy.notna().to_numpy()
+    if known.sum() > 4:
+        ranks = []
+        for column, name in (("per_lap", "interventions"), ("offset", "distance")):
+            if networks[column][known].nunique() > 1:
+                rank = stats.spearmanr(accuracy[known], networks[column][known])
+                ranks.append(f"{name} {rank.statistic:+.2f} (p = {rank.pvalue:.2g})")
+        sentences.append(
+            f"Spearman's rank correlation with accuracy over {known.sum()} networks: "
+            f"{', '.join(ranks)}; -1: the more accurate always drives better."
+        )
+    return sentences
+
+
+def _rate(rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return ""
+    row = rows.iloc[0]
+    seeds = f", {count_seeds(row['seeds'])}" if row["kind"] else ""
+    bounds = f"{row['low']:.2f} to {row['high']:.2f}{seeds}"
+    return f"{row['network']} {row['per_lap']:.2f} ({bounds}), {row['offset']:.2f}"

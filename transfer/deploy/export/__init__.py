@@ -1,0 +1,1 @@
+"""One network written to a file for a device, and run there."""

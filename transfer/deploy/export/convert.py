@@ -1,0 +1,125 @@
+"""From a network for inference to the bytes of a file, with metadata inside.
+
+Nothing here is trusted: `transfer.deploy.export.write` runs what comes out before anyone gets it.
+Two things were seen to fail without an error: a network in training mode through Keras' ONNX
+exporter (onnxruntime refuses the file), and TensorFlow's converter given a function instead of a
+saved model (weights left behind as variables: the file runs and answers with NaN).
+"""
+
+import contextlib
+import io
+import json
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from transfer.deploy.export.inference import build_for_inference
+from transfer.deploy.export.runtimes import METADATA, require
+from transfer.errors import TransferError
+from transfer.networks.architecture import Architecture
+from transfer.progress import quietly
+
+_TIME = (2000, 1, 1, 0, 0, 0)  # of the metadata's entry: the same run gives the same bytes
+
+
+def to_keras(architecture: Architecture, weights: Mapping[str, np.ndarray]) -> bytes:
+    """A ``.keras`` archive of plain layers."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.keras"
+        build_for_inference(architecture, weights).save(path)
+        return path.read_bytes()
+
+
+def to_litert(architecture: Architecture, weights: Mapping[str, np.ndarray]) -> bytes:
+    """A float32 LiteRT flatbuffer; any batch size."""
+    return _convert(build_for_inference(architecture, weights), None)
+
+
+def to_litert_int8(
+    architecture: Architecture, weights: Mapping[str, np.ndarray], images: np.ndarray
+) -> bytes:
+    """A full-integer LiteRT flatbuffer: uint8 images in, uint8 probabilities (1/256) out.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    weights : mapping of str to numpy.ndarray
+    images : uint8 (N, height, width, 3)
+        Representative training images, from which the ranges of the activations are taken.
+    """
+    images = np.array(images)
+    # The input's range becomes exactly 0..255, so that its quantisation is the identity.
+    images[0, 0, 0], images[0, 0, 1] = 0, 255
+    return _convert(build_for_inference(architecture, weights, "float32"), images)
+
+
+def _convert(model: keras.Model, representative: np.ndarray | None) -> bytes:
+    import tensorflow as tf
+
+    def examples() -> Iterator[list[np.ndarray]]:
+        assert representative is not None
+        for image in representative:
+            yield [image[None].astype(np.float32)]
+
+    with tempfile.TemporaryDirectory() as folder, _converting("LiteRT"):
+        model.export(folder, format="tf_saved_model", verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if representative is not None:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = examples
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = tf.uint8
+            converter.inference_output_type = tf.uint8
+        return bytes(converter.convert())
+
+
+def to_onnx(architecture: Architecture, weights: Mapping[str, np.ndarray]) -> bytes:
+    """An ONNX file by Keras' exporter, checked by ONNX' own checker; any batch size."""
+    onnx = require("onnx")
+    require("tf2onnx")
+    with tempfile.TemporaryDirectory() as folder, _converting("ONNX"):
+        path = Path(folder) / "network.onnx"
+        model = build_for_inference(architecture, weights)
+        model(keras.ops.zeros((1, *architecture.image_size, 3), "uint8"))  # the exporter wants it
+        model.export(path, format="onnx", verbose=False)
+        content = path.read_bytes()
+        onnx.checker.check_model(content, full_check=True)
+    return content
+
+
+@contextlib.contextmanager
+def _converting(name: str) -> Iterator[None]:
+    """A converter's chatter is not shown; its failure, of whatever kind, is one sentence."""
+    try:
+        with warnings.catch_warnings(), quietly():
+            warnings.simplefilter("ignore")  # tf2onnx asks numpy for names that are no more
+            yield
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        reason = lines[0][:200] if lines else type(error).__name__
+        raise TransferError(f"The converter to {name} failed: {reason}") from error
+
+
+def with_metadata(content: bytes, kind: str, metadata: Mapping[str, Any]) -> bytes:
+    """The file with its metadata inside, as JSON.
+
+    ``keras`` and ``litert``: the entry ``transfer.json`` of a zip archive; a .tflite carries the
+    archive behind its last byte, where LiteRT's own tools put label files. ``onnx``: the metadata
+    property of the same name.
+    """
+    text = json.dumps(metadata, indent=1)
+    if kind == "onnx":
+        onnx = require("onnx")
+        model = onnx.load_model_from_string(content)
+        model.metadata_props.add(key=METADATA, value=text)
+        return bytes(model.SerializeToString())
+    buffer = io.BytesIO(content)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr(zipfile.ZipInfo(METADATA, _TIME), text)
+    return buffer.getvalue()

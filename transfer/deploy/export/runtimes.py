@@ -1,0 +1,209 @@
+"""Run an exported file by the runtime of its format, and read what it says about itself.
+
+============  =========  =====================================
+format        suffix     runtime
+============  =========  =====================================
+``keras``     .keras     Keras
+``litert``    .tflite    LiteRT (``ai-edge-litert``)
+``onnx``      .onnx      onnxruntime
+============  =========  =====================================
+
+Nothing here imports TensorFlow, except to run a .keras file.
+"""
+
+import importlib
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfer.errors import TransferError, UsageError
+from transfer.progress import quietly
+
+SUFFIXES = {"keras": ".keras", "litert": ".tflite", "onnx": ".onnx"}
+#: What each format needs beyond requirements.txt; the first is what runs it.
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "keras": (),
+    "litert": ("ai_edge_litert.interpreter",),
+    "onnx": ("onnxruntime", "onnx", "tf2onnx"),
+}
+METADATA = "transfer.json"  #: name of the metadata inside a file
+_BATCH = 64
+_MAX_FILE_BYTES = 256 << 20
+_MAX_METADATA_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """An exported network, ready to run.
+
+    Attributes
+    ----------
+    predict : callable
+        From uint8 images (N, height, width, 3), N >= 1, to probabilities float32 (N, classes).
+    metadata : dict
+        Class names, image size, run, accuracy; see `transfer.deploy.export.write`.
+    """
+
+    predict: Callable[[np.ndarray], np.ndarray]
+    metadata: dict[str, Any]
+
+
+def format_of(path: str | Path) -> str:
+    """The format a suffix stands for.
+
+    Raises
+    ------
+    UsageError
+        If it stands for none.
+    """
+    for name, suffix in SUFFIXES.items():
+        if Path(path).suffix == suffix:
+            return name
+    known = ", ".join(f"{suffix} ({name})" for name, suffix in SUFFIXES.items())
+    raise UsageError(f"Expected a file that ends in {known}. Received: {path}.")
+
+
+def check_request(out: Path, kind: str | None, int8: bool) -> str:
+    """The format asked for, if the request makes sense; else a `UsageError`."""
+    kind = kind or format_of(out)
+    if kind not in SUFFIXES:
+        raise UsageError(f"Expected a format of {', '.join(SUFFIXES)}. Received: {kind!r}.")
+    if out.suffix != SUFFIXES[kind]:
+        raise UsageError(f"Expected a {kind} file to end in {SUFFIXES[kind]}. Received: {out}.")
+    if int8 and kind != "litert":
+        raise UsageError(f"Expected --int8 with the format litert. Received: {kind}.")
+    return kind
+
+
+def require(package: str) -> Any:
+    """Import a package of requirements-export.txt.
+
+    Raises
+    ------
+    TransferError
+        If it is not installed, saying how to install it.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise TransferError(
+            f"Expected the package {package.split('.')[0]}. It is not installed: "
+            "pip install -r requirements-export.txt"
+        ) from error
+
+
+def open_exported(path: str | Path, threads: int = 1) -> Opened:
+    """Open an exported file.
+
+    Parameters
+    ----------
+    path : path
+        Its suffix says which runtime.
+    threads : int
+        The runtime may use; Keras has one setting a process and ignores it.
+
+    Raises
+    ------
+    TransferError
+        If the runtime is not installed, or refuses the file.
+    """
+    path = Path(path)
+    kind = format_of(path)
+    for package in PACKAGES[kind][:1]:
+        require(package)
+    try:
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            raise TransferError(f"Expected at most {_MAX_FILE_BYTES} bytes in {path}.")
+        opener = {"keras": _open_keras, "litert": _open_litert, "onnx": _open_onnx}[kind]
+        with quietly():
+            return opener(path, threads)
+    except TransferError:
+        raise
+    except Exception as error:  # each runtime has its own kinds of refusal
+        lines = str(error).strip().splitlines()
+        reason = lines[0][:200] if lines else type(error).__name__
+        raise TransferError(f"Expected a network in {path}. {kind} cannot read it: {reason}") from (
+            error
+        )
+
+
+def _open_litert(path: Path, threads: int) -> Opened:
+    interpreter = require("ai_edge_litert.interpreter").Interpreter(
+        model_path=str(path), num_threads=threads
+    )
+    interpreter.allocate_tensors()
+    (given,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    scale, zero = result["quantization"]
+    shape = tuple(given["shape"])
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        nonlocal shape
+        parts = []
+        for start in range(0, len(images), _BATCH):
+            batch = images[start : start + _BATCH]
+            if batch.shape != shape:
+                interpreter.resize_tensor_input(given["index"], batch.shape)
+                interpreter.allocate_tensors()
+                shape = batch.shape
+            interpreter.set_tensor(given["index"], batch)
+            interpreter.invoke()
+            parts.append(interpreter.get_tensor(result["index"]))
+        out = np.concatenate(parts)
+        return out if scale == 0 else (out.astype(np.float32) - zero) * np.float32(scale)
+
+    return Opened(predict, _metadata_of_archive(path))
+
+
+def _open_onnx(path: Path, threads: int) -> Opened:
+    runtime = require("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        starts = range(0, len(images), _BATCH)
+        return np.concatenate(
+            [session.run(None, {name: images[at : at + _BATCH]})[0] for at in starts]
+        )
+
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA, "{}")
+    return Opened(predict, _parsed(text, path))
+
+
+def _open_keras(path: Path, threads: int) -> Opened:
+    import keras
+
+    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        starts = range(0, len(images), _BATCH)
+        return np.concatenate(
+            [model.predict_on_batch(images[start : start + _BATCH]) for start in starts]
+        )
+
+    return Opened(predict, _metadata_of_archive(path))
+
+
+def _metadata_of_archive(path: Path) -> dict[str, Any]:
+    """.keras is a zip archive; a .tflite carries one behind its last byte, as LiteRT's own do."""
+    if not zipfile.is_zipfile(path):
+        return {}
+    with zipfile.ZipFile(path) as archive:
+        if METADATA not in archive.namelist():
+            return {}
+        if archive.getinfo(METADATA).file_size > _MAX_METADATA_BYTES:
+            raise TransferError(f"Expected metadata of at most 1 MiB in {path}.")
+        return _parsed(archive.read(METADATA).decode(), path)
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise TransferError(f"Expected a JSON object as {METADATA} in {path}.")
+    return content

@@ -1,0 +1,263 @@
+"""Export a finished run to a file that takes camera frames and returns probabilities.
+
+``python -m transfer export STUDY_DIR/RUN --out net.tflite --int8``
+
+A file is put in place only after the runtime of its format, which knows nothing of this package,
+has run it on the whole test set. What that gave is in the metadata, inside the file and beside it.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfer.deploy.export.convert import (
+    to_keras,
+    to_litert,
+    to_litert_int8,
+    to_onnx,
+    with_metadata,
+)
+from transfer.deploy.export.finished import Finished, open_data, read_finished
+from transfer.deploy.export.runtimes import (
+    PACKAGES,
+    SUFFIXES,
+    check_request,
+    open_exported,
+    require,
+)
+from transfer.errors import TransferError, UsageError
+from transfer.files import write_atomically
+from transfer.networks.mobilenet import build
+from transfer.networks.transplant import set_weights
+from transfer.networks.weights import hash_weights
+from transfer.results import read_predictions
+from transfer.tasks.dataset import Dataset
+from transfer.training.evaluation import accuracy
+from transfer.training.reestimate import reestimate
+
+TOLERANCE = 1e-4  #: of a float file's probabilities
+# Recorded predictions have four decimals and may be those of another machine.
+_RECORDED_TOLERANCE = 1e-3
+_REPRESENTATIVE_IMAGES = 300
+_CHOICE_SEED = 0
+_FINAL_IMAGES = 64
+_LIBRARIES = ("tensorflow-cpu", "tensorflow", "keras", "ai-edge-litert", "onnx", "onnxruntime")
+
+
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """An exported file and what was found on the test set.
+
+    Attributes
+    ----------
+    path, sidecar : Path
+        The file, and its metadata beside it (``FILE.json``).
+    metadata : dict
+    accuracy_lost : float
+        Accuracy of the Keras network minus that of the file, -1..1.
+    probabilities : numpy.ndarray
+        What the file gives for the test images, float32 (N, classes).
+    """
+
+    path: Path
+    sidecar: Path
+    metadata: dict[str, Any]
+    accuracy_lost: float
+    probabilities: np.ndarray
+
+
+def export(
+    run: str | Path,
+    out: str | Path,
+    kind: str | None = None,
+    int8: bool = False,
+    data: str | Path | None = None,
+    images: int = 0,
+) -> Exported:
+    """Export a run, verified.
+
+    Parameters
+    ----------
+    run : path
+        ``STUDY_DIR/RUN_NAME``.
+    out : path
+        File to write; its suffix is that of the format. ``OUT.json`` is written beside it.
+    kind : {"keras", "litert", "onnx"} or None
+        None: what the suffix of ``out`` says.
+    int8 : bool
+        Full-integer weights and activations; ``litert`` only.
+    data : path or None
+        Folder of the study's data set, if it has moved.
+    images : int
+        Training images, unlabelled, to re-estimate all BatchNorm statistics on; 0: as trained.
+
+    Raises
+    ------
+    UsageError
+        If format, suffix and ``int8`` contradict each other.
+    TransferError
+        If the run or its data are at fault, a package is missing, or the file does not give the
+        network's predictions; then nothing is written.
+    """
+    out = Path(out)
+    kind = check_request(out, kind, int8)
+    finished = read_finished(run)
+    for package in PACKAGES[kind]:
+        require(package)
+    return export_finished(finished, open_data(finished, data), out, kind, int8, images)
+
+
+def export_finished(
+    finished: Finished, data: Dataset, out: Path, kind: str, int8: bool = False, images: int = 0
+) -> Exported:
+    """As `export`, of a run and a data set that are open already."""
+    weights = finished.weights()
+    _check_recorded(finished, _keras_predictions(finished, data, weights))
+    if images:
+        weights = reestimated(finished, data, weights, images)
+    return export_weights(finished, data, weights, out, kind, int8, {"reestimated_on": images})
+
+
+def export_weights(
+    finished: Finished,
+    data: Dataset,
+    weights: Mapping[str, np.ndarray],
+    out: Path,
+    kind: str,
+    int8: bool,
+    facts: Mapping[str, Any],
+) -> Exported:
+    """As `export`, of a run whose weights were changed; ``facts`` in the metadata say how."""
+    architecture = finished.architecture((data.height, data.width))
+    expected = _keras_predictions(finished, data, weights)
+    if kind == "keras":
+        content = to_keras(architecture, weights)
+    elif kind == "onnx":
+        content = to_onnx(architecture, weights)
+    elif int8:
+        content = to_litert_int8(architecture, weights, _representative(data))
+    else:
+        content = to_litert(architecture, weights)
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder) / f"network{SUFFIXES[kind]}"
+        trial.write_bytes(content)
+        found = open_exported(trial).predict(np.ascontiguousarray(data.test.images))
+        difference = _verify(found, expected, kind, int8)
+        metadata = _metadata(finished, data, kind, int8)
+        metadata |= {name: value for name, value in facts.items() if value}
+        metadata["weights_sha256"] = hash_weights(weights)
+        metadata["test_accuracy"] = round(accuracy(found, data.test.labels), 6)
+        metadata["keras_test_accuracy"] = round(accuracy(expected, data.test.labels), 6)
+        metadata["largest_difference"] = float(f"{difference:.3g}")
+        content = with_metadata(content, kind, metadata)
+        trial.write_bytes(content)
+        _verify_final(trial, metadata, data.test.images[:_FINAL_IMAGES], found[:_FINAL_IMAGES])
+    sidecar = out.with_name(out.name + ".json")
+    write_atomically(out, content)
+    write_atomically(sidecar, json.dumps({**metadata, "bytes": len(content)}, indent=1) + "\n")
+    lost = metadata["keras_test_accuracy"] - metadata["test_accuracy"]
+    return Exported(out, sidecar, metadata, lost, found)
+
+
+def _keras_predictions(
+    finished: Finished, data: Dataset, weights: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """Of the network as it is trained."""
+    model = build(finished.architecture((data.height, data.width)))
+    set_weights(model, weights)
+    expected: np.ndarray = model.predict(data.test.images, batch_size=64, verbose=0)
+    return expected
+
+
+def _check_recorded(finished: Finished, expected: np.ndarray) -> None:
+    """The predictions must be those that the study has recorded, where it has."""
+    name = finished.run.name
+    if not (finished.study_dir / "predictions" / f"{name}.npz").exists():
+        return
+    recorded = read_predictions(finished.study_dir, name)
+    if recorded.shape != expected.shape or not np.allclose(
+        recorded, expected, rtol=0, atol=_RECORDED_TOLERANCE
+    ):
+        raise TransferError(
+            f"Expected the weights of {name} to give its recorded predictions in "
+            f"{finished.study_dir}. They do not; delete its file in rows/ and repeat the study."
+        )
+
+
+def reestimated(
+    finished: Finished, data: Dataset, weights: Mapping[str, np.ndarray], images: int
+) -> dict[str, np.ndarray]:
+    """The weights with all BatchNorm statistics estimated anew on training images, unlabelled."""
+    if not 1 <= images <= len(data.train.images):
+        raise UsageError(
+            f"Expected 1 to {len(data.train.images)} images to re-estimate on. Received: {images}."
+        )
+    architecture = finished.architecture((data.height, data.width))
+    return reestimate(architecture, weights, chosen_images(data, images))
+
+
+def chosen_images(data: Dataset, count: int) -> np.ndarray:
+    """Training images drawn from a fixed seed, uint8 (count, height, width, 3)."""
+    chosen = np.random.default_rng(_CHOICE_SEED).choice(len(data.train.images), count, False)
+    return np.array(data.train.images[np.sort(chosen)])
+
+
+def _verify(found: np.ndarray, expected: np.ndarray, kind: str, int8: bool) -> float:
+    """Largest difference of a probability; of a float file it must be within the tolerance."""
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        raise TransferError(
+            f"The {kind} file was written, but its runtime gives no probabilities of it. "
+            "Nothing was put in place."
+        )
+    difference = float(np.abs(found - expected).max())
+    if not int8 and difference > TOLERANCE:
+        raise TransferError(
+            f"The {kind} file gives other probabilities than the network, by up to "
+            f"{difference:.2g} (allowed: {TOLERANCE:g}). Nothing was put in place."
+        )
+    return difference
+
+
+def _verify_final(
+    path: Path, metadata: dict[str, Any], images: np.ndarray, expected: np.ndarray
+) -> None:
+    """Metadata changes the file: once more, what is put in place is what was verified."""
+    opened = open_exported(path)
+    if opened.metadata != metadata or not np.array_equal(
+        opened.predict(np.ascontiguousarray(images)), expected
+    ):
+        raise TransferError("The metadata did not survive in the file. Nothing was put in place.")
+
+
+def _representative(data: Dataset) -> np.ndarray:
+    """Training images for the ranges of an int8 network, uint8 (N, height, width, 3)."""
+    return chosen_images(data, min(_REPRESENTATIVE_IMAGES, len(data.train.images)))
+
+
+def _metadata(finished: Finished, data: Dataset, kind: str, int8: bool) -> dict[str, Any]:
+    versions = {}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = version(library)
+        except PackageNotFoundError:  # the GPU or the CPU build, or an extra not needed here
+            continue
+    return {
+        "run": finished.run.name,
+        "format": f"{kind}{'-int8' if int8 else ''}",
+        "classes": list(finished.classes),
+        "image_size": [data.height, data.width],
+        "input": f"uint8 (N, {data.height}, {data.width}, 3), RGB, 0..255",
+        "output": f"probabilities (N, {len(finished.classes)})"
+        + (", uint8: times 1/256" if int8 else ", float32"),
+        "input_size": list(finished.input_size),
+        "alpha": finished.alpha,
+        "dataset": data.name,
+        "test_images": len(data.test.labels),
+        "versions": versions,
+    }

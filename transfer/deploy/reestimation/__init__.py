@@ -1,0 +1,1 @@
+"""BatchNorm statistics estimated anew on unlabelled images."""

@@ -1,0 +1,174 @@
+"""What re-estimating BatchNorm statistics on target images gains, without training: a table.
+
+``python -m transfer reestimate STUDY_DIR [RUN ...]`` writes ``STUDY_DIR/reestimation.csv``.
+"""
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from transfer.deploy.export.finished import Finished, open_data, read_finished
+from transfer.deploy.export.write import chosen_images, reestimated
+from transfer.deploy.reestimation.table import COLUMNS, read_reestimation
+from transfer.errors import TransferError, UsageError
+from transfer.files import sha256_of
+from transfer.networks.architecture import Architecture
+from transfer.networks.sources import find_source
+from transfer.networks.transplant import frozen_layers
+from transfer.networks.weights import read_weights
+from transfer.progress import track
+from transfer.results import read_runs, read_study
+from transfer.scores.representation import batch_size, feature_function
+from transfer.scores.table import measure_scores
+from transfer.tables import write_table
+from transfer.tasks.dataset import Dataset
+from transfer.training.evaluation import accuracy
+from transfer.training.reestimate import reestimate
+from transfer.training.step import Setting, Trainer
+
+IMAGES = 512
+
+
+def measure_reestimation(
+    study_dir: str | Path,
+    runs: Sequence[str] | None = None,
+    images: int = IMAGES,
+    source: str | None = None,
+    data: str | Path | None = None,
+) -> pd.DataFrame:
+    """Test accuracy of finished runs with statistics as trained and re-estimated.
+
+    Two re-estimations a run: ``frozen``, of its frozen layers alone (where it has some), and
+    ``all``. Added are rows ``probe``, one a block of baseA: the validation accuracy of a ridge
+    probe on the pooled features of the untouched source network, with the source's statistics and
+    with the target's: what re-estimation is worth before anything is trained.
+
+    Parameters
+    ----------
+    study_dir : path
+    runs : sequence of str or None
+        Names of runs; None: all on all training images.
+    images : int
+        Training images, unlabelled, drawn from a fixed seed.
+    source : str or None
+        That of the study (``fractals``, ``imagenet`` or a weight file) for the probe; None: no
+        probe.
+    data : path or None
+        Folder of the study's data set, if it has moved.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The whole of reestimation.csv, columns `COLUMNS`; rows of other runs stay.
+
+    Raises
+    ------
+    UsageError
+        If there are not as many training images.
+    TransferError
+        If a run, the data or the source is missing.
+    """
+    study_dir = Path(study_dir)
+    table = read_runs(study_dir)
+    names = list(table.loc[table["fraction"] == 1.0, "run"]) if runs is None else list(runs)
+    finished = [read_finished(study_dir / name) for name in names]
+    if not finished:
+        raise TransferError(f"Expected finished runs in {study_dir}. There are none.")
+    dataset = open_data(finished[0], data)
+    if not 1 <= images <= len(dataset.train.images):
+        raise UsageError(
+            f"Expected 1 to {len(dataset.train.images)} images to re-estimate on: {images}."
+        )
+    base_a = None if source is None else _source(finished[0], source)
+    path = study_dir / "reestimation.csv"
+    for run in track(finished, len(finished), "re-estimating"):
+        # Written after every run: what is measured stays if the next one fails.
+        _write(path, list(_rows(run, dataset, images)))
+    if base_a is not None:
+        _write(path, _probe(finished[0], dataset, images, base_a))
+    return read_reestimation(path)
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Put rows into the table in place of older ones of the same runs."""
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    if path.exists():
+        older = read_reestimation(path)
+        older = older[~older["run"].isin(frame["run"])]
+        frame = pd.DataFrame(older.to_dict("records") + rows, columns=list(COLUMNS))
+    write_table(path, frame.astype({"n": "Int64"}))
+
+
+def _rows(finished: Finished, data: Dataset, images: int) -> Iterator[dict[str, Any]]:
+    run, weights = finished.run, finished.weights()
+    architecture = finished.architecture((data.height, data.width))
+    network = _network(architecture)
+
+    def measured(weights: Mapping[str, np.ndarray]) -> float:
+        network.start(weights, seed=0)
+        return accuracy(network.predict(data.test.images), data.test.labels)
+
+    before = measured(weights)
+    named: dict[str, Any] = {"run": run.name, "kind": run.kind, "n": run.n, "bn": run.bn}
+    named |= {"seed": run.seed, "images": images, "split": "test", "before": before}
+    frozen = frozen_layers(run)
+    if frozen:
+        again = reestimate(architecture, weights, chosen_images(data, images), frozen)
+        yield {**named, "layers": "frozen", "after": measured(again)}
+    again = reestimated(finished, data, weights, images)
+    yield {**named, "layers": "all", "after": measured(again)}
+
+
+@functools.lru_cache(maxsize=2)
+def _network(architecture: Architecture) -> Trainer:
+    """Runs of one architecture share the compiled graph; nothing is trained."""
+    return Trainer(Setting(architecture, (), "", 0.99, 0.0, False, 1))
+
+
+def _source(finished: Finished, source: str) -> Path:
+    """The weight file of the study's own source."""
+    name, path = find_source(source, finished.alpha)
+    held = read_study(finished.study_dir).get("source")
+    if not isinstance(held, dict) or held.get("sha256") != sha256_of(path):
+        raise TransferError(
+            f"Expected the source of {finished.study_dir}. {name} is another; say which with "
+            "--source."
+        )
+    return path
+
+
+def _probe(finished: Finished, data: Dataset, images: int, base_a: Path) -> list[dict[str, Any]]:
+    """Ridge probes on baseA's features: by the source's statistics, and by the target's."""
+    architecture = Architecture(
+        alpha=finished.alpha,
+        input_size=finished.input_size,
+        image_size=(data.height, data.width),
+        classes=len(data.classes),
+    )
+    weights = read_weights(base_a, architecture)
+    again = reestimate(architecture, weights, chosen_images(data, images))
+    found = []
+    for values in (weights, again):
+        features = feature_function(architecture, values)
+        scores = measure_scores(data, features, None, batch_size(architecture))
+        probe = scores[scores["score"] == "ridge_probe"].set_index("block")["value"]
+        found.append(probe)
+    return [
+        {
+            "run": f"probe-{block}",
+            "kind": "probe",
+            "n": block,
+            "bn": "",
+            "seed": 0,
+            "images": images,
+            "split": "validation",
+            "layers": "all",
+            "before": found[0][block],
+            "after": found[1][block],
+        }
+        for block in found[0].index
+    ]

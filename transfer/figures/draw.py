@@ -1,0 +1,165 @@
+"""Every figure of a study, drawn from its CSVs and from nothing else."""
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from benchmarks.pruning_table import compare_pruning, pruning_figure, read_pruning
+from transfer.deploy.costs.pareto import candidates
+from transfer.deploy.costs.table import read_costs
+from transfer.deploy.driving.table import by_network, read_drives
+from transfer.deploy.reestimation.table import read_reestimation, reestimation_against_n
+from transfer.errors import TransferError
+from transfer.figures.accuracy import accuracy_against_n
+from transfer.figures.agreement import agreement_figure
+from transfer.figures.driving import driving_against_n
+from transfer.figures.gain import gain_against_images
+from transfer.figures.pareto import pareto_figure
+from transfer.figures.semantics import bn_semantics
+from transfer.figures.style import save
+from transfer.results import read_runs, read_study
+from transfer.scores.record import FOLDER, read_agreement
+from transfer.statistics.gain import has_sizes, without_base
+from transfer.tables import read_table
+
+
+def read_published(path: Path) -> pd.DataFrame:
+    """A table ``network,block,test_accuracy`` as a frame of runs without intervals.
+
+    Raises
+    ------
+    TransferError
+        If the file is missing, larger than 16 MiB or has other columns.
+    """
+    types = {"network": str, "block": "int64", "test_accuracy": "float64"}
+    table = read_table(path, list(types), types)
+    missing = pd.Series(np.nan, index=table.index)
+    return pd.DataFrame(
+        {
+            "kind": table["network"],
+            "n": table["block"],
+            "bn": "",
+            "seed": 0,
+            "fraction": 1.0,
+            "test_accuracy": table["test_accuracy"],
+            "test_low": missing,
+            "test_high": missing,
+        }
+    )
+
+
+def published_table() -> Path:
+    """The published accuracies of a checkout.
+
+    Raises
+    ------
+    TransferError
+        If the package was installed without the repository around it.
+    """
+    path = Path(__file__).parents[2] / "experiments-results" / "published" / "all_experiments.csv"
+    if not path.is_file():
+        raise TransferError(
+            f"Expected the published accuracies in {path}. They are part of the repository: run "
+            "this from a checkout."
+        )
+    return path
+
+
+def draw_figures(study_dir: str | Path, published: Path | None = None) -> list[Path]:
+    """Draw every figure that a study has runs for into its ``figures/``; remove none.
+
+    ``accuracy_against_n`` if there are runs on all training images; ``bn_semantics`` if AnB was
+    run under several semantics; ``gain_against_images`` if AnB or AnB+ and baseB were run on
+    several shares of the training images. What was measured besides: ``pareto`` from deploy.csv,
+    ``driving_against_n`` from driving.csv, ``reestimation_against_n`` from reestimation.csv,
+    ``pruning`` from pruning.csv. Of the folder ``agreement``, its one figure. `left_out` says what
+    could not be drawn.
+
+    Parameters
+    ----------
+    study_dir : path
+        Folder of a study, or one with ``all_experiments.csv`` alone (the published numbers).
+    published : path or None
+        A table of published accuracies to draw as hollow markers.
+
+    Returns
+    -------
+    list of Path
+        The files written, PNG and SVG.
+
+    Raises
+    ------
+    TransferError
+        If the folder holds no study, or one without a finished run.
+    """
+    folder = Path(study_dir)
+    if _is_agreement(folder):
+        drawn = agreement_figure(read_agreement(folder.resolve().parent))
+        return save(drawn, folder / "figures" / "agreement")
+    runs, title = _runs_of(folder), folder.resolve().name
+    points = read_published(published) if published else None
+    figures = {}
+    if _has_accuracies(runs) or runs.empty:
+        figures["accuracy_against_n"] = accuracy_against_n(runs, title, points)
+    frozen = runs[(runs["kind"] == "AnB") & (runs["fraction"] == 1.0)]
+    if frozen["bn"].nunique() > 1:
+        figures["bn_semantics"] = bn_semantics(runs, title, points)
+    if has_sizes(runs):
+        with contextlib.suppress(TransferError):  # baseB is missing, which `left_out` says
+            figures["gain_against_images"] = gain_against_images(runs, title)
+    figures |= _of_devices(folder, runs, title)
+    return [
+        path for name, figure in figures.items() for path in save(figure, folder / "figures" / name)
+    ]
+
+
+def _is_agreement(folder: Path) -> bool:
+    return folder.resolve().name == FOLDER and (folder / "agreement.csv").exists()
+
+
+def _of_devices(folder: Path, runs: pd.DataFrame, title: str) -> dict[str, Figure]:
+    """What networks cost and how they drive, where that was measured."""
+    figures = {}
+    if not read_costs(folder).empty:
+        figures["pareto"] = pareto_figure(candidates(folder), title)
+    if (folder / "driving.csv").exists():
+        drives = read_drives(folder / "driving.csv")
+        if (by_network(drives)["kind"] != "").any():
+            figures["driving_against_n"] = driving_against_n(drives, runs, title)
+    if (folder / "reestimation.csv").exists():
+        table = read_reestimation(folder / "reestimation.csv")
+        if table["kind"].isin(["AnB", "probe"]).any():
+            figures["reestimation_against_n"] = reestimation_against_n(table, title)
+    if not read_pruning(folder).empty:
+        compared = compare_pruning(folder)
+        if not compared.empty:
+            figures["pruning"] = pruning_figure(compared, title)
+    return figures
+
+
+def left_out(study_dir: str | Path) -> list[str]:
+    """What of a study `draw_figures` cannot draw and why, a sentence each."""
+    if _is_agreement(Path(study_dir)):
+        return []
+    runs = _runs_of(Path(study_dir))
+    sentences = []
+    if not _has_accuracies(runs):
+        sentences.append(
+            "Accuracy against n is not drawn: no run on all training images is finished."
+        )
+    return sentences + without_base(runs)
+
+
+def _runs_of(folder: Path) -> pd.DataFrame:
+    if not (folder / "runs.csv").exists() and (folder / "all_experiments.csv").exists():
+        return read_published(folder / "all_experiments.csv")
+    runs = read_runs(folder)
+    read_study(folder)
+    return runs
+
+
+def _has_accuracies(runs: pd.DataFrame) -> bool:
+    return bool(((runs["fraction"] == 1.0) & runs["bn"].isin(["", "inference"])).any())

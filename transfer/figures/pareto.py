@@ -1,0 +1,175 @@
+"""The figure to choose a network from: accuracy against what it costs, the front marked."""
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
+
+from transfer.answers.wording import within
+from transfer.deploy.costs.pareto import DEVICE_FORMATS, on_front
+from transfer.deploy.costs.table import FORMAT_LABELS
+from transfer.errors import TransferError
+from transfer.figures.style import COLUMN, RC, legend_below, set_title
+
+_STYLE = {
+    "litert": ("#0072B2", "o"),
+    "litert-int8": ("#D55E00", "s"),
+    "onnx": ("#009E73", "^"),
+}
+#: Column, what it is called, and the units it is drawn in.
+_PANELS = (
+    ("median_ms", "latency of a frame, ms, one thread", 1.0),
+    ("file_bytes", "file size, kB", 1e3),
+    ("multiply_adds", "multiply-adds, millions", 1e6),
+)
+_BELOW_BASE = 0.12  #: accuracies further below baseB would squeeze all others together
+#: Where a label may stand, in points from its marker: near ones first.
+_PLACES = [
+    (distance * np.cos(angle), distance * np.sin(angle))
+    for distance in (6, 10, 15, 21, 28, 36)
+    for angle in np.pi * np.array([0.5, 0.25, 0.75, -0.5, 0, 1, -0.25, -0.75])
+]
+
+
+def pareto_figure(candidates: pd.DataFrame, title: str = "", margin: float = 0.01) -> Figure:
+    """Test accuracy against latency, file size and multiply-adds, one panel each.
+
+    Parameters
+    ----------
+    candidates : pandas.DataFrame
+        As from `candidates`.
+    title : str
+    margin : float
+        That of ``candidates``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Filled markers are networks shown to be within the margin of baseB, hollow ones are not.
+        The front, of those with as many seeds as any, is a line; its networks are named: 7 is
+        sliced-7, B is baseB, with ``@alpha`` where studies of several widths are drawn.
+
+    Raises
+    ------
+    TransferError
+        If there is no candidate.
+    """
+    if candidates.empty:
+        raise TransferError("Expected networks that were measured. There is none yet.")
+    lowest = candidates["accuracy"].max() - _BELOW_BASE
+    shown = candidates[candidates["accuracy"] >= lowest]
+    own_alpha = candidates.loc[candidates["kind"] != "baseB", "alpha"].mode()
+    usual = float(own_alpha.iloc[0]) if len(own_alpha) else float(candidates["alpha"].iloc[0])
+    with mpl.rc_context(RC):
+        panels = [panel for panel in _PANELS if shown[panel[0]].notna().any()]
+        figure = Figure(figsize=(2 * COLUMN, 3.0), dpi=200, layout="constrained")
+        FigureCanvasAgg(figure)
+        all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        labels = []
+        for axes, (cost, name, unit) in zip(all_axes, panels, strict=True):
+            labels.append(_draw(axes, shown, cost, unit, usual, axes is all_axes[0]))
+            axes.set_xscale("log")
+            wide = shown[cost].max() > 30 * shown[cost].min()
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.set_xlabel(name)
+            axes.grid(linewidth=0.4, alpha=0.5)
+            axes.margins(x=0.12, y=0.14)
+        all_axes[0].set_ylabel("test accuracy")
+        note = (
+            f"lines: the front; filled: shown to be {within(margin)} of baseB; "
+            "numbers: n of sliced-n; B: baseB"
+        )
+        if len(shown) < len(candidates):
+            note += f"; {len(candidates) - len(shown)} files below {lowest:.2f} are not drawn"
+        set_title(figure, title, note)
+        legend_below(figure, columns=4)
+        figure.draw_without_rendering()
+        for axes, points in zip(all_axes, labels, strict=True):
+            _place(axes, points)
+    return figure
+
+
+def _draw(
+    axes: Axes, shown: pd.DataFrame, cost: str, unit: float, usual: float, in_legend: bool
+) -> list[tuple[float, float, str, str]]:
+    """Markers and front of a panel; the labels it wants: x, y, text, colour ("" for a marker)."""
+    points = []
+    # One seed can be lucky: the front is of those with as many seeds as any.
+    costs = shown[cost].where(shown["seeds"] == shown["seeds"].max()).to_numpy(float)
+    front = pd.Series(on_front(costs, shown["accuracy"].to_numpy(float)), shown.index)
+    line = shown[front].sort_values([cost, "accuracy"])
+    axes.plot(
+        line[cost] / unit,
+        line["accuracy"],
+        color="#999999",
+        drawstyle="steps-post",
+        lw=0.8,
+        zorder=1,
+        label="front" if in_legend else "_front",
+    )
+    for name in DEVICE_FORMATS:
+        colour, marker = _STYLE[name]
+        group = shown[(shown["format"] == name) & shown[cost].notna()]
+        if group.empty:
+            continue
+        passed = (group["outcome"] == "non-inferior").to_numpy()
+        x, y = group[cost].to_numpy(float) / unit, group["accuracy"].to_numpy(float)
+        style: Any = {"marker": marker, "s": 12, "edgecolors": colour, "linewidths": 0.8}
+        axes.scatter(x, y, c="white", zorder=2, **style)
+        label = FORMAT_LABELS[name] if in_legend else f"_{name}"
+        axes.scatter(x[passed], y[passed], c=colour, zorder=3, label=label, **style)
+        for place, on in enumerate(front[group.index]):
+            text = _label(group.iloc[place], usual) if on else ""
+            points.append((float(x[place]), float(y[place]), text, colour))
+    return points
+
+
+def _label(candidate: pd.Series, usual: float) -> str:
+    network = str(candidate["network"])
+    short = network.removeprefix("sliced-").replace("base", "")
+    alpha = float(candidate["alpha"])
+    return short if alpha == usual else f"{short}@{alpha:g}"
+
+
+def _place(axes: Axes, points: list[tuple[float, float, str, str]]) -> None:
+    """Put every label near its marker, over no other label and no marker where there is room."""
+    figure = axes.get_figure()
+    assert figure is not None
+    pixels = figure.dpi / 72  # a point
+    markers = [axes.transData.transform((x, y)) for x, y, _, _ in points]
+    taken = [Bbox.from_extents(*(m - 2 * pixels), *(m + 2 * pixels)) for m in markers]
+    inside = axes.get_window_extent()
+    for (x, y, text, colour), marker in zip(points, markers, strict=True):
+        if not text:
+            continue
+        half = np.array([1.9 * len(text), 3.4]) * pixels  # of the text, 6 points high
+        best, least = None, np.inf
+        for rank, place in enumerate(_PLACES):
+            centre = marker + np.array(place) * pixels
+            box = Bbox.from_extents(*(centre - half), *(centre + half))
+            outside = not (inside.contains(*box.min) and inside.contains(*box.max))
+            cost = 100 * sum(box.overlaps(other) for other in taken) + 1000 * outside + rank
+            if cost < least:
+                best, least, best_box = place, cost, box
+        assert best is not None
+        taken.append(best_box)
+        note = axes.annotate(
+            text,
+            (x, y),
+            best,
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=6,
+            color=colour,
+            arrowprops={"arrowstyle": "-", "lw": 0.3, "color": colour, "shrinkA": 2, "shrinkB": 2},
+        )
+        note.set_in_layout(False)

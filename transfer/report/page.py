@@ -1,0 +1,78 @@
+"""From sections to one self-contained page: the template, its style and scripts put in line.
+
+All that comes from a study (class names, paths, versions) is foreign: the template escapes it, and
+the page runs no script but the two whose hashes its content security policy names.
+"""
+
+import base64
+import hashlib
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from transfer.report.chart import PALETTES, Chart
+
+
+def render(content: dict[str, Any], charts: list[Chart], left_out: list[str]) -> str:
+    """The page as HTML.
+
+    Parameters
+    ----------
+    content : dict
+        What ``page.html`` shows.
+    charts : list of Chart
+        In the order of the page.
+    left_out : list of str
+        A sentence for everything that is not there.
+    """
+    environment = Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    scripts = [_read("plotly-basic.min.js"), _read("page.js")]
+    drawn = {
+        chart.id: {
+            "traces": chart.traces,
+            "layout": chart.layout,
+            "layouts": chart.layouts,
+            "label": chart.label,
+        }
+        for chart in charts
+    }
+    template = environment.from_string(_read("page.html"))
+    return template.render(
+        **content,
+        left_out=left_out,
+        style=Markup(_palette_css() + _read("page.css")),
+        scripts=[Markup(script) for script in scripts],
+        policy=" ".join(f"'{_hash(script)}'" for script in scripts),
+        drawn={"charts": drawn, "palettes": PALETTES},
+        variable=variable,
+    )
+
+
+def _read(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return "sha256-" + base64.b64encode(digest).decode("ascii")
+
+
+def variable(colour: str) -> str:
+    """The CSS variable of a colour of `PALETTES`; kinds have characters CSS does not."""
+    return "--c-" + colour.replace("+", "-plus").replace("@", "-one-")
+
+
+def _palette_css() -> str:
+    """The palettes as CSS variables; print is on paper, whatever the screen is."""
+
+    def variables(name: str) -> str:
+        return "".join(f"{variable(key)}:{value};" for key, value in PALETTES[name].items())
+
+    return (
+        f":root{{{variables('light')}}}\n"
+        f"@media screen and (prefers-color-scheme:dark){{:root{{{variables('dark')}}}}}\n"
+    )

@@ -1,0 +1,137 @@
+"""A report, section by section; what a study does not have is left out, and said."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from transfer.answers.verdict import verdict
+from transfer.deploy.costs.table import COLUMNS, read_costs
+from transfer.errors import TransferError
+from transfer.figures.style import interval_note
+from transfer.files import write_atomically
+from transfer.report.chart import Chart
+from transfer.report.charts import accuracy_chart, gain_chart, semantics_chart
+from transfer.report.costs import cost_chart
+from transfer.report.curves import learning_curves
+from transfer.report.facts import Facts, how_it_was_made, read_facts
+from transfer.report.frames import (
+    class_shares,
+    drawings,
+    examples,
+    most_confident_mistakes,
+    open_dataset,
+)
+from transfer.report.page import render
+from transfer.report.score_chart import score_chart
+from transfer.report.tables import confusion_matrices, network_rows, recommended
+from transfer.results import read_test_labels
+from transfer.statistics.gain import without_base
+
+T = TypeVar("T")
+_HEADLINES = ("General up to", "No n is shown", "Cut after", "No cut is shown")
+
+
+def write_report(study_dir: str | Path, data: str | Path | None = None) -> tuple[Path, list[str]]:
+    """Write ``STUDY_DIR/report.html``; the same study gives the same bytes.
+
+    Parameters
+    ----------
+    study_dir : path
+        Folder of a study.
+    data : path or None
+        Folder of its data set, if it is not where the study found it.
+
+    Returns
+    -------
+    The file, and a sentence for everything that the study lacks.
+
+    Raises
+    ------
+    TransferError
+        If the folder holds no study, none of its runs is finished, or the file cannot be written.
+    """
+    facts = read_facts(study_dir)
+    sections = _Sections()
+    content = _contents(facts, sections, data)
+    path = facts.folder / "report.html"
+    write_atomically(path, render(content, sections.charts, sections.left_out))
+    return path, sections.left_out
+
+
+class _Sections:
+    """Collects what could be made and the sentences of what could not."""
+
+    def __init__(self) -> None:
+        self.charts: list[Chart] = []
+        self.left_out: list[str] = []
+
+    def make(self, section: Callable[[], T]) -> T | None:
+        """The section, or None if the study has nothing for it, which is noted."""
+        try:
+            return section()
+        except TransferError as error:
+            self.left_out.append(str(error))
+            return None
+
+    def chart(self, chart: Callable[[], Chart]) -> Chart | None:
+        made = self.make(chart)
+        self.charts += [made] if made else []
+        return made
+
+
+def _contents(facts: Facts, sections: _Sections, data: str | Path | None) -> dict[str, Any]:
+    """What the template shows, by name."""
+    runs, make = facts.whole, sections.make
+    content: dict[str, Any] = {"facts": facts, "networks": network_rows(facts.runs)}
+    content["verdict"] = [_headline(said) for said in make(lambda: verdict(facts.folder)) or []]
+    content["accuracy"] = sections.chart(lambda: accuracy_chart(runs))
+    content["intervals"] = interval_note(runs) if not runs.empty else ""
+    content["semantics"] = sections.chart(lambda: semantics_chart(runs))
+    content["gain"] = sections.chart(lambda: gain_chart(facts.runs))
+    sections.left_out += without_base(facts.runs)
+    deploy = make(lambda: read_costs(facts.folder))
+    if deploy is None:  # damaged, which is noted
+        deploy = pd.DataFrame(columns=list(COLUMNS))
+    content["machines"] = sorted({str(machine) for machine in deploy["machine"]})
+    content["cost"] = sections.chart(lambda: cost_chart(runs, deploy))
+    content["curves"], content["logs_missing"] = make(lambda: learning_curves(facts)) or (None, 0)
+    sections.charts += [content["curves"]] if content["curves"] else []
+    content["scores"], content["agreement"] = make(lambda: score_chart(facts)) or (None, [])
+    sections.charts += [content["scores"]] if content["scores"] else []
+    content["drawings"] = make(lambda: drawings(facts.folder)) or []
+    dataset = make(lambda: open_dataset(facts, data))
+    labels: np.ndarray | None = make(lambda: read_test_labels(facts.folder))
+    content["shares"] = class_shares(facts, dataset, labels)
+    content["examples"] = examples(dataset) if dataset is not None else []
+    content["size"] = f"{dataset.height} x {dataset.width}" if dataset is not None else ""
+    content |= _mistakes(facts, sections, dataset)
+    content["made"] = make(lambda: how_it_was_made(facts))
+    return content
+
+
+def _mistakes(facts: Facts, sections: _Sections, dataset: Any) -> dict[str, Any]:
+    """Confusion matrices and mistakes of the network that a reader would take."""
+    content: dict[str, Any] = {"matrices": [], "mistakes": [], "chosen": None, "why": ""}
+    found = sections.make(lambda: recommended(facts))
+    if found is None:
+        return content
+    chosen, content["why"] = found
+    content["matrices"] = sections.make(lambda: confusion_matrices(facts, chosen)) or []
+    run = str(chosen.loc[chosen["val_accuracy"].idxmax(), "run"])
+    mistakes = sections.make(lambda: most_confident_mistakes(facts, run, dataset, facts.whole))
+    if mistakes is not None:
+        content["mistakes"], content["wrong"], content["others"] = mistakes
+        content["chosen"] = run
+        content["pictures"] = dataset is not None
+    return content
+
+
+def _headline(paragraph: str) -> tuple[str, str]:
+    """The first sentence of a paragraph if it is an answer, and the rest."""
+    if paragraph.startswith(_HEADLINES):
+        answer, _, evidence = paragraph.partition(". ")
+        return f"{answer}.", evidence
+    return "", paragraph

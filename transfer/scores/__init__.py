@@ -1,0 +1,1 @@
+"""How well the features of every block serve a task, without training."""

@@ -1,0 +1,184 @@
+"""How well features serve a target task, without training: scores in closed form.
+
+Every score of this module sees the features only through their class-wise `Moments`. More is
+better in all of them. They rank representations of one data set; their values say nothing across
+data sets.
+
+References
+----------
+Bao et al. 2019, "An information-theoretic approach to transferability in task transfer learning".
+Huang et al. 2022, "Frustratingly easy transferability estimation".
+Ibrahim et al. 2021, "Newer is not always better: rethinking transferability metrics".
+Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices".
+You et al. 2021, "LogME: practical assessment of pre-trained models for transfer learning".
+Bishop 2006, "Pattern recognition and machine learning", section 3.5.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import linalg, optimize
+
+from transfer.scores.moments import Moments
+
+# A direction with less than this share of the squared length of the features (not of their
+# variance) counts as constant: float32 features that do not vary still vary by rounding.
+_NEGLIGIBLE = 1e-12
+_RATIO = (-12.0, 12.0)  # log10 of the bounds of alpha / beta, in units of the mean eigenvalue
+
+
+def logme(moments: Moments) -> float:
+    """LogME: the maximum evidence of a linear model of the labels, mean over classes.
+
+    For the 0/1 labels y of a class and features F (n, d), with weights ~ N(0, I / alpha) and noise
+    of precision beta, y ~ N(0, I / beta + F F^T / alpha); the log evidence is (You et al. 2021,
+    equation 2; Bishop 2006, equation 3.86)
+
+        n/2 log beta + d/2 log alpha - n/2 log 2 pi - beta/2 |F m - y|^2 - alpha/2 m^T m
+        - 1/2 log |alpha I + beta F^T F|.
+
+    The score is its maximum over alpha and beta, divided by n. The paper iterates a fixed point;
+    here the best beta for a given alpha / beta is put in (closed form) and the ratio, within
+    1e-12 to 1e12 of the mean eigenvalue of F^T F, is searched in one dimension: the same maximum,
+    also where the iteration is slow. Features are not centred. Invariant to rotation and scale.
+
+    Returns
+    -------
+    float
+        Log evidence a sample; large and positive for labels that are a linear function of the
+        features, where it would diverge without the bounds.
+    """
+    n, means, counts = moments.samples, moments.means, moments.counts
+    gram = moments.scatters.sum(0) + (means.T * counts) @ means  # F^T F
+    values, vectors = linalg.eigh(gram)
+    values = np.maximum(values, 0.0)
+    projected = vectors.T @ (means * counts[:, None]).T  # V^T F^T y, (d, K)
+    unit = values.mean() or 1.0
+    evidences = [
+        _best_evidence(values / unit, z / np.sqrt(unit), float(count), n)
+        for z, count in zip(projected.T, counts, strict=True)
+        if count
+    ]
+    return float(np.mean(evidences))
+
+
+def _best_evidence(values: np.ndarray, z: np.ndarray, y2: float, n: int) -> float:
+    """Maximum over alpha / beta = r of the log evidence a sample; ``y2`` is y^T y."""
+
+    def minus_evidence(log_ratio: float) -> float:
+        ratio = 10.0**log_ratio
+        # y^T (I + F F^T / r)^-1 y / n is 1 / beta; a perfect fit is cut off at rounding.
+        noise = max(y2 - float(z**2 @ (1 / (values + ratio))), 1e-14 * y2) / n
+        penalty = float(np.log1p(values / ratio).sum()) / n
+        return 0.5 * (np.log(2 * np.pi * noise) + 1 + penalty)
+
+    grid = np.linspace(*_RATIO, 49)
+    best = int(np.argmin([minus_evidence(value) for value in grid]))
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+    found = optimize.minimize_scalar(minus_evidence, bounds=(low, high), method="bounded")
+    return -min(float(found.fun), minus_evidence(grid[best]))
+
+
+def h_score(moments: Moments) -> float:
+    """H-score, tr(cov(f)^-1 cov(E[f | y])) (Bao et al. 2019, definition 2).
+
+    Directions in which the features do not vary are left out (pseudo-inverse). Invariant to every
+    invertible linear map of the features.
+
+    Returns
+    -------
+    float
+        0 (class means coincide) to K - 1 (no variance within classes; also whenever there are no
+        more samples than channels, which is why the regularised form exists).
+    """
+    values, vectors = linalg.eigh(moments.total)
+    kept = values > _NEGLIGIBLE * _squared_length(moments)
+    rotated = moments.offsets @ vectors[:, kept]
+    return float(moments.counts @ (rotated**2 @ (1 / values[kept])))
+
+
+def _squared_length(moments: Moments) -> float:
+    """Sum of |x|^2 over all samples."""
+    return float(np.trace(moments.total)) + moments.samples * float(moments.mean @ moments.mean)
+
+
+def h_score_regularised(moments: Moments) -> float:
+    """H-score with a shrunk covariance: tr(cov_a(f)^-1 (1 - a) cov(E[f | y])).
+
+    cov_a = (1 - a) cov + a (tr cov / d) I with the a of Ledoit and Wolf 2004 (Ibrahim et al. 2021,
+    the shrinkage-based H-score). Invariant to rotation and scale.
+
+    Returns
+    -------
+    float
+        0 to K - 1; 0 for features that do not vary.
+    """
+    a = ledoit_wolf(moments)
+    values, vectors = linalg.eigh(moments.total / moments.samples)
+    shrunk = (1 - a) * np.maximum(values, 0.0) + a * values.mean()
+    kept = shrunk > _NEGLIGIBLE * _squared_length(moments) / moments.samples
+    rotated = moments.offsets @ vectors[:, kept]
+    shares = moments.counts / moments.samples
+    return float((1 - a) * shares @ (rotated**2 @ (1 / shrunk[kept])))
+
+
+def ledoit_wolf(moments: Moments) -> float:
+    """Shrinkage of the covariance towards a multiple of the identity, 0..1.
+
+    Ledoit and Wolf 2004: b^2 / d^2 with d^2 = |S - mu I|^2 and
+    b^2 = min(d^2, mean of |x x^T - S|^2 / n), S the covariance, x centred.
+    """
+    n, d = moments.samples, len(moments.total)
+    covariance = moments.total / n
+    squared = float((covariance**2).sum())
+    distance = squared - float(np.trace(covariance)) ** 2 / d
+    if distance <= _NEGLIGIBLE * squared:
+        return 0.0 if squared == 0 else 1.0
+    error = (moments.fourth / n - squared) / n
+    return float(np.clip(error / distance, 0.0, 1.0))
+
+
+def transrate(moments: Moments, distortion: float = 1e-4) -> float:
+    """TransRate, R(Z) - R(Z | Y): the fall of the coding rate when the class is known.
+
+    R(Z) = 1/2 log |I + Z^T Z / (n distortion)| with Z centred, and R(Z | Y) the mean of the rates
+    of the classes, each with its own n_c and about the same centre, every class with the same
+    weight, as in the listing of Huang et al. 2022. Invariant to rotation, not to scale.
+
+    Returns
+    -------
+    float
+        In nats. It need not be positive when classes differ in size.
+    """
+    rates = []
+    for count, scatter, offset in zip(
+        moments.counts, moments.scatters, moments.offsets, strict=True
+    ):
+        if count:
+            rates.append(_rate(scatter / count + np.outer(offset, offset), distortion))
+    return _rate(moments.total / moments.samples, distortion) - float(np.mean(rates))
+
+
+def _rate(covariance: np.ndarray, distortion: float) -> float:
+    sign_and_log = np.linalg.slogdet(np.eye(len(covariance)) + covariance / distortion)
+    return 0.5 * float(sign_and_log[1])
+
+
+def class_separation(moments: Moments) -> float:
+    """Share of the variance of the features that lies between class means, 0..1.
+
+    tr(between-class scatter) / tr(total scatter): what the rule of the nearest centroid has to
+    work with. Invariant to rotation and scale; 0 for features that do not vary.
+    """
+    total = float(np.trace(moments.total))
+    return float(np.trace(moments.between)) / total if total > 0 else 0.0
+
+
+#: The scores that need no more than moments, by their names in scores.csv.
+MOMENT_SCORES: dict[str, Callable[[Moments], float]] = {
+    "logme": logme,
+    "h_score": h_score,
+    "h_score_regularised": h_score_regularised,
+    "transrate": transrate,
+    "class_separation": class_separation,
+}

@@ -1,0 +1,1 @@
+"""What rows show: intervals, comparisons, rules of a verdict. numpy and scipy only."""

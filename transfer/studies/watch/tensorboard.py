@@ -1,0 +1,251 @@
+"""What TensorBoard shows of a study: curves of all runs by kind and n, and hyper-parameters.
+
+::
+
+    STUDY/tensorboard/AnB/n04/A4B_s0/events.out.tfevents.study   epochs of a run, then its row
+    STUDY/tensorboard/by n/AnB/events.out.tfevents.study         test accuracy; the step is n
+
+Everything is derived from ``logs/`` and ``rows/``, by whoever watches the study: training neither
+waits for it nor knows of it. Times are seconds from the start of a run, so that the same study
+gives the same bytes; the file of a run only grows, so that TensorBoard can look on. Needs the
+package ``tensorboard``, and not TensorFlow.
+"""
+
+import contextlib
+import importlib.util
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from transfer.errors import TransferError
+from transfer.results import read_log, read_runs, read_study
+from transfer.runs import Run, parse_run
+from transfer.studies.watch.event_file import (
+    bring_up_to_date,
+    hparams_event,
+    scalar_event,
+    version_event,
+)
+
+FOLDER = "tensorboard"
+_FILE = "events.out.tfevents.study"
+_SECONDS_BETWEEN_LOOKS = 10.0
+_TAGS = {
+    "loss": "train/loss",
+    "accuracy": "train/accuracy",
+    "val_loss": "validation/loss",
+    "val_accuracy": "validation/accuracy",
+    "learning_rate": "train/learning_rate",
+    "seconds": "time/seconds_an_epoch",
+}
+#: Columns of a row that the table of hyper-parameters compares runs by.
+_METRICS = {
+    "test_accuracy": "test accuracy",
+    "test_balanced_accuracy": "test balanced accuracy",
+    "val_accuracy": "validation accuracy",
+    "best_epoch": "best epoch",
+    "parameters": "parameters",
+    "multiply_adds": "multiply-adds",
+}
+
+
+def require_tensorboard() -> None:
+    """Before anything is trained.
+
+    Raises
+    ------
+    TransferError
+        If the package is not installed.
+    """
+    if importlib.util.find_spec("tensorboard") is None:
+        raise TransferError(
+            "Expected the package tensorboard for --tensorboard. It is not installed: "
+            "pip install tensorboard."
+        )
+
+
+@contextlib.contextmanager
+def following(study_dir: str | Path) -> Iterator[None]:
+    """Keep the events of a study up to date while the block runs, and once more at its end.
+
+    Raises
+    ------
+    TransferError
+        If the package is missing; at the end, if events cannot be written.
+    """
+    require_tensorboard()
+    events, stop = Events(study_dir), threading.Event()
+
+    def follow() -> None:
+        while not stop.wait(_SECONDS_BETWEEN_LOOKS):
+            with contextlib.suppress(TransferError):  # said at the end, if it lasts
+                events.write()
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    ended_well = False
+    try:
+        yield
+        ended_well = True
+    finally:
+        stop.set()
+        thread.join()
+        with contextlib.nullcontext() if ended_well else contextlib.suppress(TransferError):
+            events.write()  # if the study failed, that is what is said
+
+
+class Events:
+    """The events of one study; remembers what it has seen, so that looking again is cheap."""
+
+    def __init__(self, study_dir: str | Path) -> None:
+        self._study_dir = Path(study_dir)
+        self._seen: dict[Path, tuple[int, bool]] = {}  # log: time of change, finished
+
+    def write(self) -> Path:
+        """Write what ``STUDY/tensorboard`` lacks; returns that folder.
+
+        Raises
+        ------
+        TransferError
+            If the folder holds no study, or events cannot be written.
+        """
+        folder, out = self._study_dir, self._study_dir / FOLDER
+        study, rows = read_study(folder), _rows(folder)
+        changed = False
+        for path in sorted((folder / "logs").glob("[!.]*.csv")):
+            run = parse_run(path.stem)
+            state = (path.stat().st_mtime_ns, run.name in rows)
+            if self._seen.get(path) == state:
+                continue
+            events = _events_of_run(run, read_log(folder, run.name), rows.get(run.name), study)
+            bring_up_to_date(_folder_of(out, run) / _FILE, events)
+            self._seen[path], changed = state, True
+        if changed and rows:
+            _write_overview(out, rows)
+        return out
+
+
+def _write_overview(out: Path, rows: dict[str, dict[str, Any]]) -> None:
+    """Accuracy against n and the table of hyper-parameters, which a new row may change."""
+    finished = [parse_run(name) for name in rows]
+    for name, points in _by_n(finished, rows).items():
+        events = [scalar_event("test_accuracy", accuracy, n) for n, accuracy in points]
+        bring_up_to_date(out / "by n" / name / _FILE, [version_event(), *events])
+    bring_up_to_date(out / _FILE, [version_event(), _experiment(finished)])
+
+
+def _rows(folder: Path) -> dict[str, dict[str, Any]]:
+    if not (folder / "runs.csv").exists():
+        return {}
+    return {str(row["run"]): row for row in read_runs(folder).to_dict("records")}
+
+
+def _folder_of(root: Path, run: Run) -> Path:
+    """Kind, then n: what TensorBoard's tree of runs can be filtered by."""
+    kind = run.kind if run.bn in ("", "inference") else f"{run.kind} {run.bn}"
+    kind = f"{kind} of {run.fraction:g}" if run.fraction < 1 else kind
+    return root / kind / run.name if run.n is None else root / kind / f"n{run.n:02}" / run.name
+
+
+def _by_n(
+    finished: list[Run], rows: dict[str, dict[str, Any]]
+) -> dict[str, list[tuple[int, float]]]:
+    """Mean test accuracy over seeds at each n, by kind; the bases have none."""
+    table = pd.DataFrame(
+        [
+            (_folder_of(Path(), run).parts[0], run.n, rows[run.name]["test_accuracy"])
+            for run in finished
+            if run.n is not None
+        ],
+        columns=["kind", "n", "accuracy"],
+    )
+    return {
+        str(kind): [
+            (int(n), float(mean)) for n, mean in of_kind.groupby("n")["accuracy"].mean().items()
+        ]
+        for kind, of_kind in table.groupby("kind")
+    }
+
+
+def _events_of_run(
+    run: Run, log: pd.DataFrame, row: dict[str, Any] | None, study: dict[str, Any]
+) -> list[Any]:
+    """All events of a run so far, in the order they came about."""
+    events = [version_event(), _session_start(run, study)]
+    seconds = 0.0
+    for _, epoch in log.iterrows():
+        seconds += float(epoch["seconds"])
+        events += [
+            scalar_event(tag, float(epoch[column]), int(epoch["epoch"]), seconds)
+            for column, tag in _TAGS.items()
+        ]
+    if row is not None:
+        events += [
+            scalar_event(f"result/{name}", float(row[name]), int(row["epochs"]), seconds)
+            for name in _METRICS
+        ]
+        events.append(_session_end())
+    return events
+
+
+def _session_start(run: Run, study: dict[str, Any]) -> Any:
+    """Hyper-parameters of a run; the seeds of one network are repetitions of one trial."""
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    start = plugin_data_pb2.SessionStartInfo(group_name=run.name.rsplit("_s", 1)[0])
+    for name, value in _hyper_parameters(run, study).items():
+        if isinstance(value, str):
+            start.hparams[name].string_value = value
+        else:
+            start.hparams[name].number_value = value
+    return hparams_event(
+        "_hparams_/session_start_info", plugin_data_pb2.HParamsPluginData(session_start_info=start)
+    )
+
+
+def _hyper_parameters(run: Run, study: dict[str, Any]) -> dict[str, str | float]:
+    try:
+        found: dict[str, str | float] = {
+            "kind": run.kind,
+            "bn": run.bn or "nothing frozen",
+            "fraction": run.fraction,
+            "alpha": float(study["alpha"]),
+            "input": str(study["input"]),
+            "protocol": str(study["protocol"]["name"]),
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise TransferError("Expected alpha, input and protocol in study.json.") from error
+    return found if run.n is None else {**found, "n": float(run.n)}
+
+
+def _session_end() -> Any:
+    from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
+
+    end = plugin_data_pb2.SessionEndInfo(status=api_pb2.STATUS_SUCCESS)
+    return hparams_event(
+        "_hparams_/session_end_info", plugin_data_pb2.HParamsPluginData(session_end_info=end)
+    )
+
+
+def _experiment(finished: list[Run]) -> Any:
+    """Which hyper-parameters vary and which results to show beside them."""
+    from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
+
+    kinds = list(dict.fromkeys(run.kind for run in finished))
+    semantics = list(dict.fromkeys(run.bn or "nothing frozen" for run in finished))
+    experiment = api_pb2.Experiment()
+    for name, words in (("kind", kinds), ("bn", semantics)):
+        info = experiment.hparam_infos.add(name=name, type=api_pb2.DATA_TYPE_STRING)
+        info.domain_discrete.extend(words)
+    for name in ("n", "fraction"):
+        experiment.hparam_infos.add(name=name, type=api_pb2.DATA_TYPE_FLOAT64)
+    for name, label in _METRICS.items():
+        experiment.metric_infos.add(
+            name=api_pb2.MetricName(tag=f"result/{name}"), display_name=label
+        )
+    return hparams_event(
+        "_hparams_/experiment", plugin_data_pb2.HParamsPluginData(experiment=experiment)
+    )

@@ -1,0 +1,76 @@
+"""Check a data set before a study is spent on it: layout, classes, leakage, data that lie.
+
+``python -m transfer data check DIR`` prints the lines and ends with 1 if there is a problem.
+"""
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from transfer.errors import TransferError
+from transfer.tasks.checks.leakage import leakage
+from transfer.tasks.checks.soundness import copies_and_constants, labels_and_images
+from transfer.tasks.dataset import Dataset, load_dataset
+
+
+def check(path: str | Path) -> tuple[list[str], list[str]]:
+    """Everything that is wrong with the data set at ``path``, and what it holds.
+
+    Returns
+    -------
+    problems : list of str
+        One sentence each; empty if the data set can be used.
+    lines : list of str
+        The summary: class shares of every split, recordings, leakage, a linear classifier, and
+        notes: what is odd but no problem. Empty if the data set cannot be loaded.
+    """
+    try:
+        dataset = load_dataset(path)
+    except TransferError as error:
+        return [str(error)], []
+    lines = [f"{dataset.name}: {dataset.height}x{dataset.width}, {len(dataset.classes)} classes"]
+    lines += class_shares(dataset)
+    problems = _shared_recordings(dataset)
+    report = leakage(dataset)
+    lines += report.lines()
+    if report.flagged:
+        problems.append(
+            f"Expected test images as far from training as training images of another time. "
+            f"Received: {report.ratio:.2f} of that distance, {report.share_closer:.0%} closer than "
+            "its first percentile; split by recording or by blocks of time, never by frame."
+        )
+    for found in (copies_and_constants(dataset), labels_and_images(dataset)):
+        problems += found.problems
+        lines += found.lines + [f"note: {note}" for note in found.notes]
+    return problems, lines
+
+
+def class_shares(dataset: Dataset) -> list[str]:
+    """One line a split: images, and the count and share of each class."""
+    lines = []
+    for name, split in dataset.splits.items():
+        counts = np.bincount(split.labels, minlength=len(dataset.classes))
+        shares = ", ".join(
+            f"{label} {count} ({count / counts.sum():.1%})"
+            for label, count in zip(dataset.classes, counts, strict=True)
+        )
+        recordings = split.recordings
+        known = "" if recordings is None else f" in {len(np.unique(recordings))} recordings"
+        lines.append(f"{name}: {counts.sum()} images{known}: {shares}")
+    return lines
+
+
+def _shared_recordings(dataset: Dataset) -> list[str]:
+    """A recording in two splits was cut by frame."""
+    problems = []
+    for (one, left), (other, right) in combinations(dataset.splits.items(), 2):
+        if left.recordings is None or right.recordings is None:
+            continue
+        shared = np.intersect1d(left.recordings, right.recordings)
+        if len(shared):
+            problems.append(
+                f"Expected every recording in one split only. Received: {len(shared)} in both "
+                f"{one} and {other}, for example {shared[0]}."
+            )
+    return problems

@@ -1,0 +1,1 @@
+"""Foreign images brought into the layout of a data set."""

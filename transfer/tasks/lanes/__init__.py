@@ -1,0 +1,1 @@
+"""The simulator of lane following: track, camera, driver, data set."""
