@@ -23,6 +23,7 @@ from rich.table import Table
 
 from transfer.errors import TransferError
 from transfer.files import write_atomically
+from transfer.machine import cores
 from transfer.progress import track
 from transfer.results import format_number
 
@@ -145,8 +146,7 @@ def machine() -> str:
             libraries.append(f"{name} {version(name)}")
     pinned = (HERE.parent / "requirements-bench.txt").read_text().splitlines()
     libraries += [line.replace("==", " ") for line in pinned if line.startswith("torch==")]
-    cores = len(os.sched_getaffinity(0))
-    return f"{model or platform.machine()}, {cores} cores; {', '.join(libraries)}"
+    return f"{model or platform.machine()}, {cores()} cores; {', '.join(libraries)}"
 
 
 def run(threads: list[int], repetitions: int, seconds: float) -> None:

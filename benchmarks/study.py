@@ -21,6 +21,7 @@ from rich.console import Console
 from benchmarks.steps import HERE, TORCH_PYTHON, TORCH_READY, machine
 from transfer.errors import TransferError
 from transfer.files import write_atomically
+from transfer.machine import cores
 from transfer.networks.architecture import Architecture
 from transfer.networks.sources import find_source
 from transfer.networks.weights import read_weights
@@ -53,9 +54,8 @@ def peer(name: str, data: Path, base_a: Path) -> pd.DataFrame:
     asked = ["baseB:0", *(f"{kind}:{n}" for kind in KINDS for n in N)]
     torch = name.startswith("PyTorch")
     script = "torch_study.py" if torch else "keras_study.py"
-    cores = str(len(os.sched_getaffinity(0)))
     command = [str(TORCH_PYTHON) if torch else sys.executable, str(HERE / "peers" / script)]
-    printed = _run([*command, str(data), str(base_a), cores, ",".join(asked)])
+    printed = _run([*command, str(data), str(base_a), str(cores()), ",".join(asked)])
     rows = pd.DataFrame(json.loads(printed.splitlines()[-1]))
     pairs = zip(rows["kind"], rows["n"], strict=True)
     rows["network"] = [_network(kind, n) for kind, n in pairs]

@@ -5,17 +5,22 @@ and synced, and is then renamed over the target.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from filelock import lock_descriptor
+
 from transfer.errors import TransferError
+
+# Of these, Windows has none: there no link and no pipe stands where a program expects a file.
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def write_atomically(path: str | Path, content: bytes | str) -> None:
@@ -41,29 +46,35 @@ def open_atomically(path: str | Path) -> Iterator[IO[bytes]]:
         If the operating system refuses to write; the old file, if any, is untouched.
     """
     path = Path(path)
-    temporary = None
+    temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
-        ) as stream:
-            temporary = Path(stream.name)
+        with open(temporary, "xb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        reason = error.strerror or error
-        raise TransferError(f"Cannot write {path}: {reason}.") from error
+        raise _refused(path, error) from error
     finally:
-        if temporary is not None:
+        with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
+def _temporary(path: Path) -> Path:
+    """A name beside ``path`` that nobody else has; `remove_temporaries` knows its form."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def _refused(path: Path, error: OSError) -> TransferError:
+    return TransferError(f"Cannot write {path}: {error.strerror or error}.")
+
+
 def _sync_folder(folder: Path) -> None:
-    """Make a rename durable: the folder's own entry table is synced too."""
+    """Make a rename durable: sync the folder's list of entries too. Windows has no call for it."""
+    if os.name == "nt":
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -72,25 +83,65 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def exclusively(path: str | Path) -> Iterator[None]:
-    """Wait until no other process holds the lock file ``path``, and hold it during the block.
+def exclusively(path: str | Path, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock file ``path`` during the block.
 
-    The operating system frees the lock of a process that dies.
+    The operating system frees the lock of a process that dies. The file stays, is never written
+    to, and is not followed if it is a link.
+
+    Parameters
+    ----------
+    path : path
+        Of the lock file; it and its folder are made if they are missing.
+    wait : bool
+        Wait while another process holds the lock; False: go on at once without it.
+
+    Yields
+    ------
+    bool
+        Whether this process holds the lock; always True with ``wait``.
 
     Raises
     ------
     TransferError
-        If the lock file cannot be made.
+        If the lock file cannot be made or is a link.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("w")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK | _NO_WAIT, 0o666)
     except OSError as error:
-        raise TransferError(f"Cannot write {path}: {error.strerror or error}.") from error
-    with stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+        raise _refused(path, error) from error
+    try:
+        yield _lock(descriptor, wait, path)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, wait: bool, path: Path) -> bool:
+    try:
+        return lock_descriptor(descriptor, blocking=wait)
+    except OSError as error:
+        raise TransferError(f"Cannot lock {path}: {error.strerror or error}.") from error
+
+
+def is_locked(path: str | Path) -> bool:
+    """Whether a process holds the lock file ``path``, as far as it can be seen from here.
+
+    The lock is tried and let go at once. A process that asks for it in that instant takes it for
+    somebody else's.
+    """
+    flags = os.O_RDWR if os.access(path, os.W_OK) else os.O_RDONLY
+    try:
+        descriptor = os.open(path, flags | _NO_LINK | _NO_WAIT)
+    except OSError:
+        return False
+    try:
+        return not lock_descriptor(descriptor, blocking=False)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def remove_temporaries(folder: Path, name: str) -> None:
@@ -115,7 +166,7 @@ def read_bytes(path: str | Path, limit: int) -> bytes:
     TransferError
         If it is larger, or a device or a pipe, which might never end.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | _NO_WAIT)
     with open(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise TransferError(f"Expected a plain file at {path}.")
@@ -142,12 +193,10 @@ def new_folder(out: str | Path) -> Iterator[Path]:
     """
     out = Path(out)
     refuse_occupied(out)
-    temporary = None
+    temporary = _temporary(out)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp"))
+        temporary.mkdir(parents=True)
         yield temporary
-        temporary.chmod(0o755)
         if out.is_dir():
             out.rmdir()  # only an empty folder goes; another process's work stays
         temporary.rename(out)
@@ -155,8 +204,7 @@ def new_folder(out: str | Path) -> Iterator[Path]:
         reason = error.strerror or error
         raise TransferError(f"Cannot write the folder {out}: {reason}.") from error
     finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def refuse_occupied(out: str | Path) -> None:

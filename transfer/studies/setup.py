@@ -5,7 +5,6 @@ the same folder, it refuses.
 """
 
 import dataclasses
-import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from transfer import __version__
 from transfer.errors import TransferError
 from transfer.files import exclusively, remove_temporaries, sha256_of
+from transfer.machine import cores
 from transfer.networks.architecture import Architecture
 from transfer.networks.sources import find_source
 from transfer.networks.weights import read_weights
@@ -126,7 +126,7 @@ def environment() -> dict[str, Any]:
     return {
         "versions": found,
         "machine": f"{platform.system()} {platform.machine()}",
-        "processors": len(os.sched_getaffinity(0)),
+        "processors": cores(),
     }
 
 

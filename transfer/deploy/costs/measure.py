@@ -8,7 +8,6 @@ idle.
 
 import gzip
 import math
-import os
 import platform
 import tempfile
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from transfer.deploy.costs.table import COLUMNS, exported_path, read_costs
 from transfer.deploy.export.finished import Finished, open_data, read_finished
 from transfer.deploy.export.runtimes import PACKAGES, SUFFIXES, require
 from transfer.errors import TransferError, UsageError
+from transfer.machine import cores
 from transfer.networks.architecture import (
     Architecture,
     multiply_adds,
@@ -107,11 +107,10 @@ def _row(finished: Finished, data: Dataset, name: str, calls: int | None) -> dic
 
     kind, int8 = name.removesuffix("-int8"), name.endswith("-int8")
     architecture = finished.architecture((data.height, data.width))
-    cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / f"network{SUFFIXES[kind]}"
         exported = export_finished(finished, data, out, kind, int8)
-        times = {} if calls is None else _times(out, cores, calls)
+        times = {} if calls is None else _times(out, cores(), calls)
         sizes = file_sizes(out)
     found = exported.metadata
     if int8:  # the file's own, for paired tests; a float file's are the network's
@@ -137,14 +136,14 @@ def _row(finished: Finished, data: Dataset, name: str, calls: int | None) -> dic
     }
 
 
-def _times(path: Path, cores: int, calls: int) -> dict[str, Any]:
-    one, every = (time_file(path, threads, calls) for threads in (1, cores))
+def _times(path: Path, every_core: int, calls: int) -> dict[str, Any]:
+    one, every = (time_file(path, threads, calls) for threads in (1, every_core))
     return {
         **_columns(one, "1"),
         **_columns(every, "all"),
         "network_bytes": one.network_bytes,
         "process_bytes": one.peak_bytes,
-        "threads_all": cores,
+        "threads_all": every_core,
         "calls": calls,
     }
 

@@ -6,21 +6,21 @@ the lock of a process that dies, so two studies on one folder share the work.
 """
 
 import contextlib
-import fcntl
 import functools
 import multiprocessing
 import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from transfer.errors import TransferError
-from transfer.files import remove_temporaries
+from transfer.files import exclusively, remove_temporaries
+from transfer.machine import cores
 from transfer.networks.architecture import Architecture, multiply_adds
 from transfer.progress import quietly
 from transfer.results import finished
@@ -34,7 +34,7 @@ _FOLDERS_OF_A_RUN = ("checkpoints", "logs", "predictions", "models", "rows")
 
 def default_workers() -> int:
     """One worker a core: at these sizes a second thread in a process gains next to nothing."""
-    return len(os.sched_getaffinity(0))
+    return cores()
 
 
 def run_study(runs: list[Run], context: Context, workers: int | None = None) -> None:
@@ -265,15 +265,6 @@ def attempt(
         return "error", f"{run.name} cannot go on: {error.strerror or error}."
 
 
-@contextlib.contextmanager
-def _lock(study_dir: Path, run: Run) -> Iterator[bool]:
+def _lock(study_dir: Path, run: Run) -> contextlib.AbstractContextManager[bool]:
     """Whether this process now owns the run; freed by the system if the process dies."""
-    path = study_dir / "locks" / f"{run.name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+    return exclusively(study_dir / "locks" / f"{run.name}.lock", wait=False)

@@ -4,8 +4,6 @@ Nothing of the study is changed and none of its processes is asked: finished run
 that is being done has a lock that somebody holds, and its epochs are in its log.
 """
 
-import fcntl
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from transfer.errors import TransferError
+from transfer.files import is_locked
 from transfer.results import finished, read_json, read_log, read_study
 from transfer.runs import Protocol, Run, Study, parse_run
 from transfer.studies.context import Context
@@ -141,7 +140,7 @@ def _planned(folder: Path) -> tuple[Context, list[Run]]:
 
 def _look(folder: Path, run: Run) -> Unfinished | None:
     """How far a run without a row is; None if it was not begun."""
-    held = _is_held(folder / "locks" / f"{run.name}.lock")
+    held = is_locked(folder / "locks" / f"{run.name}.lock")
     log = folder / "logs" / f"{run.name}.csv"
     try:
         changed = log.stat().st_mtime
@@ -153,25 +152,6 @@ def _look(folder: Path, run: Run) -> Unfinished | None:
     last = epochs.iloc[-1]
     ago = max(0.0, time.time() - changed)
     return Unfinished(run.name, int(last["epoch"]), float(last["val_accuracy"]), ago, held)
-
-
-def _is_held(lock: Path) -> bool:
-    """Whether a process holds the lock file.
-
-    A shared lock is tried and let go at once. A worker that asks for the run in that instant takes
-    it for somebody else's, and asks again a second later.
-    """
-    try:
-        descriptor = os.open(lock, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _is_fresh(folder: Path, found: Unfinished) -> bool:

@@ -8,7 +8,6 @@ Whatever the file holds becomes RGB of 8 bits a channel: grey, palettes and CMYK
 EXIF orientation says.
 """
 
-import os
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,11 +18,12 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from transfer.errors import TransferError
+from transfer.machine import cores
 
 MAX_PIXELS = 4096 * 4096
 SUFFIXES = (".jpg", ".jpeg", ".png")
 #: Each thread may hold an image of MAX_PIXELS twice, 128 MiB: more threads, more memory.
-_THREADS = min(4, len(os.sched_getaffinity(0)))
+_THREADS = min(4, cores())
 _AT_ONCE = 256
 #: How to turn an image by its EXIF orientation (CIPA DC-008, tag 0x0112); 1 is upright.
 _TURNS = {

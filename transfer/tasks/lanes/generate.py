@@ -7,7 +7,6 @@ recording.
 
 import contextlib
 import multiprocessing
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from transfer.errors import UsageError
 from transfer.files import refuse_occupied
+from transfer.machine import cores
 from transfer.progress import track as show_progress
 from transfer.tasks.dataset import CLASSES, SPLITS, Split, write_dataset
 from transfer.tasks.lanes.camera import HEIGHT, WIDTH, make_scene, render
@@ -86,7 +86,7 @@ class _Recording:
 def _simulate(images: int, seed: list[int], first_recording: int, name: str) -> Split:
     """Recordings until there are enough frames: driven one after another, seen on all cores."""
     recordings = _drive(images, seed)
-    processes = min(len(os.sched_getaffinity(0)), images // _IMAGES_WORTH_A_PROCESS)
+    processes = min(cores(), images // _IMAGES_WORTH_A_PROCESS)
     frames = np.empty((images, HEIGHT, WIDTH, 3), np.uint8)
     with contextlib.ExitStack() as stack:
         rendered: Iterable[np.ndarray] = map(_render, recordings)
