@@ -1,7 +1,9 @@
-"""Magnitude pruning of a whole network, to compare sliced-n with: ``STUDY_DIR/pruning.csv``.
+"""Cut the network, make it narrower, or prune its weights: which is the most accurate at a size?
 
-``python -m transfer prune STUDY_DIR --like 7,8`` prunes every baseB to as many weights as sliced-7
-and sliced-8 have, exports both number formats and measures them.
+``python -m benchmarks.pruning STUDY --like 7,10`` prunes every baseB of a study to as many weights
+as sliced-7 and sliced-10 have, and writes size, latency and accuracy to ``STUDY/pruning.csv``.
+Without ``--like`` it compares what the table holds. ``--beside`` names measured studies of a
+smaller alpha: their baseB is the narrower network.
 
 Unstructured, iterative and gradual with training between (Han et al. 2015, "Learning both weights
 and connections"), along the cubic schedule of Zhu and Gupta 2017 ("To prune, or not to prune",
@@ -9,7 +11,9 @@ equation 1). As there, every pruned layer gets the same sparsity, and in MobileN
 convolutions are pruned: stem and depthwise convolutions hold few weights.
 """
 
+import argparse
 import math
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,25 +22,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.pruning_table import COLUMNS, pruned_name, read_pruning
 from transfer.deploy.costs.measure import file_sizes, weight_bytes
+from transfer.deploy.costs.pareto import right_of_file, right_of_files
 from transfer.deploy.costs.stopwatch import time_file
-from transfer.deploy.costs.table import exported_path
+from transfer.deploy.costs.table import exported_path, on_all_images, read_costs
 from transfer.deploy.export.finished import Finished, open_data, read_finished
-from transfer.deploy.export.runtimes import PACKAGES, SUFFIXES, require
 from transfer.deploy.export.write import export_weights
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, multiply_adds, weight_shapes
 from transfer.progress import track
-from transfer.results import read_runs, read_study, write_array
-from transfer.runs import BLOCKS, Protocol
-from transfer.tables import write_table
+from transfer.results import read_runs, read_study, read_test_labels, write_array
+from transfer.runs import BLOCKS, Protocol, parse_runs
+from transfer.statistics.comparison import blocks_of_neighbours
+from transfer.statistics.intervals import paired_bootstrap
+from transfer.tables import read_table, write_table
 from transfer.tasks.dataset import Dataset
 from transfer.training.batches import training_batches
 from transfer.training.loop import batch_norm_momentum, learning_rate
 from transfer.training.step import Setting, Trainer
 
-_FORMATS = ("litert", "litert-int8")
+#: ``like``: the n of the sliced-n whose size it was pruned to; ``weights``: those left in the
+#: file, BatchNorm folded in; ``median_ms_1``: latency, timed once for all seeds.
+COLUMNS = (
+    *("run", "seed", "like", "format", "sparsity", "weights", "multiply_adds", "file_bytes"),
+    *("gzip_bytes", "test_accuracy", "median_ms_1"),
+)
+_COUNTS = ("seed", "like", "weights", "multiply_adds", "file_bytes", "gzip_bytes")
+_FORMAT = "litert"
 _RAMP = 2 / 3  #: share of the steps in which sparsity rises; in the rest weights recover
 _EVERY = 10  #: steps between two prunings
 
@@ -48,7 +60,7 @@ def prunable(name: str) -> bool:
 
 def file_weights(architecture: Architecture) -> int:
     """Weights in an exported file: kernels and one bias a channel, BatchNorm folded into them."""
-    return weight_bytes(architecture, "litert") // 4
+    return weight_bytes(architecture, _FORMAT) // 4
 
 
 def sparsity_for(architecture: Architecture, weights: int) -> float | None:
@@ -117,116 +129,188 @@ def prune(
     return trainer.weights()
 
 
-def measure_pruning(
-    study_dir: str | Path,
-    like: Sequence[int],
-    data: str | Path | None = None,
-    seeds: Sequence[int] | None = None,
-) -> pd.DataFrame:
-    """Prune every baseB of a study to the size of sliced-n, export, measure.
-
-    Parameters
-    ----------
-    study_dir : path
-    like : sequence of int
-        The n whose number of weights is the aim.
-    data : path or None
-        Folder of the study's data set, if it has moved.
-    seeds : sequence of int or None
-        Of baseB; None: all there are.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The whole of pruning.csv, columns `benchmarks.pruning_table.COLUMNS`.
+def measure_pruning(study_dir: Path, like: Sequence[int], data: Path | None = None) -> None:
+    """Prune every baseB of a study to the size of each sliced-n, and write ``pruning.csv``.
 
     Raises
     ------
-    UsageError
-        If pruning cannot reach the size of a sliced-n.
     TransferError
-        If baseB, its weights, the data or a package is missing.
+        If pruning cannot reach a size, or baseB, its weights, the data or a package is missing.
     """
-    study_dir = Path(study_dir)
-    for name in _FORMATS:
-        for package in PACKAGES[name.removesuffix("-int8")]:
-            require(package)
     runs = read_runs(study_dir)
     base = runs[(runs["kind"] == "baseB") & (runs["fraction"] == 1.0)]
-    names = [r for r, s in zip(base["run"], base["seed"], strict=True) if not seeds or s in seeds]
-    finished = [read_finished(study_dir / str(name)) for name in names]
+    finished = [read_finished(study_dir / str(name)) for name in base["run"]]
     if not finished:
         raise TransferError(f"Expected baseB in {study_dir}. It has none.")
     dataset = open_data(finished[0], data)
     whole = finished[0].architecture((dataset.height, dataset.width))
-    wanted = {n: sparsity_for(whole, _weights_of_slice(whole, n)) for n in like}
-    for n, sparsity in wanted.items():
-        if sparsity is None:
-            raise UsageError(
-                f"Pruning pointwise convolutions cannot bring baseB down to sliced-{n}: its other "
-                "layers alone hold more weights, or it has fewer. Ask for another n."
-            )
-    try:
-        protocol = Protocol(**read_study(study_dir)["protocol"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TransferError(f"Expected a protocol in {study_dir}/study.json.") from error
+    sparsities = {n: _sparsity_of(whole, n) for n in like}
+    protocol = Protocol(**read_study(study_dir)["protocol"])
     trained = {run.run.seed: run.weights() for run in finished}  # what is missing is said at once
-    pairs = [(run, n, sparsity) for run in finished for n, sparsity in wanted.items() if sparsity]
-    for run, n, sparsity in track(pairs, len(pairs), "pruning"):
-        weights = prune(whole, trained[run.run.seed], dataset, protocol, sparsity, run.run.seed)
-        for name in _FORMATS:
-            row = _row(run, dataset, weights, n, sparsity, name, run is finished[0])
-            write_table(study_dir / "pruning.csv", _with_row(study_dir, row))
-    return read_pruning(study_dir)
+    pairs = [(run, n) for run in finished for n in like]
+    for run, n in track(pairs, len(pairs), "pruning"):
+        seed = run.run.seed
+        weights = prune(whole, trained[seed], dataset, protocol, sparsities[n], seed)
+        row = _measured(run, dataset, weights, n, sparsities[n], run is finished[0])
+        older = read_pruning(study_dir)
+        same = (older["run"] == row["run"]) & (older["like"] == n) & (older["format"] == _FORMAT)
+        rows = [*older[~same].to_dict("records"), row]
+        write_table(study_dir / "pruning.csv", pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
-def _weights_of_slice(whole: Architecture, n: int) -> int:
+def _sparsity_of(whole: Architecture, n: int) -> float:
     if not 1 <= n < BLOCKS:
-        raise UsageError(f"Expected sliced-n with 1 <= n < {BLOCKS}. Received: n={n}.")
-    return file_weights(
-        Architecture(n, whole.alpha, whole.input_size, whole.image_size, whole.classes)
-    )
+        raise TransferError(f"Expected sliced-n with 1 <= n < {BLOCKS}. Received: n={n}.")
+    cut = Architecture(n, whole.alpha, whole.input_size, whole.image_size, whole.classes)
+    sparsity = sparsity_for(whole, file_weights(cut))
+    if sparsity is None:
+        raise TransferError(
+            f"Pruning pointwise convolutions cannot bring baseB down to sliced-{n}: its other "
+            "layers alone hold more weights. Ask for a larger n."
+        )
+    return sparsity
 
 
-def _row(
+def _measured(
     finished: Finished,
     data: Dataset,
     weights: Mapping[str, np.ndarray],
     n: int,
     sparsity: float,
-    name: str,
     timed: bool,
 ) -> dict[str, Any]:
-    architecture = finished.architecture((data.height, data.width))
-    kind, int8 = name.removesuffix("-int8"), name.endswith("-int8")
+    """A row of ``pruning.csv``; the file's predictions are kept beside those of other files."""
     zeros = sum(int((value == 0).sum()) for key, value in weights.items() if prunable(key))
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / f"network{SUFFIXES[kind]}"
+        out = Path(folder) / "network.tflite"
         facts = {"pruned_to_sparsity": round(sparsity, 4)}
-        exported = export_weights(finished, data, weights, out, kind, int8, facts)
+        exported = export_weights(finished, data, weights, out, _FORMAT, False, facts)
         sizes = file_sizes(out)
         median = time_file(out, 1).median_ms if timed else None
-    path = exported_path(finished.study_dir, pruned_name(finished.run.name, n), name)
-    write_array(path, exported.probabilities.round(4))
+    probabilities = exported.probabilities.round(4)
+    name = pruned_name(finished.run.name, n)
+    write_array(exported_path(finished.study_dir, name, _FORMAT), probabilities)
+    architecture = finished.architecture((data.height, data.width))
     return {
         "run": finished.run.name,
         "seed": finished.run.seed,
         "like": n,
-        "format": name,
+        "format": _FORMAT,
         "sparsity": sparsity,
         "weights": file_weights(architecture) - zeros,
         "multiply_adds": multiply_adds(architecture),
         **sizes,
-        "test_accuracy": float(
-            np.mean(exported.probabilities.round(4).argmax(1) == data.test.labels)
-        ),
+        "test_accuracy": float(np.mean(probabilities.argmax(1) == data.test.labels)),
         "median_ms_1": median,
     }
 
 
-def _with_row(study_dir: Path, row: dict[str, Any]) -> pd.DataFrame:
-    """The table pruning.csv with this row in place of an older one."""
-    older = read_pruning(study_dir)
-    same = (older["run"] == row["run"]) & (older["like"] == row["like"])
-    rows = [*older[~(same & (older["format"] == row["format"]))].to_dict("records"), row]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+def pruned_name(run: str, like: int) -> str:
+    """What the predictions of a pruned network are kept under."""
+    return f"{run}.like-sliced-{like}"
+
+
+def read_pruning(study_dir: Path) -> pd.DataFrame:
+    """``pruning.csv``, columns `COLUMNS`; no rows if nothing was pruned.
+
+    Raises
+    ------
+    TransferError
+        If the table is not one of ours.
+    """
+    path = study_dir / "pruning.csv"
+    if not path.exists():
+        return pd.DataFrame(columns=list(COLUMNS))
+    numbers = dict.fromkeys(set(COLUMNS) - {"run", "format"}, float)
+    frame = read_table(path, COLUMNS, {**numbers, **dict.fromkeys(_COUNTS, int)})
+    parse_runs(frame["run"], path)  # they become parts of paths
+    return frame
+
+
+def compare(study_dir: Path, beside: Sequence[Path] = ()) -> pd.DataFrame:
+    """Sliced-n, baseB pruned to its size, and narrower networks, on the same test images.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an n and network: ``like`` (that n), ``network``, ``seeds``, ``weights``,
+        ``multiply_adds``, ``gzip_bytes``, ``median_ms``, ``accuracy``, and its accuracy minus that
+        of sliced-n, seed by seed: ``minus`` with ``low`` and ``high`` (two-sided 95 %).
+
+    Raises
+    ------
+    TransferError
+        If a table or a file of predictions is missing or damaged.
+    """
+    labels = read_test_labels(study_dir)
+    pruned = read_pruning(study_dir)
+    pruned = pruned[pruned["format"] == _FORMAT]
+    costs = _costs(study_dir)
+    narrower = [(folder, _costs(folder).query("kind == 'baseB'")) for folder in beside]
+    lines = []
+    for like, of_size in pruned.groupby("like"):
+        sliced = costs[(costs["kind"] == "sliced") & (costs["n"] == like)]
+        if sliced.empty:
+            continue
+        right = _by_seed(sliced, right_of_files(study_dir, _FORMAT, sliced, labels))
+        lines.append(_line(like, "sliced-n", sliced, right, right))
+        for folder, rows in narrower:
+            theirs = _by_seed(rows, right_of_files(folder, _FORMAT, rows, labels))
+            lines.append(_line(like, f"baseB, alpha {rows['alpha'].max():g}", rows, theirs, right))
+        kept = [
+            right_of_file(study_dir, pruned_name(str(run), int(like)), _FORMAT, accuracy, labels)
+            for run, accuracy in zip(of_size["run"], of_size["test_accuracy"], strict=True)
+        ]
+        pruned_right = _by_seed(of_size, np.array(kept))
+        lines.append(_line(like, "baseB, pruned", of_size, pruned_right, right))
+    return pd.DataFrame(lines)
+
+
+def _costs(study_dir: Path) -> pd.DataFrame:
+    costs = read_costs(study_dir)
+    costs = on_all_images(costs[costs["format"] == _FORMAT])
+    return costs.assign(weights=costs["weight_bytes"] // 4)
+
+
+def _by_seed(rows: pd.DataFrame, right: np.ndarray) -> dict[int, np.ndarray]:
+    return dict(zip(rows["seed"], right, strict=True))
+
+
+def _line(
+    like: object,
+    network: str,
+    rows: pd.DataFrame,
+    right: dict[int, np.ndarray],
+    sliced: dict[int, np.ndarray],
+) -> dict[str, object]:
+    line: dict[str, object] = {"like": like, "network": network, "seeds": len(rows)}
+    line |= {column: rows[column].iloc[0] for column in ("weights", "multiply_adds", "gzip_bytes")}
+    line |= {"median_ms": rows["median_ms_1"].median(), "accuracy": rows["test_accuracy"].mean()}
+    seeds = sorted(set(right) & set(sliced))
+    if right is sliced or not seeds:
+        return line | dict.fromkeys(("minus", "low", "high"), np.nan)
+    both = [np.array([by_seed[seed] for seed in seeds]) for by_seed in (right, sliced)]
+    seen = paired_bootstrap(*both, blocks=blocks_of_neighbours(both[0].shape[1]))
+    return line | {"minus": seen.estimate, "low": seen.low, "high": seen.high}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prune if ``--like`` asks for it, then print the comparison."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pruning", description=__doc__)
+    parser.add_argument("study", type=Path, metavar="STUDY")
+    parser.add_argument("--like", default="", metavar="N", help="n of sliced-n, e.g. 7,10")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the study's data, if moved")
+    parser.add_argument("--beside", type=Path, nargs="*", default=[], metavar="STUDY")
+    options = parser.parse_args(arguments)
+    try:
+        if options.like:
+            like = [int(n) for n in options.like.split(",")]
+            measure_pruning(options.study, like, options.data)
+        table = compare(options.study, options.beside)
+    except (TransferError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    print(table.to_string(index=False, na_rep="", float_format="{:.4g}".format))
+
+
+if __name__ == "__main__":
+    main()

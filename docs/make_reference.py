@@ -18,13 +18,13 @@ ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 #: Modules that notebooks and scripts call; the others serve these.
 MODULES = (
-    *("runs", "results", "tasks.dataset", "tasks.lanes", "tasks.importers", "tasks.check"),
-    *("tasks.leakage", "networks.architecture", "networks.mobilenet", "networks.transplant"),
-    *("networks.sources", "networks.weights", "studies.ask", "studies.study"),
-    "answers.comparison",
-    *("answers.statistics", "answers.verdict", "answers.next_step", "answers.figures"),
-    *("answers.representation", "answers.attention", "deploy.finished", "deploy.export"),
-    "deploy.runtimes",
+    *("runs", "results", "tasks.dataset", "tasks.lanes.generate", "tasks.imports.importers"),
+    *("tasks.checks.check", "tasks.checks.leakage", "networks.architecture"),
+    *("networks.mobilenet", "networks.transplant", "networks.sources", "networks.weights"),
+    *("studies.ask", "studies.study", "statistics.comparison", "statistics.intervals"),
+    *("scores.representation", "scores.attention", "figures.draw", "answers.verdict"),
+    *("answers.next_step", "deploy.export.finished", "deploy.export.write"),
+    "deploy.export.runtimes",
 )
 _MADE = "*Written by `python docs/make_reference.py`; do not edit.*"
 

@@ -23,7 +23,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.pruning_table import read_pruning
 from transfer.deploy.costs.table import read_costs
 from transfer.deploy.driving.table import read_drives
 from transfer.deploy.reestimation.table import read_reestimation
@@ -389,7 +388,6 @@ READERS = {
     "study.json": functools.partial(study, name="study.json"),
     "scores.csv": scores,
     "deploy.csv": functools.partial(committed, name="deploy.csv", read=read_costs),
-    "pruning.csv": functools.partial(committed, name="pruning.csv", read=read_pruning),
     "driving.csv": functools.partial(
         committed, name="driving.csv", read=lambda folder: read_drives(folder / "driving.csv")
     ),

@@ -1,21 +1,32 @@
 """Magnitude pruning: the published schedule, the smallest weights, and they stay away."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks.pruning import (
+    COLUMNS,
+    compare,
     file_weights,
+    main,
     mask,
     prunable,
     prune,
+    pruned_name,
+    read_pruning,
     sparsity_at,
     sparsity_for,
 )
-from transfer.cli import main
+from tests.measured_study import LABELS, answers, measured_study
 from transfer.deploy.costs.measure import weight_bytes
+from transfer.deploy.costs.table import exported_path
+from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import random_weights
+from transfer.results import read_predictions, write_array
 from transfer.runs import Protocol
+from transfer.statistics.comparison import blocks_of_neighbours
+from transfer.statistics.intervals import paired_bootstrap
 from transfer.tasks.dataset import load_dataset
 
 
@@ -69,13 +80,81 @@ def test_training_goes_on_and_zeros_stay_zeros(small_data):
             assert (value != 0).all()
 
 
-def test_a_size_out_of_reach_is_one_line_and_nothing_is_written(own_study, capsys):
-    for like in ("14", "x"):
-        with pytest.raises(SystemExit) as stopped:
-            main(["prune", str(own_study), "--like", like])
-        assert stopped.value.code == 2
-    with pytest.raises(SystemExit) as stopped:  # no baseB, or an extra is not installed
-        main(["prune", str(own_study), "--like", "7"])
-    assert stopped.value.code == 1
-    assert capsys.readouterr().err.count("error: ") == 3
-    assert not (own_study / "pruning.csv").exists()
+def test_a_size_out_of_reach_is_one_sentence_and_nothing_is_written(tmp_path):
+    study = measured_study(tmp_path / "own", {("sliced", 7): (0.82, None, 120_000, 2.0, 2e6)})
+    for like, sentence in (("x", "error: invalid"), ("7", "error: Expected baseB")):
+        with pytest.raises(SystemExit, match=sentence):
+            main([str(study), "--like", like])
+    assert not (study / "pruning.csv").exists()
+
+
+NETWORKS = {
+    ("baseB", None): (0.80, None, 800_000, 4.0, 9e6),
+    ("sliced", 7): (0.82, None, 120_000, 2.0, 2e6),
+}
+
+
+@pytest.fixture
+def study(tmp_path):
+    own = measured_study(tmp_path / "own", NETWORKS)
+    rows = []
+    for seed in range(3):
+        probabilities, hit = answers(0.75, seed + 20)
+        name = pruned_name(f"baseB_s{seed}", 7)
+        write_array(exported_path(own, name, "litert"), probabilities)
+        values = (f"baseB_s{seed}", seed, 7, "litert", 0.9, 30_000, 9e6, 800_000, 130_000, hit, 4)
+        rows.append(dict(zip(COLUMNS, values, strict=True)))
+    pd.DataFrame(rows).to_csv(own / "pruning.csv", index=False)
+    return own
+
+
+def test_pruned_networks_are_compared_with_the_slice_seed_by_seed(study):
+    table = compare(study).set_index("network")
+    assert list(table.index) == ["sliced-n", "baseB, pruned"]
+    pruned = np.array([answers(0.75, seed + 20)[0].argmax(1) == LABELS for seed in range(3)])
+    sliced = np.array([read_predictions(study, f"sliced-7_s{s}").argmax(1) for s in range(3)])
+    expected = paired_bootstrap(pruned, sliced == LABELS, blocks=blocks_of_neighbours(len(LABELS)))
+    line = table.loc["baseB, pruned"]
+    assert (line["minus"], line["low"], line["high"]) == (
+        expected.estimate,
+        expected.low,
+        expected.high,
+    )
+    assert line["gzip_bytes"] == 130_000
+
+
+def test_a_narrower_network_beside_is_compared_with_the_slice_too(study, tmp_path):
+    narrow = {("baseB", None): (0.8205, None, 119_000, 1.0, 5e5)}
+    beside = measured_study(tmp_path / "light", narrow, alpha=0.1)
+    line = compare(study, [beside]).set_index("network").loc["baseB, alpha 0.1"]
+    assert line["weights"] == 119_000 // 4
+    assert line["low"] < line["minus"] < line["high"]
+
+
+def test_networks_of_fewer_images_are_left_out(study):
+    expected = compare(study)
+    costs = pd.read_csv(study / "deploy.csv")
+    some = costs.assign(run=[f"{run[:-3]}_f0.25{run[-3:]}" for run in costs["run"]])
+    pd.concat([costs, some]).to_csv(study / "deploy.csv", index=False)
+    pd.testing.assert_frame_equal(compare(study), expected)
+
+
+def test_predictions_of_another_pruned_network_are_refused(study):
+    name = pruned_name("baseB_s0", 7)
+    write_array(exported_path(study, name, "litert"), answers(0.5, 0)[0])
+    with pytest.raises(TransferError, match="Measure it again"):
+        compare(study)
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", ",".join(COLUMNS) + "\nx\n"])
+def test_a_table_that_is_not_ours_is_said(tmp_path, text):
+    (tmp_path / "pruning.csv").write_text(text)
+    with pytest.raises(TransferError, match=r"pruning\.csv"):
+        read_pruning(tmp_path)
+
+
+def test_a_run_that_leads_out_of_the_folder_is_refused(study):
+    table = pd.read_csv(study / "pruning.csv").assign(run="../../baseB_s0")
+    table.to_csv(study / "pruning.csv", index=False)
+    with pytest.raises(TransferError, match="pruning.csv"):
+        read_pruning(study)

@@ -7,15 +7,14 @@ Networks are compared with baseB on the same test images and tested for non-infe
   first that does not, so the chance of a wrong claim is 5 % for the sequence, not for each n.
 - ``cut after n``: the smallest sliced-n that passes, each n tested by itself.
 
-What was measured besides (deploy.csv, driving.csv, pruning.csv, reestimation.csv) is put into words
-where it was: which file to choose for a device, how networks drive, whether cutting beats pruning.
+What was measured besides (deploy.csv, driving.csv, reestimation.csv) is put into words where it
+was: which file to choose for a device, how networks drive, what new BatchNorm statistics gain.
 """
 
 from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.pruning_table import pruning_in_words
 from transfer.answers.wording import about, count_seeds, points, spans
 from transfer.deploy.costs.pareto import choice_in_words
 from transfer.deploy.driving.table import driving_in_words
@@ -75,7 +74,7 @@ def verdict(study_dir: str | Path, margin: float = 0.01) -> list[str]:
         sentences += _general(_of(compared, "AnB", bn), bn)
     sentences += _semantics(folder, runs)
     sentences += _cut(_of(compared, "sliced", ""))
-    sentences += choice_in_words(folder, margin) + pruning_in_words(folder)
+    sentences += choice_in_words(folder, margin)
     sentences += driving_in_words(folder)
     if (folder / "reestimation.csv").exists():
         sentences += reestimation_in_words(read_reestimation(folder / "reestimation.csv"))

@@ -77,18 +77,3 @@ def reestimate(options: argparse.Namespace) -> None:
     for sentence in reestimation_in_words(frame):
         print(sentence)
     print(f"Table: {options.study / 'reestimation.csv'}")
-
-
-def prune(options: argparse.Namespace) -> None:
-    from benchmarks.pruning_table import pruning_in_words
-    from transfer.studies.ask import ask
-
-    like = ask("quick", kinds="sliced", n=options.like).n
-    seeds = ask("quick", seeds=options.seeds).seeds if options.seeds else None
-    load_tensorflow()
-    from benchmarks.pruning import measure_pruning
-
-    measure_pruning(options.study, like, options.data, seeds)
-    for sentence in pruning_in_words(options.study):
-        print(sentence)
-    print(f"Table: {options.study / 'pruning.csv'}")

@@ -8,11 +8,10 @@ from transfer.cli import commands_deploy
 
 
 def add_deploy(subcommands: "argparse._SubParsersAction[Any]") -> None:
-    """Add export, measure, reestimate, prune and drive."""
+    """Add export, measure, reestimate and drive."""
     _add_export(subcommands)
     _add_measure(subcommands)
     _add_reestimate(subcommands)
-    _add_prune(subcommands)
     _add_drive(subcommands)
 
 
@@ -114,19 +113,3 @@ def _add_reestimate(subcommands: "argparse._SubParsersAction[Any]") -> None:
     reestimate.add_argument("--source", help="that of the study: fractals, imagenet or a file")
     _add_data(reestimate)
     reestimate.set_defaults(call=commands_deploy.reestimate)
-
-
-def _add_prune(subcommands: "argparse._SubParsersAction[Any]") -> None:
-    prune = subcommands.add_parser(
-        "prune",
-        help="prune baseB by magnitude to the size of sliced-n, to compare",
-        description="Gradual unstructured magnitude pruning of every baseB with training between, "
-        "to as many weights as sliced-n has; exported and measured into STUDY_DIR/pruning.csv. "
-        "sliced-n and narrower whole networks (studies of a smaller --alpha in the folders "
-        "beside) enter the comparison once they are measured.",
-    )
-    prune.add_argument("study", type=Path, metavar="STUDY_DIR")
-    prune.add_argument("--like", required=True, metavar="N", help="n of sliced-n, e.g. 7,8")
-    prune.add_argument("--seeds", help="of baseB (default: all there are)")
-    _add_data(prune)
-    prune.set_defaults(call=commands_deploy.prune)

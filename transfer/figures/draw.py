@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.pruning_table import compare_pruning, pruning_figure, read_pruning
 from transfer.deploy.costs.pareto import candidates
 from transfer.deploy.costs.table import read_costs
 from transfer.deploy.driving.table import by_network, read_drives
@@ -74,9 +73,8 @@ def draw_figures(study_dir: str | Path, published: Path | None = None) -> list[P
     ``accuracy_against_n`` if there are runs on all training images; ``bn_semantics`` if AnB was
     run under several semantics; ``gain_against_images`` if AnB or AnB+ and baseB were run on
     several shares of the training images. What was measured besides: ``pareto`` from deploy.csv,
-    ``driving_against_n`` from driving.csv, ``reestimation_against_n`` from reestimation.csv,
-    ``pruning`` from pruning.csv. Of the folder ``agreement``, its one figure. `left_out` says what
-    could not be drawn.
+    ``driving_against_n`` from driving.csv, ``reestimation_against_n`` from reestimation.csv. Of the
+    folder ``agreement``, its one figure. `left_out` says what could not be drawn.
 
     Parameters
     ----------
@@ -133,10 +131,6 @@ def _of_devices(folder: Path, runs: pd.DataFrame, title: str) -> dict[str, Figur
         table = read_reestimation(folder / "reestimation.csv")
         if table["kind"].isin(["AnB", "probe"]).any():
             figures["reestimation_against_n"] = reestimation_against_n(table, title)
-    if not read_pruning(folder).empty:
-        compared = compare_pruning(folder)
-        if not compared.empty:
-            figures["pruning"] = pruning_figure(compared, title)
     return figures
 
 
