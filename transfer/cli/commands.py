@@ -10,8 +10,12 @@ from transfer.errors import TransferError, UsageError
 
 
 def data_lanes(options: argparse.Namespace) -> None:
-    from transfer.tasks.lanes.generate import generate
+    from transfer.tasks.lanes.generate import LEAST_IMAGES, generate
 
+    if min(options.train, options.valid, options.test) < LEAST_IMAGES or options.seed < 0:
+        raise UsageError(
+            f"Expected {LEAST_IMAGES} images or more of each split and a seed of 0 or more."
+        )
     generate(options.out, options.train, options.valid, options.test, options.seed)
     _print_check(options.out)
 
@@ -27,7 +31,10 @@ def data_import(options: argparse.Namespace) -> None:
     from transfer.tasks.imports.importers import detect_and_import, parse_size
     from transfer.tasks.imports.plan import CONTACT_SHEET
 
-    height, width = parse_size(options.size)
+    try:
+        height, width = parse_size(options.size)
+    except TransferError as error:
+        raise UsageError(str(error)) from error
     done = detect_and_import(
         options.src, options.out, group=options.group, height=height, width=width
     )
