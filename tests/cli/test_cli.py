@@ -186,6 +186,6 @@ def test_class_names_of_a_data_set_cannot_control_the_terminal(capsys, tmp_path,
     (data / "dataset.json").write_text(text)
     with contextlib.suppress(SystemExit):
         main(["data", "check", str(data)])
-    out = capsys.readouterr().out
-    assert "\\x1b[2J" in out
-    assert "\x1b" not in out
+    said = capsys.readouterr()
+    assert "\\x1b[2J" in said.out + said.err
+    assert "\x1b" not in said.out + said.err

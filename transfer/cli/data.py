@@ -8,7 +8,6 @@ from transfer.errors import TransferError, UsageError
 from transfer.program import say
 
 
-
 def add_commands(commands: Commands) -> None:
     """Add the command and its four kinds."""
     data = commands.add_parser(
