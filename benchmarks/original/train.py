@@ -211,11 +211,16 @@ def main():
         source = hashlib.sha256(file.read()).hexdigest()
     classes = data["train"][1].max() + 1
     sources = {"dataset_sha256": content_hash(data, classes), "source_sha256": source}
+    for row in finished(table):
+        if (row["alpha"], row["input"]) == (
+            str(alpha),
+            size,
+        ) and not row.items() >= sources.items():
+            sys.exit(f"error: {table} has runs of other data or weights. Give another table.")
+    done = [tuple(row[k] for k in KEY) for row in finished(table)]
     for seed in arguments.seeds:
         for name in arguments.runs:
-            if (name, str(seed), str(alpha), size) in [
-                tuple(row[k] for k in KEY) for row in finished(table)
-            ]:
+            if (name, str(seed), str(alpha), size) in done:
                 continue
             print(name, "seed", seed, flush=True)
             sides = [int(side) for side in size.split("x")]
