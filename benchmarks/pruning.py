@@ -145,7 +145,7 @@ def measure_pruning(study_dir: Path, like: Sequence[int], data: Path | None = No
     dataset = open_data(finished[0], data)
     whole = finished[0].architecture((dataset.height, dataset.width))
     sparsities = {n: _sparsity_of(whole, n) for n in like}
-    protocol = Protocol(**read_study(study_dir)["protocol"])
+    protocol = Protocol.of(read_study(study_dir)["protocol"])
     trained = {run.run.seed: run.weights() for run in finished}  # what is missing is said at once
     pairs = [(run, n) for run in finished for n in like]
     for run, n in track(pairs, len(pairs), "pruning"):

@@ -1,6 +1,5 @@
 """A small study with everything a report shows: data, logs, predictions; nothing is trained."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -46,7 +45,7 @@ def make_study(folder, data, runs, epochs=3):
     """Write a study of ``runs`` on the data set in ``data``; returns its folder."""
     dataset = load_dataset(data)
     labels, classes = dataset.test.labels, dataset.classes
-    fixed = dataclasses.asdict(PROTOCOLS["fast"])
+    fixed = PROTOCOLS["fast"].values()
     described = {
         "name": dataset.name,
         "path": str(data),

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from transfer import results
@@ -39,6 +40,21 @@ def test_rows_are_read_back_in_the_order_of_the_protocol(tmp_path):
     assert runs["run"].tolist() == ["baseB_s0", "A3B_s0", "A7B_s0"]
     assert runs["n"].isna().tolist() == [True, False, False]
     assert list(runs.columns)[:20] == list(RUN_COLUMNS)[:20]
+
+
+def test_a_table_of_an_older_version_lacks_columns_that_are_then_missing(tmp_path):
+    write_row(tmp_path, row())
+    table = pd.read_csv(tmp_path / "runs.csv")
+    later = ["last_val_accuracy", "last_test_accuracy", "last_test_balanced_accuracy"]
+    later += ["threads", "tensorflow", "machine", "backbone"]
+    assert list(table.columns)[-len(later) :] == later
+    table.drop(columns=later).to_csv(tmp_path / "runs.csv", index=False)
+    read = read_runs(tmp_path)
+    assert list(read.columns) == list(RUN_COLUMNS)
+    assert read[later].replace("", pd.NA).isna().all(axis=None)
+    table.drop(columns="seconds").to_csv(tmp_path / "runs.csv", index=False)
+    with pytest.raises(TransferError, match="column seconds"):
+        read_runs(tmp_path)
 
 
 def test_the_committed_accuracies_are_those_of_the_committed_predictions():

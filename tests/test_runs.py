@@ -1,5 +1,6 @@
 """The vocabulary: names parse back, studies expand with what they depend on."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from transfer.runs import (
     KINDS,
     PRESETS,
     PROTOCOLS,
+    Protocol,
     Run,
     Study,
     parse_run,
@@ -102,6 +104,23 @@ def test_the_paper_preset_is_the_published_setting():
     study = PRESETS["paper"].study
     assert (study.alpha, study.input_size, study.n) == (1.0, (224, 224), tuple(range(1, 14)))
     assert study.protocol.name == "reference"
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, "fast"),
+        ({"epochs": 9}, "fast-e9"),
+        ({"batch": 16}, "fast-b16"),
+        ({"epochs": 500, "batch": 16}, "fast-e500-b16"),
+        ({"learning_rate": 0.2}, "custom"),
+    ],
+)
+def test_the_name_of_a_protocol_says_what_was_changed(changes, name):
+    protocol = dataclasses.replace(PROTOCOLS["fast"], **changes)
+    assert protocol.name == name
+    assert Protocol.of(protocol.values()) == protocol
+    assert PROTOCOLS["reference"].name == "reference"
 
 
 def test_the_vocabulary_does_not_import_tensorflow():

@@ -66,7 +66,16 @@ RUN_COLUMNS: dict[str, str] = {
     "test_equals_high": "float64",
     "bn_momentum": "float64",
     "confusion": "string",
+    "last_val_accuracy": "float64",
+    "last_test_accuracy": "float64",
+    "last_test_balanced_accuracy": "float64",
+    "threads": "Int64",
+    "tensorflow": "string",
+    "machine": "string",
+    "backbone": "string",
 }
+#: Columns that tables of version 0.2 and older lack: read as missing values (text: "").
+_LATER_COLUMNS = tuple(RUN_COLUMNS)[list(RUN_COLUMNS).index("last_val_accuracy") :]
 LOG_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 # A hostile table could ask pandas for gigabytes: many short lines under a wide header.
 _MAX_TABLE_BYTES = 64 << 20
@@ -163,9 +172,9 @@ def _frame_of_rows(study_dir: Path) -> pd.DataFrame:
         if path.name.startswith("."):
             continue
         row = read_json(path)
-        if set(RUN_COLUMNS) - set(row):
+        if set(RUN_COLUMNS) - set(row) - set(_LATER_COLUMNS):
             raise TransferError(f"Expected the row of a run in {path}. Delete it to run it again.")
-        rows.append({column: row[column] for column in RUN_COLUMNS})
+        rows.append({column: row.get(column) for column in RUN_COLUMNS})
     frame = pd.DataFrame(rows, columns=list(RUN_COLUMNS))
     try:
         return _sorted(frame.astype(RUN_COLUMNS))
@@ -194,7 +203,7 @@ def read_runs(study_dir: str | Path) -> pd.DataFrame:
         If the file is missing, malformed, or holds a run no protocol knows.
     """
     path = Path(study_dir) / "runs.csv"
-    frame = _read_csv(path, tuple(RUN_COLUMNS), RUN_COLUMNS)
+    frame = _read_csv(path, tuple(RUN_COLUMNS), RUN_COLUMNS, optional=_LATER_COLUMNS)
     if [run.kind for run in parse_runs(frame["run"], path)] != frame["kind"].tolist():
         raise TransferError(f"Expected in {path} the kind that the name of each run says.")
     accuracies = frame["test_accuracy"]
@@ -203,8 +212,13 @@ def read_runs(study_dir: str | Path) -> pd.DataFrame:
     return frame
 
 
-def _read_csv(path: Path, columns: tuple[str, ...], types: Mapping[str, str]) -> pd.DataFrame:
-    """A CSV with at least ``columns``; everything else about it is an error in one sentence."""
+def _read_csv(
+    path: Path,
+    columns: tuple[str, ...],
+    types: Mapping[str, str],
+    optional: tuple[str, ...] = (),
+) -> pd.DataFrame:
+    """A CSV with at least ``columns``; of these, ``optional`` ones are filled if missing."""
     text = _read(path, _MAX_TABLE_BYTES)
     header, rows = text.partition(b"\n")[0], text.count(b"\n") + text.count(b"\r")
     if rows > _MAX_ROWS or header.count(b",") >= _MAX_COLUMNS:
@@ -218,8 +232,10 @@ def _read_csv(path: Path, columns: tuple[str, ...], types: Mapping[str, str]) ->
             na_values={c: [""] for c in columns},
         )
         missing = [column for column in columns if column not in frame.columns]
-        if missing:
-            raise TransferError(f"Expected the column {missing[0]} in {path}. It is not there.")
+        for column in missing:
+            if column not in optional:
+                raise TransferError(f"Expected the column {column} in {path}. It is not there.")
+            frame[column] = None
         frame = frame.fillna(dict.fromkeys(dtypes, ""))
         return frame.astype(dict(types))
     except (ValueError, TypeError, pd.errors.ParserError, OverflowError) as error:

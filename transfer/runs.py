@@ -11,9 +11,10 @@ the fraction of the training images if it is not 1, and the seed.
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
+from typing import Any
 
 from transfer.errors import TransferError, UsageError
 
@@ -192,7 +193,6 @@ class Protocol:
         to train all epochs.
     """
 
-    name: str
     schedule: str
     learning_rate: float
     momentum: float
@@ -203,12 +203,40 @@ class Protocol:
     patience: int | None = None
     min_delta: float = 0.0
 
+    @property
+    def name(self) -> str:
+        """``fast`` or ``reference``, with what differs from it: ``fast-e9``, ``fast-e500-b16``.
+
+        ``custom`` where more than the epochs and the batch differ from both.
+        """
+        for name, usual in PROTOCOLS.items():
+            if replace(usual, epochs=self.epochs, batch=self.batch) == self:
+                epochs = f"-e{self.epochs}" if self.epochs != usual.epochs else ""
+                batch = f"-b{self.batch}" if self.batch != usual.batch else ""
+                return f"{name}{epochs}{batch}"
+        return "custom"
+
+    def values(self) -> dict[str, Any]:
+        """Name and attributes, as they stand in study.json."""
+        return {"name": self.name, **asdict(self)}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Protocol":
+        """The inverse of `values`; the name is derived anew.
+
+        Raises
+        ------
+        TypeError
+            If an attribute is missing or unknown.
+        """
+        return cls(**{key: value for key, value in values.items() if key != "name"})
+
 
 PROTOCOLS: dict[str, Protocol] = {
     "reference": Protocol(
-        "reference", "inverse_time", 0.01, 0.9, False, 64, 15, 0.0005, patience=3, min_delta=1e-4
+        "inverse_time", 0.01, 0.9, False, 64, 15, 0.0005, patience=3, min_delta=1e-4
     ),
-    "fast": Protocol("fast", "one_cycle", 0.1, 0.9, True, 32, 3),
+    "fast": Protocol("one_cycle", 0.1, 0.9, True, 32, 3),
 }
 
 

@@ -16,7 +16,7 @@ use_deterministic_cpu(THREADS)
 images, labels = images_and_labels()
 architecture = Architecture(alpha=ALPHA, input_size=SIZE, classes=CLASSES)
 trainer = Trainer(Setting(architecture, (), "", 0.9, 0.9, False, BATCH))
-trainer.start(random_weights(architecture, np.random.SeedSequence(0)), 0)
+trainer.start(random_weights(architecture, 0), 0)
 everything = np.arange(len(images))
 
 

@@ -25,7 +25,7 @@ images, labels = images_and_labels()
 few = Split(images[:BATCH], labels[:BATCH])
 data = Dataset(Path(), "random", 45, 80, ("a", "b", "c"), Split(images, labels), few, few)
 architecture = Architecture(alpha=ALPHA, input_size=SIZE, classes=CLASSES)
-weights = random_weights(architecture, np.random.SeedSequence(0))
+weights = random_weights(architecture, 0)
 everything = np.arange(len(images))
 
 

@@ -22,7 +22,7 @@ def lively_weights():
     """Weights of an architecture as after training: its predictions differ between images."""
 
     def make(architecture):
-        weights = random_weights(architecture, np.random.SeedSequence(5))
+        weights = random_weights(architecture, 5)
         rng = np.random.default_rng(5)
         for name, value in weights.items():
             weight = name.split("/")[1]

@@ -46,10 +46,10 @@ def tinted_data(tmp_path_factory):
 def trained(tinted_data, tmp_path_factory):
     """Weights of a small network that has learnt the tints."""
     data = load_dataset(tinted_data)
-    protocol = Protocol("short", "one_cycle", 0.1, 0.9, True, 16, 12)
+    protocol = Protocol("one_cycle", 0.1, 0.9, True, 16, 12)
     momentum = batch_norm_momentum(len(data.train.images), 16)
     trainer = Trainer(Setting(ARCHITECTURE, (), "", momentum, 0.9, True, 16))
-    start = random_weights(ARCHITECTURE, np.random.SeedSequence(0))
+    start = random_weights(ARCHITECTURE, 0)
     indices = np.arange(len(data.train.labels))
     images = Images(
         data.train.images, data.train.labels, indices, data.valid.images, data.valid.labels

@@ -27,7 +27,7 @@ SAME, OTHER = "baseA | baseA", "baseA | random"
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
     random = tmp_path_factory.mktemp("weights") / "random.weights.h5"
-    write_weights(random, random_weights(ARCHITECTURE, np.random.SeedSequence(1)), ARCHITECTURE)
+    write_weights(random, random_weights(ARCHITECTURE, 1), ARCHITECTURE)
     return find_source("fractals", 0.25)[1], random
 
 

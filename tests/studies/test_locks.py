@@ -27,7 +27,7 @@ def row(name):
     run = parse_run(name)
     text = {column: "" for column, kind in RUN_COLUMNS.items() if kind == "string"}
     numbers = {column: 0.5 for column, kind in RUN_COLUMNS.items() if kind == "float64"}
-    counts = {column: 1 for column, kind in RUN_COLUMNS.items() if kind == "int64"}
+    counts = {column: 1 for column, kind in RUN_COLUMNS.items() if kind.lower() == "int64"}
     facts = {"run": name, "kind": run.kind, "n": run.n, "seed": run.seed, "bn": run.bn}
     return {**text, **numbers, **counts, **facts}
 

@@ -35,7 +35,7 @@ def test_ray_that_is_not_installed_is_one_sentence(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.delitem(sys.modules, "transfer.studies.engines.ray", raising=False)
     monkeypatch.delattr("transfer.studies.engines.ray", raising=False)
-    with pytest.raises(TransferError, match="needs Ray, which is not installed: make extras$"):
+    with pytest.raises(TransferError, match=r"needs Ray: .*install -r requirements-ray\.txt$"):
         perform(tmp_path / "study", ask("quick"), engine="ray")
     assert list(tmp_path.iterdir()) == []
 
@@ -52,25 +52,25 @@ GPUS = [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 2.0}, {"CPU": 64.0}]
 
 
 @pytest.mark.parametrize(
-    ("nodes", "workers", "threads", "gpus"),
+    ("nodes", "workers", "gpus"),
     [
-        (CPUS, None, 1, 0),
-        (CPUS, 3, 2, 0),
-        (CPUS, 1, 2, 0),  # no more than the smallest node has: another would wait for ever
-        (CPUS, 100, 1, 0),
-        (GPUS, None, 4, 1),  # nodes without a GPU are left out
-        (GPUS, 2, 8, 1),
-        (GPUS, 12, 1, 0.3333),  # rounded down: three fit a GPU
-        ([{"CPU": 1.0, "GPU": 8.0}], None, 1, 1),
+        (CPUS, None, 0),
+        (CPUS, 3, 0),
+        (GPUS, None, 1),
+        (GPUS, 2, 1),
+        (GPUS, 12, 0.3333),  # rounded down: three fit a GPU
+        ([{"CPU": 1.0, "GPU": 8.0}], None, 1),
     ],
 )
-def test_workers_share_the_cpus_and_gpus_of_a_cluster(engine, nodes, workers, threads, gpus):
-    assert engine.share_of(nodes, workers) == engine.Share(threads, gpus)
+def test_workers_share_the_gpus_of_a_cluster(engine, nodes, workers, gpus):
+    assert engine.gpus_a_run(nodes, workers) == gpus
 
 
 def test_a_cluster_without_a_cpu_is_refused(engine):
     with pytest.raises(TransferError, match="offers CPUs"):
-        engine.share_of([{"GPU": 1.0}, {"CPU": 0.0}], None)
+        engine.gpus_a_run([{"GPU": 1.0}, {"CPU": 0.0}], None)
+    with pytest.raises(TransferError, match="offers CPUs, 8"):
+        engine.gpus_a_run(CPUS, None, threads=8)
 
 
 def test_a_node_that_sees_another_disk_or_has_other_versions_is_named(engine, tmp_path):

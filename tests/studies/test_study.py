@@ -54,6 +54,14 @@ def test_every_run_has_its_row_log_and_predictions(finished, study):
         predicted = read_predictions(finished, row.run).argmax(1)
         assert (predicted == labels).mean() == pytest.approx(row.test_accuracy, abs=1e-5)
         assert row.test_low < row.test_accuracy < row.test_high or row.test_accuracy in (0, 1)
+        last = log["val_accuracy"].iloc[-1]
+        assert row.last_val_accuracy == pytest.approx(last, abs=1e-5)
+        if row.best_epoch == row.epochs:
+            assert row.last_test_accuracy == row.test_accuracy
+            assert row.last_test_balanced_accuracy == row.test_balanced_accuracy
+    assert set(runs["threads"]) == {1}
+    assert set(runs["protocol"]) == {"fast-e2-b16"}
+    assert set(runs["backbone"]) == {"mobilenet"}
     assert read_study(finished)["asked"]["runs"] == len(runs)
     assert not list((finished / "checkpoints").iterdir())
 

@@ -28,7 +28,7 @@ def test_accuracy_confusion_and_loss_are_those_of_scikit_learn(predictions):
     )
 
 
-def reported_numbers_of_a_row(predictions):
+def test_reported_numbers_of_a_row(predictions):
     probabilities, labels = predictions
     chosen = np.arange(50)
     row = reported_numbers(probabilities, labels, chosen)

@@ -19,7 +19,7 @@ WHOLE = Architecture()
 
 @pytest.fixture(scope="module")
 def weights():
-    return random_weights(WHOLE, np.random.SeedSequence(3))
+    return random_weights(WHOLE, 3)
 
 
 @pytest.fixture(scope="module")

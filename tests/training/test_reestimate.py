@@ -16,7 +16,7 @@ ARCHITECTURE = Architecture(n=3)
 @pytest.fixture(scope="module")
 def weights():
     """A network whose statistics are those of another task."""
-    found = random_weights(ARCHITECTURE, np.random.SeedSequence(0))
+    found = random_weights(ARCHITECTURE, 0)
     rng = np.random.default_rng(0)
     for name, value in found.items():
         if name.endswith(("moving_mean", "beta")):

@@ -4,6 +4,8 @@ As in Keras 3 the stem is padded as ``same``; Keras 2.2.4 padded it as the block
 input of even sides, as all of ours and the published, the two are one.
 """
 
+import hashlib
+
 import keras
 import numpy as np
 from keras import layers
@@ -107,22 +109,30 @@ def _normalised(x: keras.KerasTensor, name: str, momentum: float) -> keras.Keras
 
 
 def random_weights(
-    architecture: Architecture, seed: np.random.SeedSequence
+    architecture: Architecture, seed: int, stream: str = ""
 ) -> dict[str, np.ndarray]:
     """A random start as Keras' own layers make it: Glorot-uniform kernels, identity BatchNorm.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    seed : int
+    stream : str
+        Networks of one seed and one stream share the initial value of every weight that has the
+        same name and shape in both.
 
     Returns
     -------
     dict of str to numpy.ndarray
-        float32, keyed ``layer/weight``; a function of ``seed`` alone.
+        float32, keyed ``layer/weight``; each a function of seed, stream, name and shape.
     """
-    shapes = weight_shapes(architecture)
-    seeds = seed.generate_state(len(shapes))
     weights = {}
-    for (name, shape), layer_seed in zip(shapes.items(), seeds, strict=True):
+    for name, shape in weight_shapes(architecture).items():
         weight = name.split("/")[1]
         if weight == "kernel":
-            start = keras.initializers.GlorotUniform(seed=int(layer_seed) & 0x7FFFFFFF)(shape)
+            digest = hashlib.sha256(f"{seed} {stream} {name} {shape}".encode()).digest()
+            kernel_seed = int.from_bytes(digest[:4]) & 0x7FFFFFFF
+            start = keras.initializers.GlorotUniform(seed=kernel_seed)(shape)
         else:
             start = np.full(shape, weight in ("gamma", "moving_variance"))
         weights[name] = np.asarray(start, np.float32)

@@ -152,8 +152,8 @@ def _command(
         options["--train-fraction"] = ",".join(f"{float(f):g}" for f in asked["fractions"])
     options["--alpha"] = f"{float(study['alpha']):g}"
     options["--input"] = str(study["input"])
-    options["--protocol"] = str(protocol["name"])
-    usual = PROTOCOLS.get(str(protocol["name"]))
+    options["--protocol"] = str(protocol["name"]).partition("-")[0]  # fast-e9 is fast, 9 epochs
+    usual = PROTOCOLS.get(options["--protocol"])
     for option in ("epochs", "batch"):
         if usual is None or protocol[option] != getattr(usual, option):
             options[f"--{option}"] = str(protocol[option])

@@ -21,6 +21,7 @@ class Context:
     protocol: Protocol
     alpha: float
     input_size: tuple[int, int]
+    threads: int = 1  #: of a worker: the last bits of a result depend on it
 
 
 def model_path(study_dir: Path, run: Run) -> Path:

@@ -1,12 +1,14 @@
 """One run, from its name to its row."""
 
 import functools
+import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, multiply_adds, parameters
@@ -24,7 +26,7 @@ from transfer.studies.context import GRAPHS_KEPT, Context, model_path
 from transfer.tasks.balance import equals, stratified_fraction
 from transfer.tasks.dataset import Dataset, load_dataset
 from transfer.training.checkpoint import remove_checkpoint
-from transfer.training.evaluation import reported_numbers
+from transfer.training.evaluation import accuracy, balanced_accuracy, reported_numbers
 from transfer.training.loop import Epoch, Images, batch_norm_momentum, fit
 from transfer.training.prefix import cached_after, features
 from transfer.training.step import Setting, Trainer
@@ -89,10 +91,14 @@ def execute(
         write_log(context.study_dir, run.name, epochs)
         on_epoch(epochs)
 
-    progress, weights = fit(trainer, start, images, context.protocol, run.seed, checkpoint, log)
+    progress, weights = fit(
+        trainer, start, images, context.protocol, run.seed, checkpoint, log, began
+    )
+    trained = time.perf_counter()
     audit(run, start, weights)
-    trainer.start(weights, run.seed)
     # Rounded first, so that the accuracies are those of the predictions that are kept.
+    of_last_epoch = trainer.predict(test).round(4)
+    trainer.start(weights, run.seed)
     probabilities = trainer.predict(test).round(4)
     write_log(context.study_dir, run.name, progress.epochs)
     write_array(context.study_dir / "predictions" / f"{run.name}.npz", probabilities)
@@ -114,11 +120,18 @@ def execute(
         **reported_numbers(probabilities, data.test.labels, equals(data.test.labels, _EQUALS_SEED)),
         "parameters": parameters(architecture),
         "multiply_adds": multiply_adds(architecture),
-        "seconds": round(time.perf_counter() - began, 2),
+        "seconds": round(progress.seconds + time.perf_counter() - trained, 2),
         "weights_sha256": hash_weights(weights),
         "fraction": run.fraction,
         "train_images": len(train_indices),
         "bn_momentum": bn_momentum,
+        "last_val_accuracy": progress.epochs[-1]["val_accuracy"],
+        "last_test_accuracy": accuracy(of_last_epoch, data.test.labels),
+        "last_test_balanced_accuracy": balanced_accuracy(of_last_epoch, data.test.labels),
+        "threads": context.threads,
+        "tensorflow": tf.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "backbone": "mobilenet",
     }
     write_row(context.study_dir, row)
     remove_checkpoint(checkpoint)
@@ -130,8 +143,9 @@ def starting_weights(
 ) -> dict[str, np.ndarray]:
     """All weights of a run before its first step: random, then what is copied from a base."""
     architecture = architecture_of(run, context, data)
-    seed = np.random.SeedSequence([run.seed, *run.kind.encode(), run.n or 0])
-    weights = random_weights(architecture, seed)
+    # A stream of its own for baseB: the new layers of BnB must not repeat the initial values that
+    # baseB's own upper layers had. All other networks of a seed share theirs.
+    weights = random_weights(architecture, run.seed, "baseB" if run.kind == "baseB" else "")
     if run.kind == "RnB":
         chosen = np.random.default_rng([run.seed, 1]).choice(
             train_indices, min(_STATISTICS_IMAGES, len(train_indices)), replace=False

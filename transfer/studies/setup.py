@@ -4,7 +4,6 @@ A study that is repeated must be the same study: asked for another data set, sou
 the same folder, it refuses.
 """
 
-import dataclasses
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -75,7 +74,7 @@ def prepare(out: Path, study: Study, data: Path) -> Context:
         },
         "alpha": study.alpha,
         "input": "x".join(map(str, study.input_size)),
-        "protocol": dataclasses.asdict(study.protocol),
+        "protocol": study.protocol.values(),
     }
     if any(run.needs_base_a for run in runs):
         source, source_path = find_source(study.source, study.alpha)

@@ -17,7 +17,7 @@ from transfer.runs import Protocol
 from transfer.tasks.fractals import generate
 
 CLASSES, PER_CLASS, VALIDATION, SEED = 64, 400, 20, 0
-PROTOCOL = Protocol("source", "one_cycle", 0.1, 0.9, True, 64, 8)
+PROTOCOL = Protocol("one_cycle", 0.1, 0.9, True, 64, 8)
 
 
 def train_source(path: Path) -> float:
@@ -47,7 +47,7 @@ def train_source(path: Path) -> float:
     with tempfile.TemporaryDirectory() as folder:
         progress, weights = fit(
             trainer,
-            random_weights(architecture, np.random.SeedSequence(SEED)),
+            random_weights(architecture, SEED),
             Images(images, labels, train, images[held_out], labels[held_out]),
             PROTOCOL,
             SEED,

@@ -17,6 +17,12 @@ def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(-np.mean(np.log(np.maximum(chosen, 1e-7))))
 
 
+def balanced_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over classes of the share of a class's images that are found, 0..1."""
+    confusion = confusion_matrix(probabilities, labels)
+    return float(np.mean(confusion.diagonal() / confusion.sum(1)))
+
+
 def confusion_matrix(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """int64 (classes, classes): row = true class, column = predicted class."""
     classes = probabilities.shape[1]
@@ -50,7 +56,7 @@ def reported_numbers(
         "test_accuracy": natural[0],
         "test_low": natural[1],
         "test_high": natural[2],
-        "test_balanced_accuracy": float(np.mean(confusion.diagonal() / confusion.sum(1))),
+        "test_balanced_accuracy": balanced_accuracy(probabilities, labels),
         "test_equals_accuracy": balanced[0],
         "test_equals_low": balanced[1],
         "test_equals_high": balanced[2],

@@ -43,6 +43,7 @@ class Progress:
     best_accuracy: float = -1.0
     waited: int = 0  #: epochs since validation accuracy last rose by min_delta
     awaited: float = -1.0  #: validation accuracy that early stopping compares with
+    seconds: float = 0.0  #: of all attempts, up to the last finished epoch of each
 
 
 def use_deterministic_cpu(threads: int) -> None:
@@ -82,8 +83,11 @@ def fit(
     seed: int,
     checkpoint: Path,
     on_epoch: Callable[[list[Epoch]], None],
+    attempt_began: float | None = None,
 ) -> tuple[Progress, dict[str, np.ndarray]]:
     """Train from ``start``, or go on from the checkpoint if there is one.
+
+    Afterwards the trainer holds the weights of the last epoch.
 
     Parameters
     ----------
@@ -96,17 +100,21 @@ def fit(
     checkpoint : Path
         Written after every epoch.
     on_epoch : called with all epochs so far, after every epoch
+    attempt_began : float or None
+        ``time.perf_counter()`` when this attempt began, for `Progress.seconds`; None: now.
 
     Returns
     -------
-    Progress, and the weights of the best validation epoch
+    Progress, and the weights of the best validation epoch (of equal ones, the latest)
 
     Raises
     ------
     TransferError
         If there are too few images for one batch, or the loss is no longer finite.
     """
+    attempt_began = time.perf_counter() if attempt_began is None else attempt_began
     progress, best = _resume(trainer, start, seed, checkpoint)
+    earlier_attempts = progress.seconds
     steps_per_epoch = len(images.train_indices) // trainer.setting.batch
     if steps_per_epoch == 0:
         raise TransferError(
@@ -126,6 +134,7 @@ def fit(
         progress.epochs.append(logged)
         if _judge(progress, protocol):
             best = trainer.weights()
+        progress.seconds = earlier_attempts + time.perf_counter() - attempt_began
         arrays = {**trainer.state(), **{f"best/{name}": value for name, value in best.items()}}
         write_checkpoint(checkpoint, arrays, vars(progress))
         on_epoch(progress.epochs)
@@ -173,13 +182,16 @@ def _diverged(protocol: Protocol, epoch: int) -> TransferError:
 
 
 def _judge(progress: Progress, protocol: Protocol) -> bool:
-    """Bring early stopping and the best epoch up to date; True if the newest is the best."""
+    """Bring early stopping and the best epoch up to date; True if the newest is the best.
+
+    Of epochs with the same validation accuracy the latest is the best.
+    """
     newest = progress.epochs[-1]["val_accuracy"]
     if newest > progress.awaited + protocol.min_delta:
         progress.awaited, progress.waited = newest, 0
     else:
         progress.waited += 1
-    if newest <= progress.best_accuracy:
+    if newest < progress.best_accuracy:
         return False
     progress.best_accuracy, progress.best_epoch = newest, len(progress.epochs)
     return True

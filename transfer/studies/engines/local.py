@@ -57,12 +57,9 @@ def run_study(runs: list[Run], context: Context, workers: int | None = None) -> 
     count = min(workers or default_workers(), len(missing))
     if not missing:
         return
-    # Not by what is missing: with other threads the last bits differ, and a study that goes on
-    # would end with other weights than one that was never stopped.
-    threads = max(1, default_workers() // (workers or default_workers()))
     costs = {run.name: cost(run, context) for run in missing}
     pending = in_order(missing, costs)
-    pool = [_Worker(context, threads) for _ in range(count)]
+    pool = [_Worker(context) for _ in range(count)]
     try:
         with Display(costs, len(runs), context.protocol.epochs) as display:
             _dispatch(pool, pending, costs, context.study_dir, display)
@@ -95,10 +92,10 @@ def ready_runs(pending: list[Run], study_dir: Path) -> list[Run]:
 class _Worker:
     """A process that does one run at a time, seen from the parent."""
 
-    def __init__(self, context: Context, threads: int) -> None:
+    def __init__(self, context: Context) -> None:
         spawn = multiprocessing.get_context("spawn")
         self.connection, theirs = spawn.Pipe()
-        self.process = spawn.Process(target=_work, args=(theirs, context, threads), daemon=True)
+        self.process = spawn.Process(target=_work, args=(theirs, context), daemon=True)
         resource_tracker.ensure_running()  # it unblocks SIGINT when it starts
         # Ctrl-C reaches every process of the terminal; only the parent decides when to stop.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -208,9 +205,9 @@ def _hear(worker: _Worker, elsewhere: list[Run], display: Display) -> None:
         display.done(content)
 
 
-def _work(connection: Connection, context: Context, threads: int) -> None:
+def _work(connection: Connection, context: Context) -> None:
     """The life of a worker process."""
-    execute = start_worker(threads)
+    execute = start_worker(context.threads)
 
     def on_epoch(name: str, epoch: Any) -> None:
         connection.send(("epoch", (name, epoch)))

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from transfer.errors import TransferError, UsageError
-from transfer.program import how_to_install
 from transfer.progress import quietly
 from transfer.results import finished, read_log
 from transfer.runs import Run
@@ -43,21 +42,13 @@ try:
     import ray
 except ModuleNotFoundError as error:
     raise TransferError(
-        f"--engine ray needs Ray, which is not installed: {how_to_install('ray')}"
+        "--engine ray needs Ray: .venv/bin/pip install -r requirements-ray.txt"
     ) from error
 
 _RETRIES = 5  # nodes that may be lost under one run; each costs the epoch it was in
 _SECONDS_BETWEEN_LOOKS = 1.0  # at logs, and at runs that another process is doing
 _SECONDS_TO_ANSWER = 10.0
 _OBJECT_STORE_BYTES = 200 << 20  # of a cluster of our own; it holds the weights of baseA only
-
-
-@dataclasses.dataclass(frozen=True)
-class Share:
-    """What one run takes of a cluster."""
-
-    threads: int
-    gpus: float  #: 0 on a cluster without any
 
 
 def run_study(
@@ -71,8 +62,8 @@ def run_study(
         With all they depend on.
     context : Context
     workers : int or None
-        Runs at a time at most, between which the cluster's CPUs and GPUs are shared out; None: one
-        a CPU, or one a GPU where there are any.
+        Runs at a time at most, between which the cluster's GPUs are shared out; None: one a CPU,
+        or one a GPU where there are any.
     address : str or None
         Of the cluster, ``HOST:PORT`` or ``auto``; None: this machine alone.
 
@@ -92,44 +83,44 @@ def run_study(
     )
     with _connected(address):
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        share = share_of(nodes, workers)
+        gpus = gpus_a_run(nodes, workers, context.threads)
         print(
-            f"Ray: nodes {len(nodes)}, CPUs a run {share.threads}, GPUs a run {share.gpus:g}",
+            f"Ray: nodes {len(nodes)}, CPUs a run {context.threads}, GPUs a run {gpus:g}",
             file=sys.stderr,
         )
-        submit = _submitter(context, share)
+        submit = _submitter(context, gpus)
         with Display(costs, len(runs), context.protocol.epochs) as display:
             _dispatch(submit, pending, context.study_dir, workers or len(missing), display)
 
 
-def share_of(nodes: Sequence[Mapping[str, float]], workers: int | None) -> Share:
-    """What a run takes where ``workers`` share the cluster, as the local engine shares a machine.
+def gpus_a_run(
+    nodes: Sequence[Mapping[str, float]], workers: int | None, threads: int = 1
+) -> float:
+    """The share of a GPU that each run takes: 0 on a cluster without any, else at most 1.
 
     Parameters
     ----------
     nodes : resources of each node, ``{"CPU": 16, "GPU": 1}``
-        Where any has a GPU, those without are not used: runs of one study should not differ in
-        the device.
     workers : int or None
-        Runs at a time; None: one a GPU, or one a CPU where there is no GPU.
+        Runs at a time; None: one a GPU.
+    threads : int
+        CPUs that a run takes.
 
     Raises
     ------
     TransferError
-        If no node offers a CPU.
+        If no node offers that many CPUs.
     """
-    with_cpu = [node for node in nodes if node.get("CPU", 0) >= 1]
-    usable = [node for node in with_cpu if node.get("GPU", 0) >= 1] or with_cpu
+    usable = [node for node in nodes if node.get("CPU", 0) >= threads]
     if not usable:
-        raise TransferError("Expected a Ray cluster that offers CPUs. Received: one without any.")
-    cpus = int(sum(node["CPU"] for node in usable))
+        raise TransferError(
+            f"Expected a Ray cluster with a node that offers CPUs, {threads} or more. "
+            "Received: one without any."
+        )
     gpus = int(sum(node.get("GPU", 0) for node in usable))
-    count = workers or gpus or cpus
-    # A task that no node can hold would wait for ever.
-    threads = max(1, min(cpus // count, *(int(node["CPU"]) for node in usable)))
     if not gpus:
-        return Share(threads, 0)
-    return Share(threads, math.floor(10_000 / math.ceil(count / gpus)) / 10_000)
+        return 0
+    return math.floor(10_000 / math.ceil((workers or gpus) / gpus)) / 10_000
 
 
 @contextlib.contextmanager
@@ -179,27 +170,27 @@ def _check_reachable(address: str) -> None:
         raise TransferError(f"Cannot use the Ray cluster at {address}: {reason}.") from error
 
 
-def _submitter(context: Context, share: Share) -> Callable[[Run], Any]:
+def _submitter(context: Context, gpus: float) -> Callable[[Run], Any]:
     """What makes a task of a run."""
     task = ray.remote(
-        num_cpus=share.threads,
-        num_gpus=share.gpus,
+        num_cpus=context.threads,
+        num_gpus=gpus,
         max_retries=_RETRIES,
         scheduling_strategy="SPREAD",
     )(_task)
     base = None if context.source_path is None else ray.put(context.source_path.read_bytes())
     versions = environment()["versions"]
-    return lambda run: task.remote(run, context, share.threads, base, versions)
+    return lambda run: task.remote(run, context, base, versions)
 
 
 def _task(
-    run: Run, context: Context, threads: int, base: bytes | None, versions: dict[str, str]
+    run: Run, context: Context, base: bytes | None, versions: dict[str, str]
 ) -> tuple[str, Any]:
     """A run, on a node of the cluster; returns what `attempt` returns."""
     problem = _unfit(context.study_dir, versions)
     if problem:
         return "error", f"The node {os.uname().nodename} {problem}."
-    execute = start_worker(threads)
+    execute = start_worker(context.threads)
     with tempfile.TemporaryDirectory(prefix="feature-transfer-") as folder:
         if base is not None and context.source_path is not None:
             path = Path(folder) / context.source_path.name
