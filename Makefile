@@ -1,5 +1,5 @@
 # What can be done here. `make study` and `make test` set everything up by themselves.
-.PHONY: help setup extras study test test-slow test-extras lint figures docs bench clean
+.PHONY: help setup extras study test test-slow test-extras lint figures docs bench original clean
 PYTHON ?= python3.11
 PIP = .venv/bin/pip --disable-pip-version-check
 PY = .venv/bin/python
@@ -12,6 +12,7 @@ help:
 	@echo "make test-extras  the fast tests that need what is optional"
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        training speed, ours and others' side by side (installs PyTorch)"
+	@echo "make original     the published networks in their own software: see benchmarks/original"
 	@echo "make figures      redraw every committed figure from its CSVs"
 	@echo "make docs         write docs/reference anew from docstrings and --help"
 
@@ -73,6 +74,26 @@ benchmarks/.venv/ready: requirements-bench.txt
 
 bench: setup benchmarks/.venv/ready
 	$(PY) -m transfer bench
+
+# The software of the published study, Python 3.6: an environment of its own.
+PYTHON36 ?= python3.6
+ORIGINAL = benchmarks/original
+RUNS ?= baseB A1B B1B A7B B7B A4B B4B A13B B13B A10B B10B
+SEEDS ?= 0 1 2
+ALPHA ?= 0.25
+INPUT ?= 48x80
+TABLE ?= benchmarks/results/original.csv
+$(ORIGINAL)/.venv/ready: $(ORIGINAL)/requirements.txt
+	$(PYTHON36) -m venv $(ORIGINAL)/.venv
+	$(ORIGINAL)/.venv/bin/pip --disable-pip-version-check install --quiet --upgrade pip==21.3.1 wheel==0.37.1
+	$(ORIGINAL)/.venv/bin/pip --disable-pip-version-check install --quiet -r $(ORIGINAL)/requirements.txt
+	@touch $@
+
+original: $(ORIGINAL)/.venv/ready
+	@test -n "$(DATA)" -a -n "$(WEIGHTS)" || \
+		{ echo "usage: make original DATA=data/mytub WEIGHTS=imagenet.h5" >&2; exit 2; }
+	$(ORIGINAL)/.venv/bin/python $(ORIGINAL)/train.py $(DATA) $(WEIGHTS) $(TABLE) \
+		--runs $(RUNS) --seeds $(SEEDS) --alpha $(ALPHA) --input $(INPUT)
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

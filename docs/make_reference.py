@@ -11,7 +11,7 @@ from pathlib import Path
 
 os.environ["COLUMNS"] = "92"  # argparse wraps at the width of the terminal
 
-from transfer.cli import _parser
+from transfer.cli import make_parser
 from transfer.files import write_atomically
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +32,7 @@ _MADE = "*Written by `python docs/make_reference.py`; do not edit.*"
 def commands() -> str:
     """Every command with its help, as Markdown."""
     parts = ["# Commands", _MADE]
-    for parser in _parsers(_parser()):
+    for parser in _parsers(make_parser()):
         name = parser.prog.removeprefix("python -m ")
         parts.append(f"## {name}\n\n```\n{parser.format_help().rstrip()}\n```")
     return "\n\n".join(parts) + "\n"

@@ -52,7 +52,7 @@ from transfer.tasks import download
 from transfer.tasks.dataset import Split, load_dataset, write_dataset
 from transfer.tasks.imports.csv_list import read_csv_list
 from transfer.tasks.imports.folders import is_image_folders, read_image_folders
-from transfer.tasks.imports.images import read_image
+from transfer.tasks.imports.images import read_images
 from transfer.tasks.imports.tubs import tub_reader
 from transfer.tasks.imports.udacity import read_udacity
 from transfer.tasks.npy import open_array
@@ -252,17 +252,22 @@ def inside(drive, folder):
     assert all(path.parent == folder for path in drive.images)
 
 
+def read_image(path):
+    for _, error in read_images([path], 5, 8).unreadable:
+        raise error
+
+
 def image(folder, kind):
     pixels = np.random.default_rng(0).integers(0, 255, (12, 16, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(folder / f"a.{kind}")
-    return folder / f"a.{kind}", lambda: read_image(folder / f"a.{kind}", 5, 8)
+    return folder / f"a.{kind}", lambda: read_image(folder / f"a.{kind}")
 
 
 def rotated(folder):
     turned = Image.Exif()
     turned[0x0112] = 6
     Image.new("RGB", (16, 12), (9, 99, 199)).save(folder / "a.jpg", exif=turned)
-    return folder / "a.jpg", lambda: read_image(folder / "a.jpg", 5, 8)
+    return folder / "a.jpg", lambda: read_image(folder / "a.jpg")
 
 
 def image_folders(folder):
@@ -377,7 +382,8 @@ READERS = {
     "driving_log.csv": udacity,
     "image folders": image_folders,
     "png": functools.partial(image, kind="png"),
-    "jpeg": functools.partial(image, kind="jpeg"),
+    **{kind: functools.partial(image, kind=kind) for kind in ("jpeg", "webp", "bmp", "gif")},
+    "tiff": functools.partial(image, kind="tiff"),
     "jpeg, turned": rotated,
     "list of images": csv_list,
     "runs.csv": functools.partial(study, name="runs.csv"),

@@ -5,6 +5,7 @@ and synced, and is then renamed over the target.
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
@@ -174,6 +175,28 @@ def read_bytes(path: str | Path, limit: int) -> bytes:
     if len(content) > limit:
         raise TransferError(f"Expected at most {limit} bytes in {path}. Received: more.")
     return content
+
+
+def open_plain(path: str | Path) -> IO[bytes]:
+    """Open a plain file of a folder that came from elsewhere, to read its bytes.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    TransferError
+        If it is a link, a device or a pipe: links are not followed, and the others may never end.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | _NO_LINK | _NO_WAIT)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise TransferError(f"Expected a plain file at {path}. Received: a link.") from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise TransferError(f"Expected a plain file at {path}.")
+    return open(descriptor, "rb")
 
 
 def sha256_of(path: str | Path) -> str:

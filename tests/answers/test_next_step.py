@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from transfer.answers.next_step import next_step
-from transfer.cli import _parser
+from transfer.cli import make_parser
 from transfer.results import RUN_COLUMNS, write_array, write_row
 from transfer.runs import parse_run
 
@@ -34,7 +34,7 @@ def write(folder, accuracies):
 def exported(lines):
     """The parsed export command among the lines."""
     (command,) = [line for line in lines if line.startswith("python -m transfer export")]
-    return _parser().parse_args(shlex.split(command)[3:])
+    return make_parser().parse_args(shlex.split(command)[3:])
 
 
 def test_the_smallest_cut_that_passes_is_exported_by_its_best_validation(tmp_path):

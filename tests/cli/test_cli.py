@@ -1,6 +1,8 @@
 """The command line: help at once, and every mistake is one line and an exit code."""
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import transfer
 from transfer.cli import main
 
 
@@ -34,6 +37,27 @@ def test_help_teaches_and_imports_nothing_heavy():
     assert "baseA cut after block n" in done.stdout
 
 
+def test_the_version_and_the_name_after_pip_install(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/feature-transfer"])
+    for arguments, text in (
+        (["--version"], f"feature-transfer {transfer.__version__}"),
+        (["--help"], "usage: feature-transfer [-h]"),
+        (["drive", "--help"], "usage: feature-transfer drive [-h]"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 0
+        assert text in capsys.readouterr().out
+
+
+def test_nothing_a_folder_or_a_file_is_called_controls_the_terminal(capsys, tmp_path):
+    evil = tmp_path / "a\x1b[31m\r\u202eb"
+    for arguments in (["verdict", evil], ["data", "check", evil], ["export", evil / "x.png"]):
+        _, error = ends(capsys, *arguments, *(["--out", evil] if arguments[0] == "export" else []))
+        assert error.isprintable()
+    assert ends(capsys, "status", evil)[1].count("\\x1b[31m") == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -47,6 +71,17 @@ def test_help_teaches_and_imports_nothing_heavy():
         ["study", "--out", "x", "--input", "2x2"],
         ["run", "A14B_s0", "--out", "x"],
         ["data", "lanes", "--out", "x", "--train", "2"],
+        ["data", "lanes", "--out", "x", "--seed", "-1"],
+        ["data", "import", "y", "--out", "x", "--size", "45"],
+        ["data", "import", "y", "--out", "x", "--size", "0x80"],
+        ["verdict", "x", "--margin", "1"],
+        ["export", "x/network", "--out", "x"],
+        ["measure", "x", "network"],
+        ["measure", "x", "--calls", "199"],
+        ["reestimate", "x", "--images", "0"],
+        ["drive", "forward", "--out", "x", "--laps", "nan"],
+        ["drive", "forward", "--out", "x", "--tracks", "0"],
+        ["bench", "--threads", "1,0"],
     ],
 )
 def test_mistakes_of_the_command_line_end_with_2(capsys, tmp_path, monkeypatch, arguments):
@@ -143,3 +178,14 @@ def test_a_run_no_protocol_knows_in_a_table_is_the_fault_of_the_file(capsys, tmp
     code, error = ends(capsys, "figures", tmp_path)
     assert code == 1
     assert str(tmp_path / "runs.csv") in error
+
+
+def test_class_names_of_a_data_set_cannot_control_the_terminal(capsys, tmp_path, small_data):
+    data = shutil.copytree(small_data, tmp_path / "data")
+    text = (data / "dataset.json").read_text().replace('"left"', r'"left\u001b[2J"')
+    (data / "dataset.json").write_text(text)
+    with contextlib.suppress(SystemExit):
+        main(["data", "check", str(data)])
+    said = capsys.readouterr()
+    assert "\\x1b[2J" in said.out + said.err
+    assert "\x1b" not in said.out + said.err

@@ -23,8 +23,7 @@ from transfer.deploy.driving.simulate import (
 from transfer.deploy.driving.table import COLUMNS, by_network, read_drives, summarise
 from transfer.deploy.export.runtimes import Opened
 from transfer.errors import TransferError, UsageError
-from transfer.tasks.lanes.driver import LEFT, RIGHT, SPEED, make_driver, start
-from transfer.tasks.lanes.driver import drive as record
+from transfer.tasks.lanes.driver import LEFT, RIGHT, SPEED, make_driver, record_lap, start
 from transfer.tasks.lanes.track import lookup, make_track, track_from_centre
 
 
@@ -123,7 +122,7 @@ def test_the_drivers_recordings_stay_inside_the_tape_of_the_loop(courses):
     """The limit that calls for an intervention is one that recorded drives keep."""
     track = courses[0].track
     rng = np.random.default_rng(0)
-    cars, _ = record(track, make_driver(rng), rng)
+    cars, _ = record_lap(track, make_driver(rng), rng)
     places = np.array([(car.x, car.y) for car in cars], np.float32)
     assert np.abs(lookup(track, places[:, 0], places[:, 1])[1]).max() < track.tape_outer
 

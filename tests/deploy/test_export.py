@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from transfer.cli import main
-from transfer.deploy import export as exporting
+from transfer.deploy.export import write as exporting
 from transfer.deploy.export.finished import read_finished
 from transfer.deploy.export.inference import build_for_inference
 from transfer.deploy.export.runtimes import open_exported
@@ -21,6 +21,7 @@ from transfer.errors import TransferError, UsageError
 from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import build
 from transfer.networks.transplant import set_weights
+from transfer.program import how_to_install
 from transfer.results import write_array
 from transfer.tasks.dataset import load_dataset
 
@@ -218,7 +219,7 @@ def test_a_missing_extra_is_one_sentence_with_the_cure(capsys, study, tmp_path, 
     with pytest.raises(SystemExit) as stopped:
         main(["export", str(study / RUN), "--out", str(tmp_path / name)])
     assert stopped.value.code == 1
-    assert "pip install -r requirements-export.txt" in capsys.readouterr().err
+    assert how_to_install("export") in capsys.readouterr().err
     assert not (tmp_path / name).exists()
 
 

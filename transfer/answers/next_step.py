@@ -1,6 +1,5 @@
 """What to do after a study: which network to take away, or what would show which."""
 
-import shlex
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from transfer.answers.wording import points
+from transfer.program import command, how_to_install
 from transfer.results import read_runs, read_test_labels
 from transfer.runs import BLOCKS
 from transfer.statistics.comparison import compare_with_base
@@ -83,10 +83,10 @@ def _export(folder: Path, runs: pd.DataFrame, n: int) -> list[str]:
     """The command that exports sliced-n, and what it needs."""
     of = runs[(runs["kind"] == "sliced") & (runs["n"] == n)].sort_values("seed")
     run = str(of["run"].loc[of["val_accuracy"].idxmax()])
-    command = f"python -m transfer export {shlex.quote(str(folder / run))} --out sliced-{n}.tflite"
+    line = command("export", folder / run, "--out", f"sliced-{n}.tflite")
     if find_spec("ai_edge_litert") is None:
-        return [command, "(needs once: pip install -r requirements-export.txt)"]
-    return [command]
+        return [line, f"(needs once: {how_to_install('export')})"]
+    return [line]
 
 
 def _one_seed(comparison: Comparison) -> list[str]:

@@ -1,6 +1,5 @@
 """A study from what is asked to its finished rows: what notebooks and commands call."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ from scipy.stats import binomtest
 
 from transfer.errors import UsageError
 from transfer.files import exclusively
+from transfer.program import say
 from transfer.results import finished, read_runs, write_runs
 from transfer.runs import PRESETS, Study
 from transfer.studies.engines.local import default_workers, run_study
@@ -65,23 +65,24 @@ def perform(
     context = prepare(out, study, folder)
     missing = sum(not finished(out, run) for run in runs)
     where = "on Ray" if engine == "ray" else f"{workers or default_workers()} workers"
-    print(
+    say(
         f"{out}: {len(runs)} runs, {missing} to do, {where}, "
         f"{study.protocol.name} protocol, data {folder}",
-        file=sys.stderr,
+        error=True,
     )
     if missing:
         found = copies_and_constants(load_dataset(folder))
-        for warning in found.problems + found.notes:
-            print(f"warning: {warning}", file=sys.stderr)
+        say(*(f"warning: {warning}" for warning in found.problems + found.notes), error=True)
     if engine == "ray":
         ray.run_study(runs, context, workers, address)
     else:
         run_study(runs, context, workers)
     _discard_features(out / "features")
     write_runs(out)
-    for warning in learnt_nothing(out, load_dataset(folder)):
-        print(f"warning: {warning}", file=sys.stderr)
+    say(
+        *(f"warning: {warning}" for warning in learnt_nothing(out, load_dataset(folder))),
+        error=True,
+    )
 
 
 def learnt_nothing(out: Path, data: Dataset) -> list[str]:

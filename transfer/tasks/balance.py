@@ -5,32 +5,22 @@ import numpy as np
 from transfer.errors import TransferError
 
 
-def undersampling(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Indices that leave the largest class as large as the second largest.
+def equals(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Indices that leave every class as large as the smallest.
 
     Parameters
     ----------
     labels : integers (N,)
     seed : int
-        0 or more; which images of the class stay is a function of it.
+        0 or more; decides which images of a class stay.
 
     Returns
     -------
     int64 (M,)
         Sorted, without repetition.
     """
-    counts = np.unique(labels, return_counts=True)[1]
-    return _at_most(labels, int(np.sort(counts)[-2:][0]), seed)
-
-
-def equals(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Indices that leave every class as large as the smallest; as `undersampling` otherwise."""
-    counts = np.unique(labels, return_counts=True)[1]
-    return _at_most(labels, int(counts.min()), seed)
-
-
-def _at_most(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
-    return _sorted([indices[:limit] for indices in _shuffled_classes(labels, seed)])
+    smallest = int(np.unique(labels, return_counts=True)[1].min())
+    return _sorted([indices[:smallest] for indices in shuffled_classes(labels, seed)])
 
 
 def stratified_fraction(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
@@ -58,11 +48,11 @@ def stratified_fraction(labels: np.ndarray, fraction: float, seed: int) -> np.nd
     """
     if not 0 < fraction <= 1:
         raise TransferError(f"Expected a fraction in (0, 1]. Received: {fraction}.")
-    classes = _shuffled_classes(labels, seed)
+    classes = shuffled_classes(labels, seed)
     return _sorted([indices[: max(1, round(fraction * len(indices)))] for indices in classes])
 
 
-def _shuffled_classes(labels: np.ndarray, seed: int) -> list[np.ndarray]:
+def shuffled_classes(labels: np.ndarray, seed: int) -> list[np.ndarray]:
     """The indices of each class in an order that is a function of (seed, class)."""
     return [
         np.random.default_rng([seed, int(label)]).permutation(np.flatnonzero(labels == label))

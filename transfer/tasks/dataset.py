@@ -25,6 +25,7 @@ import numpy as np
 
 from transfer.errors import TransferError
 from transfer.files import new_folder, read_bytes
+from transfer.program import command
 from transfer.tasks.npy import open_array
 
 SPLITS = ("train", "valid", "test")
@@ -86,7 +87,7 @@ def load_dataset(path: str | Path) -> Dataset:
     if not path.is_dir():
         raise TransferError(
             f"Expected the folder of a data set at {path}. It is not there; "
-            "`python -m transfer data --help` shows how to make or fetch one."
+            f"`{command('data', '--help')}` shows how to make or fetch one."
         )
     name, height, width, classes = _read_description(path)
     train, valid, test = (_load_split(path, split, height, width, classes) for split in SPLITS)

@@ -164,11 +164,11 @@ def _fetch_once(url: str, part: Path, timeout: float, max_bytes: int) -> int | N
         write_atomically(_notes(part), json.dumps(_notes_of(url, response, total)))
         with open(part, "ab" if start else "wb") as stream:
             steps = math.ceil(((total or max_bytes) - start) / _CHUNK)
-            blocks = _blocks(response)
+            pieces = _pieces(response)
             if total is not None:
-                blocks = track(blocks, steps, "Fetching the archive, MiB")
-            for block in blocks:
-                stream.write(block)
+                pieces = track(pieces, steps, "Fetching the archive, MiB")
+            for piece in pieces:
+                stream.write(piece)
                 if stream.tell() > (total or max_bytes):
                     raise TransferError(
                         f"Expected {total or max_bytes} bytes from {url}, not more."
@@ -219,11 +219,11 @@ def _notes_of(url: str, response: Any, total: int | None) -> dict[str, Any]:
     }
 
 
-def _blocks(response: Any) -> Iterator[bytes]:
+def _pieces(response: Any) -> Iterator[bytes]:
     """What arrives, until the end or until the connection is cut; the length tells which."""
     try:
-        while block := response.read(_CHUNK):
-            yield block
+        while piece := response.read(_CHUNK):
+            yield piece
     except (http.client.IncompleteRead, ConnectionError, TimeoutError):
         return
 

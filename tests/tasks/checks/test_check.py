@@ -28,7 +28,10 @@ def test_a_sound_data_set_has_a_summary_and_no_problem(tmp_path):
     text = "\n".join(lines)
     assert "train: 120 images in 12 recordings: forward 60 (50.0%), left 30 (25.0%)" in text
     assert "leakage: none seen" in text
-    assert "note: The labels of train have no relation to its images" in text  # they are noise
+    assert (
+        "note: A linear classifier fitted on train sees no relation between the images of train"
+        in text
+    )  # they are noise
 
 
 def test_a_recording_in_two_splits_is_a_problem(tmp_path):

@@ -1,11 +1,12 @@
-"""A split by frame of a drive is flagged, a split by blocks is not."""
+"""A split by frame of a drive is flagged, a split by stretches of time is not."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from transfer.tasks.checks.leakage import leakage, nearest, small_grey
+from transfer.tasks.checks.leakage import leakage, nearest
+from transfer.tasks.checks.pictures import small_grey
 from transfer.tasks.dataset import Dataset, Split
 
 FRAMES = 600
@@ -37,7 +38,7 @@ def by_frame():
     return np.sort(order[60:]), np.sort(order[:60])
 
 
-def by_block():
+def by_stretch():
     """Every tenth block of twenty frames, ten frames of gap on both sides."""
     block = np.arange(FRAMES) // 20 % 10
     test = np.flatnonzero(block == 5)
@@ -56,14 +57,13 @@ RECORDINGS = np.arange(FRAMES) // 20
 def test_a_split_by_frame_is_flagged(recordings):
     report = leakage(data_set(drifting_sequence(), *by_frame(), recordings))
     assert report.verdict == "leakage"
-    assert report.flagged
     assert report.ratio < 0.5
     assert report.basis == ("order" if recordings is None else "recordings")
 
 
 @pytest.mark.parametrize("recordings", [None, RECORDINGS], ids=["order", "recordings"])
-def test_a_split_by_blocks_is_not_flagged(recordings):
-    report = leakage(data_set(drifting_sequence(), *by_block(), recordings))
+def test_a_split_by_stretches_is_not_flagged(recordings):
+    report = leakage(data_set(drifting_sequence(), *by_stretch(), recordings))
     assert report.verdict == "none seen"
     assert report.ratio > 0.7
 
@@ -71,9 +71,9 @@ def test_a_split_by_blocks_is_not_flagged(recordings):
 def test_shuffling_the_files_hides_neither():
     images = drifting_sequence()
     frame = leakage(data_set(images, *map(shuffled, by_frame())))
-    block = leakage(data_set(images, *map(shuffled, by_block())))
-    assert (frame.basis, block.basis) == ("none", "none")
-    assert (frame.verdict, block.verdict) == ("leakage", "none seen")
+    stretch = leakage(data_set(images, *map(shuffled, by_stretch())))
+    assert (frame.basis, stretch.basis) == ("none", "none")
+    assert (frame.verdict, stretch.verdict) == ("leakage", "none seen")
 
 
 def test_copies_of_training_images_are_flagged():
@@ -81,7 +81,7 @@ def test_copies_of_training_images_are_flagged():
     images[200:] = images[:100]
     recordings = np.arange(300) // 10
     report = leakage(data_set(images, np.arange(200), np.arange(200, 300), recordings))
-    assert report.flagged
+    assert report.verdict == "leakage"
     assert report.test_median == 0
     assert report.share_closer == 1
 
@@ -97,7 +97,7 @@ def test_the_report_is_a_function_of_the_seed():
     data = data_set(drifting_sequence(), *by_frame())
     assert leakage(data, queries=40, seed=3) == leakage(data, queries=40, seed=3)
     assert leakage(data, queries=40, seed=3) != leakage(data, queries=40, seed=4)
-    assert leakage(data, queries=40, seed=3).flagged
+    assert leakage(data, queries=40, seed=3).verdict == "leakage"
     assert len(leakage(data).lines()) == 5
 
 

@@ -87,7 +87,9 @@ def test_shuffled_labels_are_noticed(data, split, seed):
     found = labels_and_images(changed(data, split, labels=labels))
     assert found.problems == []
     (note,) = found.notes
-    assert note.startswith(f"The labels of {split} have no relation to its images")
+    assert note.startswith(
+        f"A linear classifier fitted on train sees no relation between the images of {split}"
+    )
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
@@ -95,7 +97,9 @@ def test_classes_that_are_numbered_otherwise_are_a_problem(data, split):
     labels = np.array([2, 1, 0])[data.splits[split].labels]
     found = labels_and_images(changed(data, split, labels=labels))
     (sentence,) = found.problems
-    assert sentence.endswith(f"In {split}, as train has them, a looks like c, c looks like a.")
+    assert sentence.endswith(
+        f"In {split}, by the numbers of train, a looks like c, c looks like a."
+    )
     assert found.notes == []
 
 

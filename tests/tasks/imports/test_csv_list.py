@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.tasks.imports.csv_list import is_csv_list, read_csv_list
 
 LINES = [f"shots/{i // 10}/{i % 10}.jpg,{('cup', 'plate')[i // 3 % 2]}" for i in range(100)]
@@ -56,7 +56,7 @@ def test_a_split_is_taken_as_it_is(tmp_path):
     lines = [f"{line},{names[i % 4]}" for i, line in enumerate(LINES)]
     found = read_csv_list(listed(tmp_path, *lines, header="path,label,split"))
     assert [len(of) for of in found.images.values()] == [25, 50, 25]
-    with pytest.raises(UsageError, match="column split"):
+    with pytest.raises(TransferError, match="column split"):
         read_csv_list(tmp_path / "list.csv", "(.)")
     with pytest.raises(TransferError, match="'dev'"):
         read_csv_list(listed(tmp_path, f"{LINES[0]},dev", header="path,label,split"))

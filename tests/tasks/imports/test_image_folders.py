@@ -2,7 +2,7 @@
 
 import pytest
 
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.tasks.imports.folders import is_image_folders, read_image_folders
 
 
@@ -105,5 +105,5 @@ def test_a_group_stays_together_across_classes(tmp_path):
 
 
 def test_what_is_split_has_no_groups(tmp_path):
-    with pytest.raises(UsageError, match="split already"):
+    with pytest.raises(TransferError, match="split already"):
         read_image_folders(write_split(tmp_path), "(.)")

@@ -10,7 +10,7 @@ import pytest
 from PIL import ExifTags, Image, ImageOps
 
 from transfer.errors import TransferError
-from transfer.tasks.imports.images import read_image, read_images
+from transfer.tasks.imports.images import read_images
 
 
 def png_that_declares(width, height):
@@ -22,6 +22,14 @@ def png_that_declares(width, height):
         for kind, data in chunks
     ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def read_image(path, height, width):
+    """The image in ``path``, or its refusal raised."""
+    read = read_images([path], height, width)
+    for _, error in read.unreadable:
+        raise error
+    return read.images[0]
 
 
 def test_shrinking_averages_over_the_area(tmp_path):
@@ -39,13 +47,36 @@ def test_every_8_bit_mode_becomes_rgb(tmp_path, mode):
     assert image.dtype == np.uint8
 
 
-@pytest.mark.parametrize("side", [4097, 10_000, 30_000])  # beyond our limit, Pillow's, twice that
+@pytest.mark.parametrize("side", [11_586, 30_000])  # 8 bytes a pixel: just beyond a GiB, and far
 def test_a_decompression_bomb_is_named_without_a_warning(tmp_path, side):
     (tmp_path / "bomb.png").write_bytes(png_that_declares(side, side))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(TransferError, match=r"at most 16777216 pixels in .*bomb\.png"):
+        with pytest.raises(TransferError, match=r"at most 1024 MiB to decode in .*bomb\.png"):
             read_image(tmp_path / "bomb.png", 4, 4)
+
+
+def test_a_photograph_of_24_megapixels_is_read_at_reduced_size(tmp_path):
+    """The oracle is the whole photograph, shrunk; a decoder of an eighth of the size is near it."""
+    ramp = np.linspace(0, 255, 6000).astype(np.uint8)
+    pixels = np.broadcast_to(ramp[:, None], (4000, 6000, 3)).copy()
+    pixels[1000:2000] = 255 - pixels[1000:2000]
+    Image.fromarray(pixels).save(tmp_path / "camera.jpg", quality=95)
+    read = read_images([tmp_path / "camera.jpg"], 8, 12)
+    expected = Image.fromarray(pixels).resize((12, 8), Image.Resampling.BILINEAR)
+    assert np.abs(read.images[0].astype(int) - np.asarray(expected)).max() <= 3
+    assert read.sides.tolist() == [[4000, 6000]]
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "bmp", "tiff", "gif"])
+def test_every_format_gives_its_pixels(tmp_path, kind):
+    pixels = np.zeros((4, 6, 3), np.uint8)
+    pixels[:2, :3], pixels[2:, 3:] = (255, 0, 0), (0, 0, 255)
+    more = {"webp": {"lossless": True}, "gif": {"save_all": True}}.get(kind, {})
+    if kind == "gif":
+        more["append_images"] = [Image.new("RGB", (6, 4), "white")]
+    Image.fromarray(pixels).save(tmp_path / f"a.{kind}", **more)
+    np.testing.assert_array_equal(read_image(tmp_path / f"a.{kind}", 4, 6), pixels)
 
 
 def test_damaged_files_are_named(tmp_path):
@@ -59,8 +90,14 @@ def test_damaged_files_are_named(tmp_path):
 
 
 def test_what_is_no_file_is_named(tmp_path):
-    with pytest.raises(TransferError, match="not there"):
+    with pytest.raises(TransferError, match="plain file"):
         read_image(tmp_path, 4, 4)
+    with pytest.raises(TransferError, match="not there"):
+        read_image(tmp_path / "absent.png", 4, 4)
+    Image.new("RGB", (6, 4)).save(tmp_path / "a.png")
+    (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
+    with pytest.raises(TransferError, match="a link"):
+        read_image(tmp_path / "link.png", 4, 4)
 
 
 def test_sixteen_bits_of_grey_become_eight(tmp_path):

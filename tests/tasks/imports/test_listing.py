@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.tasks.imports.listing import groups_by_pattern, split_by_group, split_by_name
 
 
@@ -88,7 +88,7 @@ def test_the_group_is_what_the_first_parenthesis_captures():
 
 @pytest.mark.parametrize("pattern", ["(", "x", "(?P<a>x)(?P<a>y)"])
 def test_a_pattern_without_meaning_is_refused(pattern):
-    with pytest.raises(UsageError, match="--group"):
+    with pytest.raises(TransferError, match="--group"):
         groups_by_pattern(pattern, ["a/x.jpg"])
 
 

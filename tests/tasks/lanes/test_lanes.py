@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.tasks.dataset import load_dataset
 from transfer.tasks.lanes.camera import make_scene, render
 from transfer.tasks.lanes.driver import (
@@ -69,9 +69,9 @@ def test_every_class_occurs_in_the_smallest_set(tmp_path):
 
 
 def test_what_cannot_be_simulated_is_said(tmp_path, drives):
-    with pytest.raises(UsageError, match="30 train images or more"):
+    with pytest.raises(TransferError, match="30 train images or more"):
         generate(tmp_path / "few", train=3)
-    with pytest.raises(UsageError, match="seed"):
+    with pytest.raises(TransferError, match="seed"):
         generate(tmp_path / "few", seed=-1)
     with pytest.raises(TransferError, match="drives"):
         generate(drives, train=30, valid=30, test=30)

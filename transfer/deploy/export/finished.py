@@ -8,6 +8,7 @@ import numpy as np
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
 from transfer.networks.weights import read_weights
+from transfer.program import command
 from transfer.results import read_runs, read_study
 from transfer.runs import BLOCKS, Run, parse_run
 from transfer.studies.context import model_path
@@ -83,7 +84,7 @@ def read_finished(path: str | Path) -> Finished:
     if row.empty:
         raise TransferError(
             f"Expected a finished run {run.name} in {study_dir}. It has none of that name; "
-            "`python -m transfer run` trains one."
+            f"`{command('run', run.name, '--out', study_dir)}` trains it."
         )
     try:
         height, width = (int(side) for side in study["input"].split("x"))

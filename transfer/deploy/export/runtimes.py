@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 
 from transfer.errors import TransferError, UsageError
+from transfer.program import how_to_install
 from transfer.progress import quietly
 
 SUFFIXES = {"keras": ".keras", "litert": ".tflite", "onnx": ".onnx"}
-#: What each format needs beyond requirements.txt; the first is what runs it.
+#: What each format needs, of the extra ``export``; the first is what runs it.
 PACKAGES: dict[str, tuple[str, ...]] = {
     "keras": (),
     "litert": ("ai_edge_litert.interpreter",),
@@ -81,7 +82,7 @@ def check_request(out: Path, kind: str | None, int8: bool) -> str:
 
 
 def require(package: str) -> Any:
-    """Import a package of requirements-export.txt.
+    """Import a package of the extra ``export``.
 
     Raises
     ------
@@ -93,7 +94,7 @@ def require(package: str) -> Any:
     except ImportError as error:
         raise TransferError(
             f"Expected the package {package.split('.')[0]}. It is not installed: "
-            "pip install -r requirements-export.txt"
+            f"{how_to_install('export')}"
         ) from error
 
 

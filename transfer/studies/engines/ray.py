@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from transfer.errors import TransferError, UsageError
+from transfer.program import how_to_install
 from transfer.progress import quietly
 from transfer.results import finished, read_log
 from transfer.runs import Run
@@ -42,7 +43,7 @@ try:
     import ray
 except ModuleNotFoundError as error:
     raise TransferError(
-        "--engine ray needs Ray: .venv/bin/pip install -r requirements-ray.txt"
+        f"--engine ray needs Ray, which is not installed: {how_to_install('ray')}"
     ) from error
 
 _RETRIES = 5  # nodes that may be lost under one run; each costs the epoch it was in

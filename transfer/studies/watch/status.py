@@ -15,6 +15,7 @@ from rich.text import Text
 
 from transfer.errors import TransferError
 from transfer.files import is_locked
+from transfer.program import plain
 from transfer.results import finished, read_json, read_log, read_study
 from transfer.runs import Protocol, Run, Study, parse_run
 from transfer.studies.context import Context
@@ -208,7 +209,9 @@ def _seconds_left(
 def print_status(found: Status, console: Console | None = None) -> None:
     """Print it: colours on a terminal, plain text elsewhere."""
     console = console or Console(highlight=False, soft_wrap=True)
-    console.print(Text(f"{found.name}: {len(found.done)} of {found.planned} runs done", "bold"))
+    console.print(
+        Text(f"{plain(found.name)}: {len(found.done)} of {found.planned} runs done", "bold")
+    )
     table = Table(box=None, pad_edge=False, show_header=False)
     for state, runs, style in (
         ("running", found.running, "green"),

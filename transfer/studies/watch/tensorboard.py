@@ -21,6 +21,7 @@ from typing import Any
 import pandas as pd
 
 from transfer.errors import TransferError
+from transfer.program import how_to_install
 from transfer.results import read_log, read_runs, read_study
 from transfer.runs import Run, parse_run
 from transfer.studies.watch.event_file import (
@@ -63,7 +64,7 @@ def require_tensorboard() -> None:
     if importlib.util.find_spec("tensorboard") is None:
         raise TransferError(
             "Expected the package tensorboard for --tensorboard. It is not installed: "
-            "pip install tensorboard."
+            f"{how_to_install('tensorboard')}"
         )
 
 

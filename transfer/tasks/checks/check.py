@@ -15,7 +15,7 @@ from transfer.tasks.dataset import Dataset, load_dataset
 
 
 def check(path: str | Path) -> tuple[list[str], list[str]]:
-    """Everything that is wrong with the data set at ``path``, and what it holds.
+    """What is wrong with the data set at ``path``, and what it holds.
 
     Returns
     -------
@@ -23,7 +23,7 @@ def check(path: str | Path) -> tuple[list[str], list[str]]:
         One sentence each; empty if the data set can be used.
     lines : list of str
         The summary: class shares of every split, recordings, leakage, a linear classifier, and
-        notes: what is odd but no problem. Empty if the data set cannot be loaded.
+        notes about what is odd but no problem. Empty if the data set cannot be loaded.
     """
     try:
         dataset = load_dataset(path)
@@ -34,15 +34,15 @@ def check(path: str | Path) -> tuple[list[str], list[str]]:
     problems = _shared_recordings(dataset)
     report = leakage(dataset)
     lines += report.lines()
-    if report.flagged:
+    if report.verdict == "leakage":
         problems.append(
             f"Expected test images as far from training as training images of another time. "
             f"Received: {report.ratio:.2f} of that distance, {report.share_closer:.0%} closer than "
-            "its first percentile; split by recording or by blocks of time, never by frame."
+            "its first percentile; split by recording or by stretches of time, never by frame."
         )
-    for found in (copies_and_constants(dataset), labels_and_images(dataset)):
-        problems += found.problems
-        lines += found.lines + [f"note: {note}" for note in found.notes]
+    for findings in (copies_and_constants(dataset), labels_and_images(dataset)):
+        problems += findings.problems
+        lines += findings.lines + [f"note: {note}" for note in findings.notes]
     return problems, lines
 
 
@@ -62,7 +62,7 @@ def class_shares(dataset: Dataset) -> list[str]:
 
 
 def _shared_recordings(dataset: Dataset) -> list[str]:
-    """A recording in two splits was cut by frame."""
+    """A sentence for each pair of splits that share a recording: it was split by frame."""
     problems = []
     for (one, left), (other, right) in combinations(dataset.splits.items(), 2):
         if left.recordings is None or right.recordings is None:

@@ -1,52 +1,47 @@
 """Does the test set repeat the training set?
 
 Frames of a drive look like their neighbours. Split at random by frame, almost every test image has
-a near-twin in training, and test accuracy measures memory. Two questions are compared:
+a near-twin in training, and test accuracy measures memory. Two distances are compared:
 
-- how far is each **test** image from its nearest training image?
-- how far is a **training** image from its nearest training image that is *not* its neighbour in
-  time: the distance an honest test image would have?
+- from a **test** image to its nearest training image;
+- from a **training** image to its nearest training image that is *not* its neighbour in time. An
+  honest test image is about as far from training as that.
 
-What counts as a neighbour depends on what is known (`LeakageReport.basis`):
+What counts as a neighbour in time depends on what is known (`LeakageReport.basis`):
 
 ``recordings``
     Images of the same recording are neighbours.
 ``order``
-    No recordings, but consecutive images are alike, so the order of the file is the order of time:
-    images within five per cent of the file are neighbours.
+    There are no recordings, but consecutive images are alike. So the order of the file is the order
+    of time: images within five per cent of the file are neighbours.
 ``none``
-    The images are shuffled or independent: every other training image is compared. A random split
-    by frame has a ratio of 1 by construction, and so have independent images. Near-twins within
-    training, which frames of a drive have and independent images have not, decide between the two;
-    where they do not, the verdict is "cannot tell".
+    The images are shuffled or independent, and all other training images are compared. A random
+    split by frame then has a ratio of 1 by construction, and so have independent images. Frames of
+    a drive have near-twins within training and independent images do not. Where that does not
+    settle it, the verdict is "cannot tell".
 
-The limit of any such distance: a car that laps a small track many times meets every view again, and
-then a test frame's neighbour in time is no nearer than the same place one lap earlier (measured on
-a drive of 16,856 frames: ratio 0.95 split by frame, 0.90 to 1.05 split by blocks). Only recordings
-show that split to be wrong; `transfer.tasks.checks.check` compares them.
+No such distance sees everything: a car that laps a small track many times meets every view again,
+and a test frame's neighbour in time is then no nearer than the same place one lap earlier (measured
+on a drive of 16,856 frames: ratio 0.95 split by frame, 0.90 to 1.05 split by time). Only recordings
+show that such a split is wrong; `transfer.tasks.checks.check` compares them.
 
-Images are compared as grey pictures of at most 12x20, averaged over areas; a distance is the root
-mean square difference in grey levels, 0..255.
+Images are compared as grey pictures of at most 12x20. A distance is the root mean square difference
+in grey levels, 0..255.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from transfer.tasks.checks.pictures import sample, small_grey
 from transfer.tasks.dataset import Dataset, Split
 
-_ROWS, _COLUMNS = 12, 20
-_BLOCK = 128
+_BATCH = 128
 _NEIGHBOURHOOD = 0.05  # of the training images, where only their order is known
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
-#: A ratio of medians below this is leakage.
-LOW_RATIO = 0.5
-#: So is this share of test images closer than the first percentile (honest splits: up to 0.07).
-HIGH_SHARE = 0.1
-#: Without known neighbours: near-twins are this close, compared with two images at random.
-TWINS = 0.1
-#: Without known neighbours: test images this much farther than training's own are honest.
-HONEST_RATIO = 1.2
+_LOW_RATIO = 0.5  # of medians: below it is leakage
+_HIGH_SHARE = 0.1  # of test images below the first percentile; honest splits: up to 0.07
+_TWINS = 0.1  # near-twins are this close, compared with two images at random
+_HONEST_RATIO = 1.2  # test images this much farther than training's own are honest
 
 _IN_WORDS = {
     "leakage": "yes, test images have near-twins in training",
@@ -85,17 +80,12 @@ class LeakageReport:
     share_closer: float
     verdict: str
 
-    @property
-    def flagged(self) -> bool:
-        """Whether the verdict is leakage."""
-        return self.verdict == "leakage"
-
     def lines(self) -> list[str]:
         """The report in words, with its numbers."""
         left_out = {
             "recordings": "outside its own recording",
             "order": f"at least {_NEIGHBOURHOOD:.0%} of the file away",
-            "none": "anywhere: neither recordings nor the order of the file tell neighbours",
+            "none": "anywhere: neighbours in time are not known",
         }[self.basis]
         return [
             f"nearest training image of a test image: median distance {self.test_median:.2f}",
@@ -114,10 +104,10 @@ def leakage(dataset: Dataset, *, queries: int = 2000, seed: int = 0) -> LeakageR
     ----------
     dataset : Dataset
     queries : int
-        At most so many test and so many training images ask for their nearest training image;
-        all training images answer.
+        At most so many test images, and so many training images, look for their nearest neighbour
+        among all training images.
     seed : int
-        Which ask is a function of it.
+        Decides which.
     """
     rng = np.random.default_rng(seed)
     train = small_grey(dataset.train.images)
@@ -130,49 +120,15 @@ def leakage(dataset: Dataset, *, queries: int = 2000, seed: int = 0) -> LeakageR
     test_median, train_median = float(np.median(to_train)), float(np.median(within))
     ratio = test_median / train_median if train_median else 1.0
     share = float(np.mean(to_train < np.percentile(within, 1)))
-    verdict = _verdict(basis, ratio, share, train_median < TWINS * random_median)
-    return LeakageReport(basis, test_median, train_median, random_median, ratio, share, verdict)
-
-
-def _verdict(basis: str, ratio: float, share: float, twins: bool) -> str:
     # In a file whose order is time, the neighbourhood left out may be wider than an honest gap:
     # there a few test images may be closer than the first percentile.
-    if ratio < LOW_RATIO or (share > HIGH_SHARE and basis != "order"):
-        return "leakage"
-    if basis != "none" or ratio >= HONEST_RATIO:
-        return "none seen"
-    return "leakage" if twins else "cannot tell"
-
-
-def small_grey(images: np.ndarray) -> np.ndarray:
-    """Grey pictures of at most 12x20, averaged over areas.
-
-    Parameters
-    ----------
-    images : uint8 (N, H, W, 3)
-
-    Returns
-    -------
-    float32 (N, min(H, 12) * min(W, 20))
-        0..255.
-    """
-    height, width = images.shape[1:3]
-    rows = _averages(height, min(height, _ROWS))  # (12, H)
-    columns = _averages(width, min(width, _COLUMNS)).T  # (W, 20)
-    small = np.empty((len(images), rows.shape[0] * columns.shape[1]), dtype=np.float32)
-    for start in range(0, len(images), _BLOCK):
-        grey = images[start : start + _BLOCK].astype(np.float32) @ _LUMA  # (b, H, W)
-        small[start : start + _BLOCK] = (rows @ grey @ columns).reshape(len(grey), -1)
-    return small
-
-
-def _averages(length: int, parts: int) -> np.ndarray:
-    """Matrix (parts, length) that averages a line over equal parts, broken pixels by area."""
-    edges = np.linspace(0, length, parts + 1)
-    left, right = edges[:-1, None], edges[1:, None]
-    pixel = np.arange(length)
-    overlap = np.minimum(right, pixel + 1) - np.maximum(left, pixel)
-    return (np.maximum(overlap, 0) * parts / length).astype(np.float32)
+    if ratio < _LOW_RATIO or (share > _HIGH_SHARE and basis != "order"):
+        verdict = "leakage"
+    elif basis != "none" or ratio >= _HONEST_RATIO:
+        verdict = "none seen"
+    else:
+        verdict = "leakage" if train_median < _TWINS * random_median else "cannot tell"
+    return LeakageReport(basis, test_median, train_median, random_median, ratio, share, verdict)
 
 
 def nearest(
@@ -200,16 +156,16 @@ def nearest(
     centred = train - centre
     norms = (centred**2).sum(axis=1)
     distances = np.empty(len(queries), dtype=np.float32)
-    for start in range(0, len(queries), _BLOCK):
-        block = queries[start : start + _BLOCK]
-        squared = norms - 2 * ((block - centre) @ centred.T)  # (b, N), up to |q|^2
+    for start in range(0, len(queries), _BATCH):
+        batch = queries[start : start + _BATCH]
+        squared = norms - 2 * ((batch - centre) @ centred.T)  # (b, N), up to |q|^2
         if query_keys is not None and train_keys is not None:
-            away = np.abs(query_keys[start : start + _BLOCK, None] - train_keys)
+            away = np.abs(query_keys[start : start + _BATCH, None] - train_keys)
             squared[away <= window] = np.inf
         best = np.argmin(squared, axis=1)
-        found = np.sqrt(((block - train[best]) ** 2).mean(axis=1))  # exact for the pair found
-        alone = np.isinf(squared[np.arange(len(block)), best])
-        distances[start : start + _BLOCK] = np.where(alone, np.inf, found)
+        exact = np.sqrt(((batch - train[best]) ** 2).mean(axis=1))
+        alone = np.isinf(squared[np.arange(len(batch)), best])
+        distances[start : start + _BATCH] = np.where(alone, np.inf, exact)
     return distances
 
 
@@ -231,8 +187,3 @@ def _median_of_random_pairs(train: np.ndarray, rng: np.random.Generator) -> floa
     one, other = rng.integers(0, len(train), (2, 2000))
     distances = np.sqrt(((train[one] - train[other]) ** 2).mean(axis=1))
     return float(np.median(distances[one != other]))
-
-
-def sample(count: int, limit: int, rng: np.random.Generator) -> np.ndarray:
-    """At most ``limit`` of the numbers below ``count``, in order."""
-    return np.sort(rng.choice(count, size=min(count, limit), replace=False))

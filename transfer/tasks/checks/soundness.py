@@ -1,36 +1,32 @@
-"""Data that lie: copies across splits, constant images, labels that say nothing of the images.
+"""Data that lie: copies across splits, images of one colour, labels unrelated to the images.
 
-No single image is wrong here, so nothing fails; the study would be trained and would mean less
-than it says. What is found is a problem where it concerns more than one image in a hundred of a
-split, else a note.
+No single image is wrong here, so no reader fails; the study would train and mean less than it says.
+A finding is a problem if it concerns more than one image in a hundred of a split, else a note.
 
-Whether labels belong to the images is asked of the simplest classifier there is: ridge regression
-from grey pictures of 12x20 to the classes, fitted on train, classes weighted equally. Labels that
-were shuffled have no relation to what it says; classes that are numbered otherwise in another split
-have one, to the wrong class.
+A simple classifier tells whether labels belong to the images: ridge regression from grey pictures
+of 12x20 to the classes, fitted on train, all classes of equal weight. Its answers are unrelated to
+labels that were shuffled. If another split numbers its classes in another order, its answers are
+related to the wrong class.
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import chi2_contingency
 
-from transfer.tasks.checks.leakage import sample, small_grey
+from transfer.tasks.checks.pictures import sample, small_grey
 from transfer.tasks.dataset import Dataset, Split
 
-#: Share of a split from which on copies or constant images are a problem.
-PROBLEM_SHARE = 0.01
-#: Labels are unrelated to the images where chance does as well as this often.
-_UNRELATED = 0.01
-#: Points of mean recall another numbering of the classes must gain to be believed.
-_RENUMBERED = 0.1
+_PROBLEM_SHARE = 0.01  # of a split, from which on copies or images of one colour are a problem
+_UNRELATED = 0.01  # labels are unrelated to the images if chance does as well this often
+_RENUMBERED = 0.1  # points of mean recall that another numbering of the classes must gain
 _MOST_TRAIN, _MOST_OTHER = 6000, 2000
-_PENALTY = 1e-2
-_BLOCK = 256
+_PENALTY = 0.01  # of the ridge regression, times the variance of a pixel
+_BATCH = 256
 
 
 @dataclass
@@ -43,16 +39,16 @@ class Findings:
 
     def add(self, sentence: str, share: float) -> None:
         """A problem or a note, by the share of a split it concerns."""
-        (self.problems if share > PROBLEM_SHARE else self.notes).append(sentence)
+        (self.problems if share > _PROBLEM_SHARE else self.notes).append(sentence)
 
 
 def copies_and_constants(dataset: Dataset) -> Findings:
     """Images that are equal, bit for bit, in two splits, and images of a single colour."""
-    found = Findings()
+    findings = Findings()
     seen = {name: _look(split.images) for name, split in dataset.splits.items()}
     for name, (_, constant) in seen.items():
         if constant.any():
-            found.add(
+            findings.add(
                 f"In {name} {_count(constant)} of a single colour, the first is image "
                 f"{int(np.argmax(constant))}.",
                 float(constant.mean()),
@@ -62,12 +58,12 @@ def copies_and_constants(dataset: Dataset) -> Findings:
         copied = np.array([digest in where for digest in second]) & ~constant
         if copied.any():
             image = int(np.argmax(copied))
-            found.add(
+            findings.add(
                 f"In {other} {_count(copied)} in {one} too, the first is image {image}, "
                 f"equal to image {where[second[image]]} of {one}.",
                 float(copied.mean()),
             )
-    return found
+    return findings
 
 
 def _count(which: np.ndarray) -> str:
@@ -79,49 +75,53 @@ def _look(images: np.ndarray) -> tuple[list[bytes], np.ndarray]:
     """A digest of every image, and whether it has a single colour."""
     digests: list[bytes] = []
     constant = np.empty(len(images), dtype=bool)
-    for start in range(0, len(images), _BLOCK):
-        block = np.ascontiguousarray(images[start : start + _BLOCK])  # (b, H, W, 3)
-        digests += [hashlib.blake2b(image, digest_size=16).digest() for image in block]
-        constant[start : start + _BLOCK] = (block == block[:, :1, :1]).all(axis=(1, 2, 3))
+    for start in range(0, len(images), _BATCH):
+        batch = np.ascontiguousarray(images[start : start + _BATCH])  # (b, H, W, 3)
+        digests += [hashlib.blake2b(image, digest_size=16).digest() for image in batch]
+        constant[start : start + _BATCH] = (batch == batch[:, :1, :1]).all(axis=(1, 2, 3))
     return digests, constant
 
 
 def labels_and_images(dataset: Dataset, seed: int = 0) -> Findings:
-    """Whether what is seen in the images has to do with the labels, in train and elsewhere."""
-    found = Findings()
+    """Whether the labels have to do with what the images show, in train and in the other splits."""
+    findings = Findings()
     rng = np.random.default_rng(seed)
     classes = dataset.classes
     pictures, labels = _drawn(dataset.train, _MOST_TRAIN, rng)
     half = rng.permutation(len(labels)) % 2 == 0
-    classify = _ridge(pictures[half], labels[half], len(classes))
-    if not _judge(found, "train", classify(pictures[~half]), labels[~half], classes):
-        return found  # what such labels teach says nothing of the other splits
-    classify = _ridge(pictures, labels, len(classes))
+    answers = _ridge(pictures[half], labels[half]).predict(pictures[~half])
+    if not _judge(findings, "train", answers, labels[~half], classes):
+        return findings  # a classifier that learnt nothing cannot judge the other splits
+    classifier = _ridge(pictures, labels)
     for name in ("valid", "test"):
         pictures, labels = _drawn(dataset.splits[name], _MOST_OTHER, rng)
-        _judge(found, name, classify(pictures), labels, classes)
-    return found
+        _judge(findings, name, classifier.predict(pictures), labels, classes)
+    return findings
 
 
 def _judge(
-    found: Findings, name: str, said: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]
+    findings: Findings,
+    name: str,
+    answers: np.ndarray,
+    labels: np.ndarray,
+    classes: tuple[str, ...],
 ) -> bool:
-    """Add what is to be said of a split; False if labels and classifier have no relation."""
+    """Add the findings about a split; False if labels and answers are unrelated."""
     confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
-    np.add.at(confusion, (labels, said), 1)
+    np.add.at(confusion, (labels, answers), 1)
     present = confusion.any(axis=1)  # a rare class may not be among the images drawn
     recall = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     right = float(recall.diagonal().sum() / present.sum())
-    found.lines.append(
+    findings.lines.append(
         f"a linear classifier of 12x20 grey pictures finds {right:.1%} of each class of {name} "
         f"(at random {1 / len(classes):.1%})"
     )
     used = confusion[present][:, confusion.any(axis=0)]
     chance = chi2_contingency(used).pvalue if min(used.shape) > 1 else 1.0
     if chance > _UNRELATED:
-        found.notes.append(
-            f"The labels of {name} have no relation to its images that a linear classifier fitted "
-            "on train could see: the task is hard, or they are shuffled."
+        findings.notes.append(
+            f"A linear classifier fitted on train sees no relation between the images of {name} "
+            "and their labels: the task is hard, or the labels are shuffled."
         )
         return False
     rows, taken = linear_sum_assignment(recall, maximize=True)
@@ -131,9 +131,9 @@ def _judge(
             for label, other in zip(rows, taken, strict=True)
             if label != other
         )
-        found.problems.append(
-            f"Expected the classes to be numbered alike in train and {name}. In {name}, as train "
-            f"has them, {swapped:.300}."
+        findings.problems.append(
+            f"Expected the classes to be numbered alike in train and {name}. In {name}, by the "
+            f"numbers of train, {swapped:.300}."
         )
     return True
 
@@ -144,17 +144,9 @@ def _drawn(split: Split, most: int, rng: np.random.Generator) -> tuple[np.ndarra
     return small_grey(split.images[chosen]), split.labels[chosen]
 
 
-def _ridge(
-    pictures: np.ndarray, labels: np.ndarray, classes: int
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Ridge regression to one-hot classes, each class of equal weight; returns the classifier."""
-    mean, spread = pictures.mean(axis=0), float(pictures.std()) or 1.0
+def _ridge(pictures: np.ndarray, labels: np.ndarray) -> Any:
+    """Ridge regression to the classes, each class of equal weight."""
+    from sklearn.linear_model import RidgeClassifier  # slow to import: studies do without it
 
-    def inputs(given: np.ndarray) -> np.ndarray:
-        return np.column_stack([(given - mean) / spread, np.ones(len(given))]).astype(np.float64)
-
-    x, y = inputs(pictures), np.eye(classes)[labels]  # (n, D + 1), (n, classes)
-    weight = 1.0 / (classes * np.bincount(labels, minlength=classes)[labels])  # sums to one
-    penalty = _PENALTY * np.eye(x.shape[1])
-    coefficients = np.linalg.solve((x.T * weight) @ x + penalty, (x.T * weight) @ y)
-    return lambda given: (inputs(given) @ coefficients).argmax(axis=1)
+    penalty = _PENALTY * len(labels) * float(pictures.var())
+    return RidgeClassifier(penalty or 1.0, class_weight="balanced").fit(pictures, labels)

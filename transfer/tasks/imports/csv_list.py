@@ -22,9 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.tasks.dataset import SPLITS
-from transfer.tasks.imports.drives import MAX_RECORDS, plain_file, read_text
 from transfer.tasks.imports.images import SUFFIXES
 from transfer.tasks.imports.listing import (
     SPLIT_OF,
@@ -34,6 +33,7 @@ from transfer.tasks.imports.listing import (
     listing_of,
     split_listing,
 )
+from transfer.tasks.imports.recordings import MAX_RECORDS, plain_file, read_text
 
 _NAMES = {
     "path": ("path", "file", "filename", "image"),
@@ -61,7 +61,7 @@ def read_csv_list(src: Path, group: str | None = None) -> Listing:
 
     Raises
     ------
-    UsageError
+    TransferError
         If ``group`` is no such expression, or the images are split already.
     TransferError
         If the CSV is damaged, a path leads out of its folder, one image has two labels, or the
@@ -69,7 +69,7 @@ def read_csv_list(src: Path, group: str | None = None) -> Listing:
     """
     columns, rows = _table(src)
     if group is not None and "split" in columns:
-        raise UsageError(f"Expected no --group: {src} has a column split.")
+        raise TransferError(f"Expected no --group: {src} has a column split.")
     found: dict[str, tuple[str, ...]] = {}
     repeated = 0
     for number, row in rows:

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.tasks.dataset import SPLITS
-from transfer.tasks.imports.drives import MAX_RECORDS, plain_file
 from transfer.tasks.imports.images import SUFFIXES
 from transfer.tasks.imports.listing import (
     SPLIT_OF,
@@ -20,6 +19,7 @@ from transfer.tasks.imports.listing import (
     in_order,
     split_listing,
 )
+from transfer.tasks.imports.recordings import MAX_RECORDS, plain_file
 
 _OTHER, _INNER = "no .jpg, .jpeg or .png", "folder inside a class"
 
@@ -43,7 +43,7 @@ def read_image_folders(src: Path, group: str | None = None) -> Listing:
 
     Raises
     ------
-    UsageError
+    TransferError
         If ``group`` is no such expression, or the images are split already.
     TransferError
         If a split or a class is missing somewhere, a class has too few images to be split, or a
@@ -51,7 +51,7 @@ def read_image_folders(src: Path, group: str | None = None) -> Listing:
     """
     if any(_names_split(folder) for folder in _folders(src)):
         if group is not None:
-            raise UsageError(f"Expected no --group: the images in {src} are split already.")
+            raise TransferError(f"Expected no --group: the images in {src} are split already.")
         return _read_split(src)
     classes, images, labels, dropped = _read_classes(src)
     groups = None
@@ -79,7 +79,7 @@ def _read_split(src: Path) -> Listing:
                 f"Expected the same classes in {splits[0]} and {folder}. Received: "
                 f"{differing[0]!r} in one of them only."
             )
-    dropped = {reason: sum(of[reason] for *_, of in read) for reason in (_OTHER, _INNER)}
+    dropped = {reason: sum(dropped[reason] for *_, dropped in read) for reason in (_OTHER, _INNER)}
     dropped["folder beside train, valid and test"] = len(folders) - len(splits)
     return Listing(
         read[0][0],

@@ -1,13 +1,17 @@
 """Read image files from anywhere, shrunk to one size, without trusting them.
 
-The size an image declares is checked before its pixels are decoded: a few bytes of PNG can declare
-gigabytes. Only JPEG and PNG are decoded; Pillow knows dozens of rarer formats and their bugs.
+Six formats are decoded: JPEG, PNG, WebP, BMP, TIFF and GIF (of several pictures the first). The
+memory that an image takes is worked out from what its header declares and bounded before its
+pixels are decoded: a few bytes of PNG can declare gigabytes. A large JPEG is decoded at a half, a
+quarter or an eighth of its size, so that photographs of any camera are read.
 
 Whatever the file holds becomes RGB of 8 bits a channel: grey, palettes and CMYK are converted,
 16-bit grey is divided by 257, transparent pixels are laid over white. An image is turned as its
 EXIF orientation says.
 """
 
+import contextlib
+import threading
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,27 +19,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image, ImageOps
 
 from transfer.errors import TransferError
-from transfer.machine import cores
+from transfer.files import open_plain
 
-MAX_PIXELS = 4096 * 4096
-SUFFIXES = (".jpg", ".jpeg", ".png")
-#: Each thread may hold an image of MAX_PIXELS twice, 128 MiB: more threads, more memory.
-_THREADS = min(4, cores())
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+MOST_BYTES = 1 << 30  #: of memory that one image may take while it is decoded
+_LARGE_BYTES = 64 << 20  # images that take more are decoded one at a time
+_THREADS = 4
 _AT_ONCE = 256
-#: How to turn an image by its EXIF orientation (CIPA DC-008, tag 0x0112); 1 is upright.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_SIDEWAYS = (5, 6, 7, 8)
+_GAP = 3  # a JPEG is decoded at this many times the size asked for, or more: the eye sees no loss
+_ONE_LARGE = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,31 +55,19 @@ class Decoded:
     unreadable: list[tuple[Path, TransferError]]
 
 
-def read_image(path: Path, height: int, width: int) -> np.ndarray:
-    """The image in ``path``, shrunk as a whole to ``height`` x ``width``; nothing is cropped.
+def read_images(
+    paths: list[Path], height: int, width: int, progress: Iterator[object] | None = None
+) -> Decoded:
+    """Read images, each shrunk as a whole to ``height`` x ``width``; nothing is cropped.
 
-    Returns
-    -------
-    uint8 (height, width, 3)
-        RGB, 0..255.
-
-    Raises
-    ------
-    TransferError
-        If the file is missing, no JPEG or PNG, damaged, or of more than `MAX_PIXELS`.
-    """
-    with _no_warnings():
-        return _decode(path, height, width)[0]
-
-
-def read_images(paths: list[Path], height: int, width: int, progress: Iterator[object]) -> Decoded:
-    """Read many images, each with `read_image`, several at a time.
+    A file that is missing, a link, damaged, no image or too large is left out.
 
     Parameters
     ----------
     paths : list of Path
     height, width : int
-    progress : iterator
+        Pixels.
+    progress : iterator, optional
         Moved on by one an image.
     """
     images = np.empty((len(paths), height, width, 3), dtype=np.uint8)
@@ -97,79 +81,94 @@ def read_images(paths: list[Path], height: int, width: int, progress: Iterator[o
         except TransferError as error:
             return error
 
-    # Pillow decodes and resizes without the interpreter's lock. Filters of warnings are global:
-    # they are set once around all threads, not in each.
-    with _no_warnings(), ThreadPoolExecutor(_THREADS) as pool:
+    # Pillow decodes and resizes without the interpreter's lock.
+    with _pillow_in_peace(), ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(paths), _AT_ONCE):
             batch = paths[start : start + _AT_ONCE]
-            for position, found in enumerate(pool.map(attempt, batch), start):
-                next(progress, None)
-                if isinstance(found, TransferError):
-                    unreadable.append((paths[position], found))
+            for position, outcome in enumerate(pool.map(attempt, batch), start):
+                next(progress or iter(()), None)
+                if isinstance(outcome, TransferError):
+                    unreadable.append((paths[position], outcome))
                     continue
-                images[len(kept)], sides[len(kept)] = found
+                images[len(kept)], sides[len(kept)] = outcome
                 kept.append(position)
     count = len(kept)
     return Decoded(images[:count], np.array(kept, np.int64), sides[:count], unreadable)
 
 
-def _no_warnings() -> warnings.catch_warnings:
-    """Pillow warns of images larger than ours may be, and of damaged EXIF, which is ignored."""
-    return warnings.catch_warnings(action="ignore")
+@contextlib.contextmanager
+def _pillow_in_peace() -> Iterator[None]:
+    """Without Pillow's own bound on pixels, ours is checked, and without its warnings.
+
+    Both are global: they are set once around all threads, not in each.
+    """
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _decode(path: Path, height: int, width: int) -> tuple[np.ndarray, tuple[int, int]]:
     """The image, and its height and width in the file, after turning."""
     try:
-        if not path.is_file():
-            raise TransferError(f"Expected an image file at {path}. It is not there.")
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise _too_large(path, f"{image.width} x {image.height}")
-            orientation = _orientation(image)
-            sideways = orientation in _SIDEWAYS
-            sides = image.size if sideways else (image.height, image.width)
-            small = _resized(image, (height, width) if sideways else (width, height))
-    except Image.DecompressionBombError as error:
-        raise _too_large(path, "far more") from error
-    except Image.UnidentifiedImageError as error:
-        raise _damaged(path, "something else") from error
-    except (OSError, ValueError, SyntaxError) as error:
-        raise _damaged(path, str(error) or "a damaged file") from error
-    if orientation in _TURNS:
-        small = small.transpose(_TURNS[orientation])
-    return np.asarray(small), sides
+        with open_plain(path) as stream, Image.open(stream, formats=_FORMATS) as image:
+            sides = (image.height, image.width)
+            memory = _memory(image, _GAP * max(height, width))
+            if memory > MOST_BYTES:
+                raise TransferError(
+                    f"Expected an image that takes at most {MOST_BYTES >> 20} MiB to decode in "
+                    f"{path}. Received: {image.width} x {image.height} pixels, which take "
+                    f"{memory >> 20} MiB; shrink it, then import again."
+                )
+            with _ONE_LARGE if memory > _LARGE_BYTES else contextlib.nullcontext():
+                small, turned = _resized(image, height, width)
+            return np.asarray(small), sides[::-1] if turned else sides
+    except TransferError:
+        raise
+    except FileNotFoundError as error:
+        raise TransferError(f"Expected an image file at {path}. It is not there.") from error
+    except MemoryError as error:
+        raise TransferError(f"Not enough memory to decode {path}.") from error
+    except Exception as error:  # a damaged file makes Pillow's decoders raise anything
+        unknown = isinstance(error, Image.UnidentifiedImageError)
+        reason = "something else" if unknown else (str(error).splitlines() or ["a damaged file"])[0]
+        raise TransferError(
+            f"Expected an image in {path} ({', '.join(_FORMATS)}). Received: {reason:.200}."
+        ) from error
 
 
-def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """In RGB at ``size`` (width, height).
+def _memory(image: Image.Image, side: int) -> int:
+    """Bytes that decoding takes; a JPEG is told to decode no larger than ``side`` needs."""
+    pixels = image.width * image.height
+    if image.format == "JPEG":
+        progressive = "progressive" in image.info  # then all coefficients are kept: 2 bytes each
+        image.draft(None, (side, side))
+        return 6 * pixels * progressive + 8 * image.width * image.height
+    if image.format == "WEBP":
+        return 24 * pixels  # the decoder keeps three canvases
+    return (16 if image.mode.startswith("I") else 8) * pixels  # 4 bytes a pixel, and a copy
+
+
+def _resized(image: Image.Image, height: int, width: int) -> tuple[Image.Image, bool]:
+    """In RGB, turned as EXIF says, at the size asked for; and whether the sides changed places.
 
     Bilinear with Pillow's wide support: an average over the area when shrinking.
     """
+    image.load()
+    before = image.size
+    with contextlib.suppress(Exception):  # damaged EXIF raises anything; the pixels may be good
+        ImageOps.exif_transpose(image, in_place=True)
+    turned = image.size != before
+    size = (width, height)
+    if image.mode == "F":
+        raise ValueError("pixels of floating-point numbers")
     if image.mode.startswith("I"):  # Pillow's modes of 16-bit grey: "I;16", "I;16B", "I"
         deep = np.asarray(image).clip(0, 65535)
         image = Image.fromarray((deep // 257).astype(np.uint8))  # 65535 = 257 * 255
     if not image.has_transparency_data:
-        return image.convert("RGB").resize(size, Image.Resampling.BILINEAR)
+        return image.convert("RGB").resize(size, Image.Resampling.BILINEAR), turned
     small = image.convert("RGBA").resize(size, Image.Resampling.BILINEAR)  # weighted by alpha
     white = Image.new("RGBA", size, "white")
-    return Image.alpha_composite(white, small).convert("RGB")
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation; 1, upright, where there is none or EXIF is damaged."""
-    try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # Pillow's TIFF reader raises anything; the pixels may be good all the same
-        return 1
-
-
-def _too_large(path: Path, size: str) -> TransferError:
-    return TransferError(
-        f"Expected an image of at most {MAX_PIXELS} pixels in {path}. Received: {size}; "
-        "shrink it, then import again."
-    )
-
-
-def _damaged(path: Path, reason: str) -> TransferError:
-    return TransferError(f"Expected a JPEG or PNG image in {path}. Received: {reason}.")
+    return Image.alpha_composite(white, small).convert("RGB"), turned

@@ -2,7 +2,8 @@
 
 A drive is a Donkeycar tub or a recording of Udacity's simulator. Its steering is a number in
 -1..1, -1 = full left, 1 = full right. Within ``dead_zone`` of 0 the label is forward (0), below it
-left (1), above it right (2). It is split by blocks of driving time; see `transfer.tasks.blocks`.
+left (1), above it right (2). It is split by stretches of driving time; see
+`transfer.tasks.imports.stretches`.
 
 Folders of images and images listed in a CSV have their own classes; see
 `transfer.tasks.imports.folders` and `transfer.tasks.imports.csv_list`, and for their split
@@ -16,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.files import refuse_occupied
-from transfer.tasks.blocks import driving_clock, split_by_blocks
 from transfer.tasks.dataset import CLASSES, HEIGHT, MAX_SIDE, SPLITS, WIDTH
 from transfer.tasks.imports.csv_list import is_csv_list, read_csv_list
-from transfer.tasks.imports.drives import Drive
 from transfer.tasks.imports.folders import is_image_folders, read_image_folders
 from transfer.tasks.imports.listing import Listing
 from transfer.tasks.imports.plan import ImportSummary, Plan, carry_out
+from transfer.tasks.imports.recordings import Recording
+from transfer.tasks.imports.stretches import driving_clock, split_by_stretches
 from transfer.tasks.imports.tubs import tub_reader
 from transfer.tasks.imports.udacity import is_udacity, read_udacity
 
@@ -36,10 +37,9 @@ def detect_and_import(
 
     Raises
     ------
-    UsageError
-        If ``group`` is given for a drive, which is split by time.
     TransferError
-        If ``src`` is nothing that can be imported; otherwise as these two.
+        If ``src`` is nothing that can be imported, or ``group`` is given for a drive, which is
+        split by time; otherwise as these two.
     """
     src = Path(src)
     try:
@@ -49,7 +49,7 @@ def detect_and_import(
         raise TransferError(f"Expected a folder at {src}. Received: {error.strerror}.") from error
     if is_drive:
         if group is not None:
-            raise UsageError(f"Expected no --group: the drive {src} is split by time.")
+            raise TransferError(f"Expected no --group: the drive {src} is split by time.")
         return import_drive(src, out, **options)
     if is_csv or (is_folder and is_image_folders(src)):
         return import_images(src, out, group=group, **options)
@@ -61,11 +61,11 @@ def detect_and_import(
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Height and width from text such as ``45x80``; a `UsageError` if it is none."""
+    """Height and width from text such as ``45x80``; a `TransferError` if it is none."""
     match = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", text)
     sides = (int(match[1]), int(match[2])) if match else (0, 0)
     if not all(1 <= side <= MAX_SIDE for side in sides):
-        raise UsageError(
+        raise TransferError(
             f"Expected --size HxW such as {HEIGHT}x{WIDTH}, sides of 1..{MAX_SIDE} pixels. "
             f"Received: {text!r}."
         )
@@ -76,7 +76,7 @@ def import_drive(
     src: str | Path,
     out: str | Path,
     *,
-    block_seconds: float = 10.0,
+    stretch_seconds: float = 10.0,
     gap_seconds: float = 2.0,
     dead_zone: float = 0.1,
     height: int = HEIGHT,
@@ -90,8 +90,8 @@ def import_drive(
 
     Parameters
     ----------
-    block_seconds : float
-        Length of a block on the driving clock, above 0.
+    stretch_seconds : float
+        Length of a stretch on the driving clock, above 0.
     gap_seconds : float
         Least distance between frames of different splits on the driving clock, 0 or more.
     dead_zone : float
@@ -112,50 +112,52 @@ def import_drive(
         drive has all classes everywhere.
     """
     src, out = Path(src), Path(out)
-    if not (block_seconds > 0 and gap_seconds >= 0 and 0 <= dead_zone < 1):
+    if not (stretch_seconds > 0 and gap_seconds >= 0 and 0 <= dead_zone < 1):
         raise TransferError(
-            "Expected block_seconds > 0, gap_seconds >= 0 and 0 <= dead_zone < 1. "
-            f"Received: {block_seconds}, {gap_seconds}, {dead_zone}."
+            "Expected stretch_seconds > 0, gap_seconds >= 0 and 0 <= dead_zone < 1. "
+            f"Received: {stretch_seconds}, {gap_seconds}, {dead_zone}."
         )
     refuse_occupied(out)
     reader = _drive_reader(src)
     if reader is None:
         raise TransferError(f"Expected a Donkeycar tub or a driving_log.csv in {src}.")
-    drive = reader(src.resolve())
-    labels = np.where(drive.angles < -dead_zone, 1, np.where(drive.angles > dead_zone, 2, 0))
-    clock, pauses = driving_clock(drive.seconds, drive.sessions)
-    split = split_by_blocks(clock, labels, block_seconds, gap_seconds)
-    recordings = _stretches(split, pauses)
-    of_split = {name: np.flatnonzero(split == number) for number, name in enumerate(SPLITS)}
+    recording = reader(src.resolve())
+    labels = np.where(
+        recording.angles < -dead_zone, 1, np.where(recording.angles > dead_zone, 2, 0)
+    )
+    clock, pauses = driving_clock(recording.seconds, recording.sessions)
+    split = split_by_stretches(clock, labels, stretch_seconds, gap_seconds)
+    recordings = _number_recordings(split, pauses)
+    chosen = {name: np.flatnonzero(split == number) for number, name in enumerate(SPLITS)}
     near = {f"within {gap_seconds:g} s of another split": int((split < 0).sum())}
     plan = Plan(
         src.resolve(),
         CLASSES,
-        {key: [drive.images[i] for i in indices] for key, indices in of_split.items()},
-        {key: labels[indices] for key, indices in of_split.items()},
-        {key: recordings[indices] for key, indices in of_split.items()},
-        drive.dropped | near,
+        {key: [recording.images[i] for i in indices] for key, indices in chosen.items()},
+        {key: labels[indices] for key, indices in chosen.items()},
+        {key: recordings[indices] for key, indices in chosen.items()},
+        recording.dropped | near,
         (
-            drive.clock,
+            recording.clock,
             f"dead zone {dead_zone:g}: steering below -{dead_zone:g} is left, "
             f"above {dead_zone:g} is right",
-            f"split by blocks of {block_seconds:g} s, {gap_seconds:g} s between splits",
+            f"split by stretches of {stretch_seconds:g} s, {gap_seconds:g} s between splits",
         ),
         {
             "importer": "udacity" if is_udacity(src) else "tub",
             "dead_zone": dead_zone,
-            "block_seconds": block_seconds,
+            "stretch_seconds": stretch_seconds,
             "gap_seconds": gap_seconds,
         },
     )
     return carry_out(plan, out, height, width, name)
 
 
-def _drive_reader(src: Path) -> Callable[[Path], Drive] | None:
+def _drive_reader(src: Path) -> Callable[[Path], Recording] | None:
     return tub_reader(src) or (read_udacity if is_udacity(src) else None)
 
 
-def _stretches(split: np.ndarray, pauses: np.ndarray) -> np.ndarray:
+def _number_recordings(split: np.ndarray, pauses: np.ndarray) -> np.ndarray:
     """Number the recordings: stretches without a pause within one split, int64 (N,)."""
     starts = pauses | np.concatenate([[True], split[1:] != split[:-1]])
     return np.cumsum(starts) - 1
@@ -190,26 +192,25 @@ def import_images(
 
     Raises
     ------
-    UsageError
-        If ``group`` is no such expression, or the images are split already.
     TransferError
-        If classes or splits are missing, a class is too small to be split, a path leads out of
-        the folder, or ``out`` is occupied.
+        If ``group`` is no such expression, the images are split already, classes or splits are
+        missing, a class is too small to be split, a path leads out of the folder, or ``out`` is
+        occupied.
     """
     src, out = Path(src).resolve(), Path(out)
     refuse_occupied(out)
     is_csv = is_csv_list(src)
-    found: Listing = (read_csv_list if is_csv else read_image_folders)(src, group)
+    listing: Listing = (read_csv_list if is_csv else read_image_folders)(src, group)
     recipe: dict[str, Any] = {"importer": "csv" if is_csv else "image folders"}
-    recipe |= {"split": found.remark} | ({"group": group} if group is not None else {})
+    recipe |= {"split": listing.remark} | ({"group": group} if group is not None else {})
     plan = Plan(
         src.parent if is_csv else src,
-        found.classes,
-        found.images,
-        found.labels,
-        found.recordings,
-        found.dropped,
-        (found.remark,),
+        listing.classes,
+        listing.images,
+        listing.labels,
+        listing.recordings,
+        listing.dropped,
+        (listing.remark,),
         recipe,
     )
     return carry_out(plan, out, height, width, name)

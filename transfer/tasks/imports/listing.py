@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.tasks.dataset import SPLITS
 
 SPLIT_OF = {"train": 0, "valid": 1, "val": 1, "validation": 1, "test": 2}
@@ -131,7 +131,7 @@ def groups_by_pattern(pattern: str, names: list[str]) -> list[str]:
 
     Raises
     ------
-    UsageError
+    TransferError
         If ``pattern`` is no regular expression, or has no parenthesis.
     TransferError
         If it captures nothing in a name.
@@ -139,11 +139,11 @@ def groups_by_pattern(pattern: str, names: list[str]) -> list[str]:
     try:
         compiled = re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise UsageError(
+        raise TransferError(
             f"Expected a regular expression after --group. {pattern!r} is none: {error}."
         ) from error
     if not compiled.groups:
-        raise UsageError(
+        raise TransferError(
             "Expected a parenthesis around the group in --group, such as '([^/]+)_[0-9]+'. "
             f"Received: {pattern!r}."
         )
@@ -243,11 +243,13 @@ def split_by_name(names: list[str], labels: np.ndarray) -> tuple[np.ndarray, np.
     split = np.empty(len(names), np.int64)
     split[order] = _cut(len(names))
     classes = [order[labels[order] == label] for label in np.unique(labels)]
-    shares = [np.bincount(split[of] + 1, minlength=4)[1:] / len(of) for of in classes]
+    shares = [
+        np.bincount(split[indices] + 1, minlength=4)[1:] / len(indices) for indices in classes
+    ]
     if np.min(shares) >= _LEAST_SHARE:
         return split, order, True
-    for of in classes:
-        split[of] = _cut(len(of))
+    for indices in classes:
+        split[indices] = _cut(len(indices))
     return split, np.concatenate(classes), False
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from transfer.errors import TransferError
-from transfer.tasks.imports.drives import (
+from transfer.tasks.imports.recordings import (
     MAX_FILE_BYTES,
     MAX_RECORDS,
-    Drive,
+    Recording,
     is_number,
     plain_file,
     read_text,
@@ -26,7 +26,7 @@ _FRAMES_PER_SECOND = 20.0  # Donkeycar's default, for version 1 tubs without a c
 _MAX_RECORD_BYTES = 64 << 10
 
 
-def tub_reader(src: Path) -> Callable[[Path], Drive] | None:
+def tub_reader(src: Path) -> Callable[[Path], Recording] | None:
     """What reads the tub ``src``; None if it is no tub.
 
     The reader raises a `TransferError` if the tub is damaged or names a file outside itself.
@@ -38,7 +38,7 @@ def tub_reader(src: Path) -> Callable[[Path], Drive] | None:
     return None
 
 
-def _read_v2(src: Path) -> Drive:
+def _read_v2(src: Path) -> Recording:
     lines = read_text(src / "manifest.json").splitlines()
     catalogs = _object(lines[-1], src / "manifest.json") if lines else {}
     names, deleted = catalogs.get("paths"), catalogs.get("deleted_indexes", [])
@@ -46,7 +46,7 @@ def _read_v2(src: Path) -> Drive:
         raise TransferError(
             f"Expected the paths of catalogs in the last line of {src}/manifest.json."
         )
-    gone = {index for index in deleted if isinstance(index, int)}
+    deleted_indices = {index for index in deleted if isinstance(index, int)}
     records = []
     for name in names:
         catalog = plain_file(src, name)
@@ -58,10 +58,12 @@ def _read_v2(src: Path) -> Drive:
     kept = [
         record
         for record, index in zip(records, indices, strict=True)
-        if not (isinstance(index, int) and index in gone)  # a foreign one may be anything
+        if not (
+            isinstance(index, int) and index in deleted_indices
+        )  # a foreign one may be anything
     ]
     times = [record.get("_timestamp_ms") for record in kept]
-    return _drive(
+    return _recording(
         src / "images",
         kept,
         times,
@@ -70,7 +72,7 @@ def _read_v2(src: Path) -> Drive:
     )
 
 
-def _read_v1(src: Path) -> Drive:
+def _read_v1(src: Path) -> Recording:
     paths = {}
     for path in src.glob("record_*.json"):
         number = path.stem.removeprefix("record_")
@@ -85,12 +87,12 @@ def _read_v1(src: Path) -> Drive:
     if not all(is_number(time) for time in times):
         clock = f"no clock in the tub: {_FRAMES_PER_SECOND:g} frames a second assumed"
         times = [number / _FRAMES_PER_SECOND * 1000 for number in numbers]
-    return _drive(src, records, times, clock, {})
+    return _recording(src, records, times, clock, {})
 
 
-def _drive(
+def _recording(
     folder: Path, records: list[dict], times: list[Any], clock: str, dropped: dict[str, int]
-) -> Drive:
+) -> Recording:
     """The records a driver steered, with an angle, a time and an image inside ``folder``."""
     images, angles, seconds, sessions = [], [], [], []
     malformed = pilot = 0
@@ -108,7 +110,7 @@ def _drive(
     if not images:
         raise TransferError(f"Expected records with cam/image_array and user/angle in {folder}.")
     dropped = dropped | {"malformed record": malformed, "driven by a pilot": pilot}
-    return Drive(images, np.array(angles), np.array(seconds), sessions, dropped, clock)
+    return Recording(images, np.array(angles), np.array(seconds), sessions, dropped, clock)
 
 
 def _object(line: str, path: Path) -> dict[str, Any]:

@@ -16,7 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from transfer.errors import TransferError
-from transfer.tasks.imports.drives import MAX_RECORDS, Drive, is_number, plain_file, read_text
+from transfer.tasks.imports.recordings import (
+    MAX_RECORDS,
+    Recording,
+    is_number,
+    plain_file,
+    read_text,
+)
 
 COLUMNS = ("center", "left", "right", "steering", "throttle", "brake", "speed")
 _FRAMES_PER_SECOND = 15.0  # the simulator samples every 0.0667 s
@@ -28,7 +34,7 @@ def is_udacity(src: Path) -> bool:
     return (src / "driving_log.csv").is_file()
 
 
-def read_udacity(src: Path) -> Drive:
+def read_udacity(src: Path) -> Recording:
     """Read the recording in the folder ``src``.
 
     Raises
@@ -64,7 +70,7 @@ def read_udacity(src: Path) -> Drive:
         clock = f"no clock in the names: {_FRAMES_PER_SECOND:g} frames a second assumed"
         seconds = np.array(numbers) / _FRAMES_PER_SECOND
     dropped = {"malformed line": malformed, "image missing": missing}
-    return Drive(images, np.array(angles), seconds, [""] * len(images), dropped, clock)
+    return Recording(images, np.array(angles), seconds, [""] * len(images), dropped, clock)
 
 
 def _rows(log: Path) -> tuple[int, int, list[list[str]]]:

@@ -47,7 +47,7 @@ class Scene:
         Walls, colours, all around.
     light : float32 (45, 80, 1)
         Gain across the picture.
-    segment : float
+    piece : float
         Length of a piece of tape, half widths.
     blur, noise : float
         Standard deviations, in pixels and grey levels.
@@ -65,7 +65,7 @@ class Scene:
     highlights: np.ndarray
     panorama: np.ndarray
     light: np.ndarray
-    segment: float
+    piece: float
     blur: float
     noise: float
     quality: int
@@ -87,7 +87,7 @@ def make_scene(track: Track, rng: np.random.Generator) -> Scene:
         highlights=_lamps(rng),
         panorama=_walls(rng),
         light=light.astype(np.float32)[..., None],
-        segment=rng.uniform(2, 6),
+        piece=rng.uniform(2, 6),
         blur=rng.uniform(0.2, 0.7),
         noise=rng.uniform(1, 5),
         quality=int(rng.integers(60, 95)),
@@ -174,7 +174,7 @@ def _floor(
     pixel = depth / scene.focal  # of the floor in a pixel: edges are that soft
     inside = np.minimum(across - TAPE_INNER, scene.track.tape_outer - across)
     cover = np.clip(inside / pixel + 0.5, 0, 1)[..., None]
-    seam = np.abs(along % scene.segment) < np.maximum(0.03, 0.5 * pixel)
+    seam = np.abs(along % scene.piece) < np.maximum(0.03, 0.5 * pixel)
     tape = scene.tape * np.where(seam, 0.8, 1.0)[..., None] + 0.25 * shade[..., None]
     return (1 - cover) * (scene.floor + shade[..., None]) + cover * tape
 

@@ -8,7 +8,7 @@ and now and then presses the wrong key. Labels are the keys: they contain the pe
 
 Corners are as tight as the car turns, so a key is held through a corner. Aiming at a point of the
 lane (pure pursuit) on wide corners makes the driver tap it instead; whether it is down in a given
-frame can then not be told from the picture, not even by a classifier that is given the exact pose.
+frame then does not show in the picture; even a classifier that knows the exact pose cannot tell.
 """
 
 import math
@@ -118,8 +118,10 @@ def choose_key(driver: Driver, angle: float, pressed: int) -> int:
     return FORWARD
 
 
-def drive(track: Track, driver: Driver, rng: np.random.Generator) -> tuple[list[Car], np.ndarray]:
-    """Drive about one lap from a random place.
+def record_lap(
+    track: Track, driver: Driver, rng: np.random.Generator
+) -> tuple[list[Car], np.ndarray]:
+    """Record about one lap from a random place.
 
     Returns
     -------

@@ -13,20 +13,20 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.errors import UsageError
+from transfer.errors import TransferError
 from transfer.files import refuse_occupied
 from transfer.machine import cores
 from transfer.progress import track as show_progress
 from transfer.tasks.dataset import CLASSES, SPLITS, Split, write_dataset
 from transfer.tasks.lanes.camera import HEIGHT, WIDTH, make_scene, render
-from transfer.tasks.lanes.driver import RIGHT, Car, best_window, drive, make_driver
+from transfer.tasks.lanes.driver import RIGHT, Car, best_window, make_driver, record_lap
 from transfer.tasks.lanes.track import Track, make_track
 
 _SHARES = (0.53, 0.29, 0.18)  # of the published data
 _FRAMES = 50  # of a recording at most
 _LEAST_RECORDINGS = 3
 _CLOCKWISE = 0.35  # share of drives that turn right more than left
-_LEAST_IMAGES = 30
+LEAST_IMAGES = 30  #: of a split, so that every class occurs
 _IMAGES_WORTH_A_PROCESS = 1000  # which takes a second to start
 
 
@@ -48,20 +48,18 @@ def generate(
 
     Raises
     ------
-    UsageError
-        If a size or the seed is out of range.
     TransferError
-        If ``out`` holds files or cannot be written.
+        If a size or the seed is out of range, or ``out`` holds files or cannot be written.
     """
     sizes = dict(zip(SPLITS, (train, valid, test), strict=True))
     for name, images in sizes.items():
-        if images < _LEAST_IMAGES:
-            raise UsageError(
-                f"Expected {_LEAST_IMAGES} {name} images or more, so that every class occurs. "
+        if images < LEAST_IMAGES:
+            raise TransferError(
+                f"Expected {LEAST_IMAGES} {name} images or more, so that every class occurs. "
                 f"Received: {images}."
             )
     if seed < 0:
-        raise UsageError(f"Expected a seed of 0 or more. Received: {seed}.")
+        raise TransferError(f"Expected a seed of 0 or more. Received: {seed}.")
     refuse_occupied(Path(out))
     splits = {
         name: _simulate(images, [seed, number], number * 1_000_000, name)
@@ -84,8 +82,8 @@ class _Recording:
 
 
 def _simulate(images: int, seed: list[int], first_recording: int, name: str) -> Split:
-    """Recordings until there are enough frames: driven one after another, seen on all cores."""
-    recordings = _drive(images, seed)
+    """Record drives until there are enough frames, and render them on all cores."""
+    recordings = _record(images, seed)
     processes = min(cores(), images // _IMAGES_WORTH_A_PROCESS)
     frames = np.empty((images, HEIGHT, WIDTH, 3), np.uint8)
     with contextlib.ExitStack() as stack:
@@ -102,8 +100,8 @@ def _simulate(images: int, seed: list[int], first_recording: int, name: str) -> 
     return Split(frames, labels, np.repeat(first_recording + np.arange(len(recordings)), lengths))
 
 
-def _drive(images: int, seed: list[int]) -> list[_Recording]:
-    """What is driven depends on the shares so far, and so on all recordings before."""
+def _record(images: int, seed: list[int]) -> list[_Recording]:
+    """Recordings one after another: each is cut by the class shares of those before."""
     recordings: list[_Recording] = []
     counts = np.zeros(len(CLASSES), np.int64)
     length = min(_FRAMES, -(-images // _LEAST_RECORDINGS))
@@ -115,7 +113,7 @@ def _drive(images: int, seed: list[int]) -> list[_Recording]:
         if number >= len(starts) - 2 and counts.min() == 0:  # a small split needs every class
             clockwise = counts[RIGHT] == 0
         track = make_track(rng, clockwise)
-        cars, keys = drive(track, make_driver(rng), rng)
+        cars, keys = record_lap(track, make_driver(rng), rng)
         first = best_window(keys, frames, counts, _SHARES)
         window = slice(first, first + frames)
         recordings.append(_Recording(track, cars[window], keys[window], rng))

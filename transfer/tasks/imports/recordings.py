@@ -1,7 +1,7 @@
-"""A drive: what every foreign recording is read into, and how its files are opened.
+"""A recording: what every drive from another machine is read into, and how its files are opened.
 
-A recording comes from another machine and is not trusted: no name in it may lead out of its
-folder, and no file is read that is larger than a recording's files are.
+A recording is not trusted: no name in it may lead out of its folder, and every file in it has a
+largest size.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ MAX_FILE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class Drive:
-    """The usable records of a recording, in the order they were driven.
+class Recording:
+    """The usable records of a recorded drive, in the order they were driven.
 
     Attributes
     ----------
@@ -51,8 +51,7 @@ def plain_file(folder: Path, name: Any) -> Path:
     Raises
     ------
     TransferError
-        If the name leads anywhere else: such a recording is hostile or damaged, and is not read at
-        all.
+        If the name leads anywhere else: the recording is hostile or damaged, and is not read.
     """
     plain = isinstance(name, str) and 0 < len(name) < 256 and not set(name) & set("/\\\0")
     if not plain or name in (".", "..") or (folder / name).is_symlink() or folder.is_symlink():

@@ -1,10 +1,10 @@
-"""Split a drive by time: blocks of a driving clock, with a gap between the splits.
+"""Split a drive by time: stretches of driving, with a gap between the splits.
 
-The clock runs through the drive and stands still while nothing was recorded. It is cut into blocks;
-of every ten blocks one is validation and one is test, the same two of every ten, chosen so that the
-class shares of both come closest to the drive's. Training frames too close to a validation or test
-frame, and validation frames too close to a test frame, are dropped: at 20 frames a second
-neighbours are near-twins.
+A clock runs through the drive and stands still while nothing was recorded. It is cut into stretches
+of equal length. Of every ten stretches one is validation and one is test, the same two of every
+ten. They are chosen so that the class shares of both come closest to the drive's. Training frames
+too close to a validation or test frame are dropped, and so are validation frames too close to a
+test frame: at 20 frames a second neighbours are near-twins.
 """
 
 from itertools import pairwise, permutations
@@ -14,14 +14,14 @@ import numpy as np
 from transfer.errors import TransferError
 from transfer.tasks.dataset import CLASSES
 
-_EVERY = 10  # blocks, of which one is validation and one is test
+_EVERY = 10  # stretches, of which one is validation and one is test
 _MAX_PAUSE = 0.2  # seconds between frames; more is a pause, at which the clock stands still
 
 
 def driving_clock(seconds: np.ndarray, sessions: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """A clock that stands still in pauses, and where the pauses are.
 
-    A pause does not move the car, so it must not count as distance between two frames.
+    The car does not move in a pause, so a pause does not separate the frames around it.
 
     Parameters
     ----------
@@ -44,20 +44,20 @@ def driving_clock(seconds: np.ndarray, sessions: list[str]) -> tuple[np.ndarray,
     return clock, np.concatenate([[False], pause])
 
 
-def split_by_blocks(
-    clock: np.ndarray, labels: np.ndarray, block_seconds: float, gap_seconds: float
+def split_by_stretches(
+    clock: np.ndarray, labels: np.ndarray, stretch_seconds: float, gap_seconds: float
 ) -> np.ndarray:
     """Assign frames to train (0), valid (1), test (2) or none (-1: too close to another split).
 
-    Of the 90 ways to give two of every ten blocks to validation and test, the one is taken whose
-    class shares deviate least; the labels are looked at, nothing else.
+    There are 90 ways to give two of every ten stretches to validation and test. The one is taken
+    whose class shares deviate least from the drive's; only labels are looked at.
 
     Raises
     ------
     TransferError
         If every way leaves a class out of a split: the drive is too short or too one-sided.
     """
-    place = (clock // block_seconds).astype(np.int64) % _EVERY
+    place = (clock // stretch_seconds).astype(np.int64) % _EVERY
     classes = np.unique(labels)
     shares = np.array([(labels == label).mean() for label in classes])
     best, least = None, np.inf
@@ -73,8 +73,8 @@ def split_by_blocks(
     if best is None or len(classes) < len(CLASSES):
         raise TransferError(
             f"Expected frames of {', '.join(CLASSES)} in train, valid and test. Received: "
-            f"{clock[-1]:.0f} s of driving that no split into blocks of {block_seconds:g} s "
-            "serves; try shorter blocks, a smaller dead zone or a longer drive."
+            f"{clock[-1]:.0f} s of driving, too short or too one-sided to be split into stretches "
+            f"of {stretch_seconds:g} s."
         )
     return best
 

@@ -1,0 +1,55 @@
+"""What the program is called where it runs, and how it speaks at a terminal."""
+
+import shlex
+import sys
+from pathlib import Path
+
+_FOLDER = Path(__file__).parents[1]
+
+
+def command(*words: object) -> str:
+    """A command as a person types it here, each word quoted where a shell needs it.
+
+    The program is ``feature-transfer`` if it was started by that name, as after ``pip install``,
+    and ``python -m transfer`` otherwise.
+    """
+    installed = Path(sys.argv[0]).stem == "feature-transfer"
+    name = "feature-transfer" if installed else "python -m transfer"
+    return " ".join([name, *(shlex.quote(str(word)) for word in words)])
+
+
+def how_to_install(extra: str) -> str:
+    """The command that installs an optional part of the package.
+
+    Parameters
+    ----------
+    extra : {"export", "ray", "tensorboard", "notebooks"}
+
+    Returns
+    -------
+    str
+        ``make extras`` in a checkout of the repository, a command of pip elsewhere.
+    """
+    if (_FOLDER / "requirements-extras.txt").is_file():
+        return "make extras"
+    return f"pip install 'feature-transfer[{extra}]'"
+
+
+def plain(text: str) -> str:
+    r"""The text with every control character shown as its escape.
+
+    Names come from files, folders and JSON of other people: none may move the cursor, clear the
+    screen or reverse the direction of writing. Line breaks stay.
+
+    >>> plain("left\x1b[2J")
+    'left\\x1b[2J'
+    """
+    return "".join(
+        char if char.isprintable() or char in "\n\u00a0" else ascii(char)[1:-1] for char in text
+    )
+
+
+def say(*lines: str, error: bool = False) -> None:
+    """Print lines, without control characters, on standard output or standard error."""
+    for line in lines:
+        print(plain(line), file=sys.stderr if error else sys.stdout)
