@@ -107,6 +107,7 @@ def test_a_missing_folder_or_file_is_refused(tmp_path):
         '{"classes": "ab"}',
         '{"classes": [["a"], "b"]}',
         '{"name": ""}',
+        '{"frames": 0}',
         '{"name": "a\\nb"}',
         '{"name": "' + "a" * (1 << 20) + '"}',
         "\udcff",
@@ -128,6 +129,39 @@ def test_the_hash_knows_content_not_names(tmp_path):
     images[-1, -1] ^= 1
     np.save(tmp_path / "b/test_data.npy", images)
     assert content_hash(load_dataset(tmp_path / "b")) != original
+
+
+@pytest.mark.parametrize("frames", [True, False])
+def test_which_test_images_depend_on_each_other(tmp_path, frames):
+    bare = load_dataset(write(tmp_path / "bare", frames=frames))
+    assert bare.frames is frames
+    clusters = bare.test_clusters
+    assert clusters is None if frames else clusters.tolist() == list(range(len(LABELS)))
+    splits = {name: split_of(seed, LABELS + 10 * seed) for seed, name in enumerate(SPLITS)}
+    known = load_dataset(write(tmp_path / "known", splits, frames=frames))
+    np.testing.assert_array_equal(known.test_clusters, LABELS + 20)
+    assert content_hash(known) == content_hash(bare)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [("mine", "mine"), ("mine/npy", "mine"), ("mine/data/npy", "mine")]
+)
+def test_a_data_set_without_a_name_is_called_by_its_folder(tmp_path, folder, name):
+    out = write(tmp_path / folder)
+    text = json.loads((out / "dataset.json").read_text())
+    del text["name"]
+    (out / "dataset.json").write_text(json.dumps(text))
+    assert load_dataset(out).name == name
+
+
+@pytest.mark.parametrize("file", ["train_data", "test_labels", "test_recordings"])
+def test_an_array_that_is_a_link_is_refused(tmp_path, file):
+    splits = {name: split_of(seed, LABELS + 10 * seed) for seed, name in enumerate(SPLITS)}
+    path = write(tmp_path / "set", splits) / f"{file}.npy"
+    path.rename(tmp_path / "elsewhere.npy")
+    path.symlink_to(tmp_path / "elsewhere.npy")
+    with pytest.raises(TransferError, match="a link"):
+        load_dataset(tmp_path / "set")
 
 
 def test_the_hash_knows_geometry(tmp_path):

@@ -91,7 +91,7 @@ def test_another_file_is_refused(tmp_path, content):
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     for path in (tmp_path / "absent.npy", tmp_path):
-        with pytest.raises(TransferError, match="Expected a .npy file"):
+        with pytest.raises(TransferError, match="Expected a (.npy|plain) file"):
             open_array(path, np.uint8, (2,))
 
 

@@ -4,13 +4,15 @@
 
     DIR/train_data.npy        uint8 (N, height * width * 3), one flattened RGB image a row
     DIR/train_labels.npy      integers (N,) or (N, 1), 0..classes - 1
-    DIR/train_recordings.npy  optional: integers (N,), which recording a frame belongs to
+    DIR/train_recordings.npy  optional: integers (N,), which recording an image belongs to
     DIR/valid_*.npy, DIR/test_*.npy
-    DIR/dataset.json          optional: name, height, width, classes
+    DIR/dataset.json          optional: name, height, width, classes, frames
 
-Without ``dataset.json`` the published layout is assumed: 45x80 images, forward, left, right.
-A recording is a stretch of time; its number is unique in the whole data set, so that the same
-number in two splits means that one recording was cut in two.
+Without ``dataset.json`` the published layout is assumed: 45x80 images, forward, left, right, frames
+of drives. Images of one recording depend on each other: they were taken without a pause, or show
+the same thing. Its number is unique in the whole data set: the same number in two splits means that
+one recording was cut in two. ``"frames": false`` says that the images are no frames of a sequence:
+photographs that are independent of each other.
 """
 
 import hashlib
@@ -35,6 +37,7 @@ _MAX_JSON_BYTES = 1 << 20
 MAX_SIDE = 4096  #: of an image, in pixels
 _MAX_CLASSES = 1000
 _MAX_NAME = 64
+_GENERIC = ("npy", "data", "dataset", "arrays", "images", "out")  # names that say nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +60,14 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Three splits of one task, as `load_dataset` returns them."""
+    """Three splits of one task, as `load_dataset` returns them.
+
+    Attributes
+    ----------
+    frames : bool
+        Whether neighbouring images may be frames of one sequence; False: the images are independent
+        of each other, but for those of one recording.
+    """
 
     path: Path
     name: str
@@ -67,11 +77,23 @@ class Dataset:
     train: Split
     valid: Split
     test: Split
+    frames: bool = True
 
     @property
     def splits(self) -> dict[str, Split]:
         """The splits by name, in the order train, valid, test."""
         return {"train": self.train, "valid": self.valid, "test": self.test}
+
+    @property
+    def test_clusters(self) -> np.ndarray | None:
+        """Which test images depend on each other: int64 (N,), equal within a cluster.
+
+        The recordings where they are known; each image its own where the images are no frames; else
+        None: neighbours depend on each other, and nothing says where one sequence ends.
+        """
+        if self.test.recordings is None and not self.frames:
+            return np.arange(len(self.test.labels))
+        return self.test.recordings
 
 
 def load_dataset(path: str | Path) -> Dataset:
@@ -89,9 +111,9 @@ def load_dataset(path: str | Path) -> Dataset:
             f"Expected the folder of a data set at {path}. It is not there; "
             f"`{command('data', '--help')}` shows how to make or fetch one."
         )
-    name, height, width, classes = _read_description(path)
+    name, height, width, classes, frames = _read_description(path)
     train, valid, test = (_load_split(path, split, height, width, classes) for split in SPLITS)
-    return Dataset(path, name, height, width, classes, train, valid, test)
+    return Dataset(path, name, height, width, classes, train, valid, test, frames)
 
 
 def _load_split(path: Path, split: str, height: int, width: int, classes: tuple[str, ...]) -> Split:
@@ -105,7 +127,7 @@ def _load_split(path: Path, split: str, height: int, width: int, classes: tuple[
     labels = _column(open_array(path / f"{split}_labels.npy", np.integer, (1, 2)), path, split)
     recordings_path = path / f"{split}_recordings.npy"
     recordings = None
-    if recordings_path.exists():
+    if os.path.lexists(recordings_path):
         recordings = np.array(open_array(recordings_path, np.integer, (1,)), dtype=np.int64)
     images = rows.reshape(-1, height, width, 3)
     loaded = Split(images, labels, recordings)
@@ -150,8 +172,8 @@ def _check_split(where: str, name: str, split: Split, classes: tuple[str, ...]) 
         )
 
 
-def _read_description(path: Path) -> tuple[str, int, int, tuple[str, ...]]:
-    """Name, height, width and classes: from dataset.json, or the published layout."""
+def _read_description(path: Path) -> tuple[str, int, int, tuple[str, ...], bool]:
+    """Name, height, width, classes, frames: from dataset.json, or the published layout."""
     file = path / "dataset.json"
     content: Any = {}
     try:
@@ -162,16 +184,27 @@ def _read_description(path: Path) -> tuple[str, int, int, tuple[str, ...]]:
         raise TransferError(f"Expected a JSON object in {file}. It cannot be read.") from error
     if not isinstance(content, dict):
         raise TransferError(f"Expected a JSON object in {file}.")
-    name = content.get("name", path.resolve().name[:_MAX_NAME] or "dataset")
-    classes = content.get("classes", list(CLASSES))
-    description = (name, content.get("height", HEIGHT), content.get("width", WIDTH), classes)
-    return check_description(str(file), *description)
+    return check_description(
+        str(file),
+        content.get("name", default_name(path)),
+        content.get("height", HEIGHT),
+        content.get("width", WIDTH),
+        content.get("classes", list(CLASSES)),
+        content.get("frames", True),
+    )
+
+
+def default_name(folder: Path) -> str:
+    """What a data set in ``folder`` is called if nobody named it: the folder's or its parent's."""
+    names = [part for part in folder.resolve().parts if _is_name(part[:_MAX_NAME])]
+    own = [name for name in names if name.lower() not in _GENERIC]
+    return (own or ["dataset"])[-1][:_MAX_NAME]
 
 
 def check_description(
-    where: str, name: Any, height: Any, width: Any, classes: Any
-) -> tuple[str, int, int, tuple[str, ...]]:
-    """The four as they are, if a data set may be called and shaped so; else a `TransferError`."""
+    where: str, name: Any, height: Any, width: Any, classes: Any, frames: Any = True
+) -> tuple[str, int, int, tuple[str, ...], bool]:
+    """The five as they are, if a data set may be called and shaped so; else a `TransferError`."""
     if not _is_name(name):
         raise TransferError(
             f"Expected a name of 1..{_MAX_NAME} printable characters in {where}. "
@@ -192,7 +225,9 @@ def check_description(
             f"Expected classes to be a list of 2..{_MAX_CLASSES} different names in {where}. "
             f"Received: {str(classes)[:80]}."
         )
-    return name, height, width, tuple(classes)
+    if type(frames) is not bool:
+        raise TransferError(f"Expected frames of true or false in {where}.")
+    return name, height, width, tuple(classes), frames
 
 
 def _is_name(value: Any) -> bool:
@@ -202,8 +237,8 @@ def _is_name(value: Any) -> bool:
 def content_hash(dataset: Dataset) -> str:
     """SHA-256 of what a network sees: geometry, images and labels of every split.
 
-    Independent of the data set's name, its folder, the names of the classes and of how labels are
-    stored; 64 hexadecimal digits.
+    The data set's name, its folder, its recordings, the names of its classes and the way labels are
+    stored change nothing. 64 hexadecimal digits.
     """
     digest = hashlib.sha256()
     digest.update(f"{dataset.height} {dataset.width} {len(dataset.classes)}\n".encode())
@@ -246,6 +281,7 @@ def write_dataset(
     height: int = HEIGHT,
     width: int = WIDTH,
     classes: tuple[str, ...] = CLASSES,
+    frames: bool = True,
     recipe: Mapping[str, Any],
 ) -> None:
     """Write a data set whole or not at all; `load_dataset` reads it back.
@@ -254,6 +290,8 @@ def write_dataset(
     ----------
     out : path of a folder that does not exist or is empty
     splits : mapping of train, valid and test to `Split`
+    frames : bool
+        False: the images are independent of each other; see `Dataset`.
     recipe : mapping
         How the data were made (generator, seed, settings); kept in ``dataset.json``.
 
@@ -263,7 +301,7 @@ def write_dataset(
         If ``out`` is occupied or cannot be written, or the splits are not a valid data set.
     """
     out = Path(out)
-    check_description(str(out), name, height, width, classes)
+    check_description(str(out), name, height, width, classes, frames)
     for split in SPLITS:
         images = splits[split].images
         if images.dtype != np.uint8 or images.shape[1:] != (height, width, 3):
@@ -273,6 +311,8 @@ def write_dataset(
             )
         _check_split(str(out), split, splits[split], classes)
     description = {"name": name, "height": height, "width": width, "classes": list(classes)}
+    if not frames:
+        description["frames"] = False
     text = json.dumps({**description, "recipe": dict(recipe)}, indent=1) + "\n"
     with new_folder(out) as folder:
         for split in SPLITS:

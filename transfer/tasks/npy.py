@@ -6,11 +6,13 @@ before any memory is mapped: `numpy.load` alone reports a cut file or a pickle a
 
 import os
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from transfer.archives import read_header
 from transfer.errors import TransferError
+from transfer.files import open_plain
 
 
 def open_array(path: str | Path, expected: type, ndim: tuple[int, ...]) -> np.memmap:
@@ -33,20 +35,24 @@ def open_array(path: str | Path, expected: type, ndim: tuple[int, ...]) -> np.me
     ------
     TransferError
         If the file is missing, not a .npy file, pickled, truncated or longer than declared, empty,
-        in Fortran order, or of another dtype or number of dimensions.
+        in Fortran order, or of another dtype or number of dimensions; or is a link.
     """
     path = Path(path)
     try:
-        with open(path, "rb", opener=_without_waiting) as stream:
-            shape, fortran_order, dtype = read_header(stream)
-            offset = stream.tell()
-            size = os.fstat(stream.fileno()).st_size - offset
+        with open_plain(path) as stream:
+            return _map(stream, path, expected, ndim)
     except OSError as error:
         reason = error.strerror or error
         raise TransferError(f"Expected a .npy file at {path}. Received: {reason}.") from error
     except ValueError as error:
         reason = (str(error).splitlines() or ["a damaged header"])[0][:200]
         raise TransferError(f"Expected a .npy file at {path}. Received: {reason}") from error
+
+
+def _map(stream: IO[bytes], path: Path, expected: type, ndim: tuple[int, ...]) -> np.memmap:
+    shape, fortran_order, dtype = read_header(stream)
+    offset = stream.tell()
+    size = os.fstat(stream.fileno()).st_size - offset
     if dtype.hasobject:
         raise TransferError(
             f"Expected numbers in {path}. Received: pickled Python objects, which are never loaded."
@@ -72,9 +78,4 @@ def open_array(path: str | Path, expected: type, ndim: tuple[int, ...]) -> np.me
             f"Expected C order in {path}. Received: Fortran order; save it again with "
             "numpy.ascontiguousarray."
         )
-    return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """A pipe of the name of an array must not keep anybody waiting for its other end."""
-    return os.open(path, flags | os.O_NONBLOCK)
+    return np.memmap(stream, dtype=dtype, mode="r", offset=offset, shape=shape)

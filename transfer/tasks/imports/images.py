@@ -19,13 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin, WebPImagePlugin
 
 from transfer.errors import TransferError
 from transfer.files import open_plain
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+# Two of the formats are named by their decoders, which are thereby loaded: Pillow would load all.
+_FORMATS = (
+    *("JPEG", "PNG", "BMP", "GIF"),
+    WebPImagePlugin.WebPImageFile.format,
+    TiffImagePlugin.TiffImageFile.format,
+)
 MOST_BYTES = 1 << 30  #: of memory that one image may take while it is decoded
 _LARGE_BYTES = 64 << 20  # images that take more are decoded one at a time
 _THREADS = 4
