@@ -12,6 +12,7 @@ from transfer.results import finished, read_runs, write_runs
 from transfer.runs import PRESETS, Study
 from transfer.studies.engines.local import default_workers, run_study
 from transfer.studies.setup import prepare, simulated_data
+from transfer.tasks.checks.baselines import write_baselines
 from transfer.tasks.checks.soundness import copies_and_constants
 from transfer.tasks.dataset import Dataset, load_dataset
 
@@ -79,10 +80,9 @@ def perform(
         run_study(runs, context, workers)
     _discard_features(out / "features")
     write_runs(out)
-    say(
-        *(f"warning: {warning}" for warning in learnt_nothing(out, load_dataset(folder))),
-        error=True,
-    )
+    dataset = load_dataset(folder)
+    write_baselines(out, dataset)
+    say(*(f"warning: {warning}" for warning in learnt_nothing(out, dataset)), error=True)
 
 
 def learnt_nothing(out: Path, data: Dataset) -> list[str]:

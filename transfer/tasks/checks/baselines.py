@@ -164,8 +164,7 @@ def read_baselines(study_dir: str | Path) -> pd.DataFrame:
     path = Path(study_dir) / TABLE
     if not path.exists():
         return pd.DataFrame(columns=list(COLUMNS))
-    types = {"accuracy": float, "balanced_accuracy": float}
-    types |= dict.fromkeys(("baseline", "setting", "dataset_sha256"), str)
+    types = {column: float if "accuracy" in column else str for column in COLUMNS}
     frame = read_table(path, COLUMNS, types, "Remove it, and the study writes it anew.")
     shares = frame[["accuracy", "balanced_accuracy"]].to_numpy()
     if not ((shares >= 0) & (shares <= 1)).all():
