@@ -28,7 +28,6 @@ from transfer.deploy.driving.table import read_drives
 from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
 from transfer.figures.draw import read_published
-from transfer.figures.heatmaps import read_similarity
 from transfer.networks.architecture import Architecture, weight_shapes
 from transfer.networks.classifier import read_classifier
 from transfer.networks.weights import read_weights, write_weights
@@ -47,6 +46,7 @@ from transfer.results import (
 )
 from transfer.scores.record import read_agreement
 from transfer.scores.record import read_predictions as read_predicted
+from transfer.scores.similarity import read_similarity
 from transfer.scores.table import read_scores
 from transfer.tasks import download
 from transfer.tasks.dataset import Split, load_dataset, write_dataset

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from transfer.errors import TransferError
-from transfer.scores.agreement import COLUMNS, DEPTH, agreement, kendall_tau, weighted_tau
-from transfer.scores.measured import Measured
+from transfer.scores.agreement import COLUMNS, Measured, agreement, kendall_tau, weighted_tau
+from transfer.scores.table import DEPTH
 
 values = st.lists(st.integers(0, 6), min_size=4, max_size=14)
 

@@ -6,7 +6,7 @@ import pytest
 from tests.made_study import make_study, run_of
 from transfer.errors import TransferError
 from transfer.results import read_runs
-from transfer.scores.measured import measured
+from transfer.scores.agreement import measured
 from transfer.statistics.comparison import blocks_of_neighbours, right_on_test_images
 from transfer.statistics.intervals import paired_bootstrap
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from sklearn.covariance import LedoitWolf
 
+from tests.made_features import moments
 from transfer.errors import TransferError
-from transfer.scores.measures import ledoit_wolf
-from transfer.scores.moments import moments, moments_of_blocks
+from transfer.scores.closed_form import ledoit_wolf
+from transfer.scores.moments import moments_of_blocks
 
 
 @pytest.fixture

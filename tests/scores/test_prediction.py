@@ -9,8 +9,6 @@ from transfer.errors import TransferError
 from transfer.scores.prediction import (
     COLUMNS,
     PROBE,
-    Answer,
-    answers,
     check_predictions,
     in_words,
     predict,
@@ -57,22 +55,28 @@ def folder(tmp_path_factory):
     return make_study(tmp_path_factory.mktemp("made") / "study", accuracies)
 
 
+def left_open(folder):
+    """The least and the greatest n that a study allows, by question."""
+    table = check_predictions(probes([0.5] * 14), folder).set_index("question")
+    return {q: (row["answer_low"], row["answer_high"]) for q, row in table.iterrows()}
+
+
 def test_a_study_leaves_open_what_its_tests_leave_undecided(folder):
     outcomes = {key: c.outcome for key, c in compare_with_base(folder).items()}
     assert outcomes["sliced", 3, ""] == "undecided"
-    assert answers(folder) == {"general up to": Answer(8, 8), "cut after": Answer(3, 4)}
+    assert left_open(folder) == {"general up to": (8, 8), "cut after": (3, 4)}
 
 
 def test_questions_whose_networks_were_not_all_run_with_seeds_are_not_answered(tmp_path):
     accuracies = {("baseB", None): 0.8} | {("sliced", n): 0.9 for n in (1, 4)}
     accuracies |= {run_of("AnB", n, 0): 0.9 for n in N}  # one seed
-    assert answers(make_study(tmp_path / "made", accuracies)) == {}
+    assert left_open(make_study(tmp_path / "made", accuracies)) == {}
 
 
 def test_a_study_of_which_nothing_passes_has_no_general_block_and_no_cut(tmp_path):
     accuracies = {("baseB", None): 0.8} | {(k, n): 0.6 for k in ("AnB", "sliced") for n in N}
-    found = answers(make_study(tmp_path / "made", accuracies))
-    assert found == {"general up to": Answer(0, 0), "cut after": Answer(13, 13)}
+    found = left_open(make_study(tmp_path / "made", accuracies))
+    assert found == {"general up to": (0, 0), "cut after": (13, 13)}
 
 
 def test_predictions_are_checked_against_the_study(folder):
@@ -104,7 +108,7 @@ def test_the_sentence_says_how_often_such_predictions_were_right():
     assert "cut after n = 13" in said[0]
     # 3, 10 and 1 of 13 values are left open: a random one would be right on 14/13 studies.
     assert said[1:] == [
-        "Of committed studies, `cut after n` was right on 2 of 3; an n drawn at random would be "
-        "on 1.1, since the studies leave several n open."
+        "Of 3 committed studies, `cut after n` was right on 2. An n drawn at random would be right "
+        "on 1.1, since each study leaves several n open."
     ]
     assert "not at hand" in in_words(probes([0.5] * 14), None)[1]

@@ -1,4 +1,4 @@
-"""The record of the committed studies is what its parts give, and the figure shows it."""
+"""The record of the committed studies is what its parts give."""
 
 from pathlib import Path
 
@@ -8,10 +8,7 @@ import pytest
 
 from tests.made_study import make_study
 from transfer.errors import TransferError
-from transfer.figures.agreement import agreement_figure
-from transfer.figures.draw import draw_figures, left_out
-from transfer.scores.agreement import DEPTH, agreement
-from transfer.scores.measured import measured
+from transfer.scores.agreement import agreement, measured
 from transfer.scores.prediction import PROBE, check_predictions
 from transfer.scores.record import (
     committed_results,
@@ -57,38 +54,9 @@ def test_both_tables_are_those_of_their_parts(results):
 def test_writing_it_again_gives_the_same_bytes(results):
     files = [path for path in (results / "agreement").rglob("*") if path.is_file()]
     before = {path: path.read_bytes() for path in files}
-    assert {path.suffix for path in files} == {".csv", ".png", ".svg"}
+    assert {path.name for path in files} == {"agreement.csv", "predictions.csv"}
     write_record(results)
     assert {path: path.read_bytes() for path in files} == before
-
-
-def test_the_command_figures_redraws_it_from_its_table(results):
-    figures = {path: path.read_bytes() for path in (results / "agreement/figures").iterdir()}
-    for path in figures:
-        path.unlink()
-    assert set(draw_figures(results / "agreement")) == set(figures)
-    assert {path: path.read_bytes() for path in figures} == figures
-    assert left_out(results / "agreement") == []
-
-
-def test_the_figure_shows_the_table(results):
-    table = read_agreement(results)
-    figure = agreement_figure(table)
-    assert [axes.get_title().split(" ")[0] for axes in figure.axes] == ["AnB", "sliced-n"]
-    axes = figure.axes[0]
-    names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names == ["ridge probe", "LogME, positions", "n itself (control)"]
-    drawn = next(line for line in axes.lines if len(line.get_xdata()) == 3)
-    expected = table[table["kind"] == "AnB"].set_index("score")["tau"]
-    assert drawn.get_xdata() == pytest.approx(
-        expected[[PROBE, "logme_positions", DEPTH]].to_numpy()
-    )
-    assert drawn.get_xdata() == pytest.approx([1, -1, 1])
-
-
-def test_no_table_no_figure(results):
-    with pytest.raises(TransferError, match="at least one"):
-        agreement_figure(read_agreement(results).iloc[:0])
 
 
 def test_a_study_of_one_seed_has_agreement_and_no_prediction(results, tmp_path):

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from transfer.errors import UsageError
+from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, feature_shape
 from transfer.networks.classifier import read_classifier
 from transfer.networks.sources import find_source
@@ -98,7 +98,7 @@ def test_the_source_classifier_says_what_the_whole_network_says(model, images, p
 
 
 def test_other_samples_are_refused(weights):
-    with pytest.raises(UsageError, match="pooled or positions"):
+    with pytest.raises(TransferError, match="pooled or positions"):
         feature_function(ARCHITECTURE, weights, "flat")
 
 

@@ -6,8 +6,8 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import mutual_info_score
 from sklearn.neighbors import NearestCentroid
 
+from tests.made_features import moments
 from transfer.errors import TransferError
-from transfer.scores.moments import moments
 from transfer.scores.rules import leep, nce, nearest_centroid, ridge_rules
 
 

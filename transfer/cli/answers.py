@@ -100,10 +100,11 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _scores(options: argparse.Namespace) -> None:
+    from transfer.scores.measure import measure_scores, read_inputs
     from transfer.scores.prediction import in_words
     from transfer.scores.record import committed_results, read_predictions
     from transfer.scores.representation import batch_size, feature_function
-    from transfer.scores.table import measure_scores, print_scores, read_inputs, write_scores
+    from transfer.scores.table import print_scores, write_scores
     from transfer.studies.ask import ask
 
     asked = ask("quick", source=options.source, alpha=options.alpha, input=options.input)

@@ -10,29 +10,11 @@ from matplotlib.figure import Figure
 
 from transfer.errors import TransferError
 from transfer.figures.style import COLUMN, KIND_LABELS, RC, set_title
-from transfer.scores.agreement import DEPTH
+from transfer.scores.table import DEPTH, POSITIONS, score_name
 
 #: Colours and markers of studies, in the order of the table (Okabe and Ito).
 _STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#000000", "v"))
-_NAMES = {
-    "logme": "LogME",
-    "h_score": "H-score",
-    "h_score_regularised": "H-score, shrunk",
-    "transrate": "TransRate",
-    "class_separation": "class separation",
-    "ridge_probe": "ridge probe",
-    "nearest_centroid": "nearest centroid",
-    DEPTH: "n itself (control)",
-}
-_POSITIONS = "_positions"
 _NOTE = "Kendall's tau across n. Thick: 95 % over test images and seeds; thin: n resampled as well"
-
-
-def score_name(score: str) -> str:
-    """How a score is called in figures and tables."""
-    name = score.removesuffix(_POSITIONS)
-    suffix = ", positions" if name != score else ""
-    return _NAMES.get(name, name) + suffix
 
 
 def agreement_figure(table: pd.DataFrame) -> Figure:
@@ -41,7 +23,7 @@ def agreement_figure(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : pandas.DataFrame
-        As from `transfer.scores.record.read_agreement`; nothing else is looked at.
+        As from `transfer.scores.record.read_agreement`; nothing else is read.
 
     Raises
     ------
@@ -52,7 +34,7 @@ def agreement_figure(table: pd.DataFrame) -> Figure:
         raise TransferError("Expected at least one score and study to draw. There is none.")
     # Pooled features first, then positions, the control last; otherwise as in the table.
     scores = sorted(
-        dict.fromkeys(table["score"]), key=lambda name: (name == DEPTH, name.endswith(_POSITIONS))
+        dict.fromkeys(table["score"]), key=lambda name: (name == DEPTH, name.endswith(POSITIONS))
     )
     kinds = [kind for kind in KIND_LABELS if (table["kind"] == kind).any()]
     studies = list(dict.fromkeys(table["study"]))

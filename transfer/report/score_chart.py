@@ -9,20 +9,8 @@ from transfer.errors import TransferError
 from transfer.report.chart import Chart, Choice, points_trace
 from transfer.report.facts import Facts
 from transfer.runs import BLOCKS
-from transfer.scores.agreement import DEPTH, agreement
-from transfer.scores.measured import measured
-from transfer.scores.table import read_scores
-
-_NAMES = {
-    "logme": "LogME",
-    "h_score": "H-score",
-    "h_score_regularised": "H-score, shrunk covariance",
-    "transrate": "TransRate",
-    "class_separation": "class separation",
-    "ridge_probe": "ridge probe, validation accuracy",
-    "nearest_centroid": "nearest centroid, validation accuracy",
-}
-_POSITIONS = "_positions"
+from transfer.scores.agreement import agreement, measured
+from transfer.scores.table import read_scores, score_name
 
 
 def score_chart(facts: Facts) -> tuple[Chart, list[dict[str, str]]]:
@@ -40,7 +28,7 @@ def score_chart(facts: Facts) -> tuple[Chart, list[dict[str, str]]]:
         )
     scores = read_scores(facts.folder)
     scores = scores[scores["block"].between(0, BLOCKS)]
-    known = {name: label for name in scores["score"].unique() if (label := _label(str(name)))}
+    known = {name: label for name in scores["score"].unique() if (label := score_name(str(name)))}
     many = {name for name, of_score in scores.groupby("score") if len(of_score) > 1}
     options = [(str(name), label) for name, label in known.items() if name in many]
     if not options:
@@ -71,32 +59,26 @@ def score_chart(facts: Facts) -> tuple[Chart, list[dict[str, str]]]:
         {"xaxis": axis},
         choices=(Choice("score", "Score", tuple(options)),),
         layouts={name: {"yaxis": {"title": {"text": label}}} for name, label in options},
-    ), _agreement(scores, facts, dict(options))
-
-
-def _label(name: str) -> str:
-    plain = _NAMES.get(name.removesuffix(_POSITIONS), "")
-    return f"{plain}, positions as samples" if plain and name.endswith(_POSITIONS) else plain
+    ), _agreement(scores, facts)
 
 
 def _block(block: int) -> str:
     return "stem" if block == 0 else f"block {block}"
 
 
-def _agreement(scores: pd.DataFrame, facts: Facts, labels: dict[str, str]) -> list[dict[str, str]]:
+def _agreement(scores: pd.DataFrame, facts: Facts) -> list[dict[str, str]]:
     """Kendall's tau of each score with measured accuracy, a row a score and kind."""
     try:
         table = agreement(scores, measured(facts.folder))
     except TransferError:  # too few values of n, or no predictions: the chart stands alone
         return []
-    labels = {**labels, DEPTH: "n itself (control)"}
     return [
         {
-            "score": labels[str(row.score)],
+            "score": score_name(str(row.score)),
             "kind": str(row.kind),
             "blocks": str(row.blocks),
             "tau": f"{row.tau:+.2f} ({row.tau_low:+.2f} to {row.tau_high:+.2f})",
         }
         for row in table.itertuples()
-        if str(row.score) in labels and math.isfinite(float(row.tau))
+        if score_name(str(row.score)) and math.isfinite(float(row.tau))
     ]

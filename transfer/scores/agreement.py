@@ -9,27 +9,118 @@ resemble each other in score and in accuracy. Whatever rises with depth agrees w
 does. The control is `DEPTH`: n itself as a score, which looks at no image.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from transfer.errors import TransferError
-from transfer.scores.measured import Measured
+from transfer.results import read_runs
+from transfer.scores.table import DEPTH
+from transfer.statistics.comparison import blocks_of_neighbours, right_on_test_images
 
-DEPTH = "depth"  #: name of the control
+#: Kinds whose accuracy scores are compared with; AnB with BatchNorm semantics ``inference``.
+MEASURED_KINDS = ("AnB", "AnB+", "sliced")
 _FEWEST = 4  # values of n
-_BOUNDS = ("tau_low", "tau_high", "tau_low_n", "tau_high_n")
+_TAUS = tuple(
+    f"{measure}tau{bound}"
+    for measure in ("", "weighted_")
+    for bound in ("", "_low", "_high", "_low_n", "_high_n")
+)
 COLUMNS = (
-    "score", "kind", "blocks", "seeds", "tau", *_BOUNDS,
-    "weighted_tau", *(f"weighted_{bound}" for bound in _BOUNDS),
-    "over_depth", "over_depth_low", "over_depth_high",
-)  # fmt: skip
+    *("score", "kind", "blocks", "seeds", *_TAUS),
+    *("over_depth", "over_depth_low", "over_depth_high"),
+)
 
 
-def agreement(
-    scores: pd.DataFrame, accuracies: Sequence[Measured], *, seed: int = 0, level: float = 0.95
-) -> pd.DataFrame:
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Test accuracy of one kind of network at every n that was run, n = 1 and above.
+
+    Attributes
+    ----------
+    kind : str
+    n : int (k,)
+        In rising order.
+    mean : float (k,)
+        Mean over seeds, 0..1.
+    drawn : float (draws, k)
+        Means with other test images and other seeds; see `measured`.
+    seeds : int
+        The fewest of any n. With one, ``drawn`` knows of other images only.
+    """
+
+    kind: str
+    n: np.ndarray
+    mean: np.ndarray
+    drawn: np.ndarray
+    seeds: int
+
+
+def measured(study_dir: str | Path, draws: int = 2000, seed: int = 0) -> list[Measured]:
+    """Accuracies of a study's networks that were trained on all images.
+
+    A draw resamples the test images with replacement, in segments of neighbours and the same ones
+    for every n, because all networks saw the same images. Seeds, of which there are three to five,
+    are too few to resample: each n is moved by a Student's t of ``seeds - 1`` degrees of freedom,
+    scaled by its standard error over seeds.
+
+    Parameters
+    ----------
+    study_dir : path
+        With runs and predictions.
+    draws, seed : int, int
+        The same seed gives the same draws.
+
+    Returns
+    -------
+    list of Measured
+        One for each of `MEASURED_KINDS` that was run.
+
+    Raises
+    ------
+    TransferError
+        If the folder holds no study, or its predictions do not belong to its ``runs.csv``.
+    """
+    runs = read_runs(study_dir)
+    runs = runs[(runs["fraction"] == 1.0) & runs["bn"].isin(["", "inference"]) & (runs["n"] > 0)]
+    groups = [runs[runs["kind"] == kind] for kind in MEASURED_KINDS]
+    return [_measured(Path(study_dir), group, draws, seed) for group in groups if len(group)]
+
+
+def _measured(folder: Path, runs: pd.DataFrame, draws: int, seed: int) -> Measured:
+    right = {int(n): right_on_test_images(folder, group) for n, group in runs.groupby("n")}
+    rng = np.random.default_rng(seed)
+    drawn = _other_images(np.stack([runs.mean(0) for runs in right.values()], axis=1), draws, rng)
+    for place, of_seeds in enumerate(right.values()):  # bool (seeds, images)
+        seeds = len(of_seeds)
+        if seeds > 1:
+            error = of_seeds.mean(1).std(ddof=1) / math.sqrt(seeds)
+            drawn[:, place] += error * rng.standard_t(seeds - 1, draws)
+    mean = np.array([of_seeds.mean() for of_seeds in right.values()])
+    fewest = min(map(len, right.values()))
+    return Measured(str(runs["kind"].iloc[0]), np.array(list(right)), mean, drawn, fewest)
+
+
+def _other_images(right: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Accuracy of every n on resampled segments of images: (images, k) gives (draws, k)."""
+    numbers = blocks_of_neighbours(len(right))
+    sizes = np.bincount(numbers)
+    count = len(sizes)
+    if count < 2:
+        raise TransferError(f"Expected two or more segments of test images. Received: {count}.")
+    sums = np.stack([np.bincount(numbers, column) for column in right.T], axis=1)  # (segments, k)
+    weights = rng.multinomial(count, np.full(count, 1 / count), draws)
+    drawn = (weights @ sums) / (weights @ sizes)[:, None]
+    mean = right.mean(0)
+    # Resampling `count` values understates their variance by (count - 1) / count.
+    return np.asarray(mean + (drawn - mean) * math.sqrt(count / (count - 1)))
+
+
+def agreement(scores: pd.DataFrame, accuracies: Sequence[Measured], seed: int = 0) -> pd.DataFrame:
     """Rank correlation of every score with measured test accuracy, across n.
 
     Parameters
@@ -38,17 +129,15 @@ def agreement(
         Columns ``block``, ``score``, ``value``, as in scores.csv. Scores with fewer than four
         blocks (LEEP and NCE have one) are left out.
     accuracies : sequence of Measured
-        As from `transfer.scores.measured.measured`. A kind with fewer than four values of n is
-        left out.
+        As from `measured`. A kind with fewer than four values of n is left out.
     seed : int
         Of the resampling of n.
-    level : float
-        Of both intervals, percentiles of the draws of `Measured`.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `COLUMNS`, one row a score and kind, `DEPTH` last.
+        Columns `COLUMNS`, one row a score and kind, `DEPTH` last. Intervals are 95 % percentiles
+        of the draws of `Measured`:
 
         ``tau_low``, ``tau_high``
             Other test images and seeds, these n: what is known of this network on these data. A
@@ -68,18 +157,22 @@ def agreement(
     TransferError
         If no kind and score have four values of n in common.
     """
+    blocks = sorted(set(scores["block"]))
+    values = {
+        str(name): group.set_index("block")["value"]
+        for name, group in scores.groupby("score", sort=False)
+    } | {DEPTH: pd.Series(blocks, index=blocks, dtype=float)}
     rows = []
-    for of_kind in accuracies:
-        for score, value in _values(scores):
-            places = [place for place, n in enumerate(of_kind.n) if n in value.index]
+    for accuracy in accuracies:
+        for name, value in values.items():
+            places = [place for place, n in enumerate(accuracy.n) if n in value.index]
             if len(places) < _FEWEST:
                 continue
-            n = of_kind.n[places]
+            n, mean, drawn = accuracy.n[places], accuracy.mean[places], accuracy.drawn[:, places]
             x = value.loc[n].to_numpy(float)
-            mean, drawn = of_kind.mean[places], of_kind.drawn[:, places]
-            taus = _with_intervals(x, mean, drawn, seed, level)
-            over = _over(x, n.astype(float), mean, drawn, level)
-            rows.append((score, of_kind.kind, len(places), of_kind.seeds, *taus, *over))
+            taus = _with_intervals(x, mean, drawn, seed)
+            taus += _over_depth(x, n.astype(float), mean, drawn)
+            rows.append((name, accuracy.kind, len(places), accuracy.seeds, *taus))
     if not rows:
         raise TransferError(
             f"Expected scores and measured accuracies of {_FEWEST} or more values of n. "
@@ -88,46 +181,34 @@ def agreement(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _values(scores: pd.DataFrame) -> list[tuple[str, pd.Series]]:
-    """Every score by block, and the control."""
-    found = [
-        (str(name), of_score.set_index("block")["value"])
-        for name, of_score in scores.groupby("score", sort=False)
-    ]
-    blocks = sorted(set(scores["block"]))
-    return [*found, (DEPTH, pd.Series(blocks, index=blocks, dtype=float))]
-
-
-def _with_intervals(
-    x: np.ndarray, y: np.ndarray, drawn: np.ndarray, seed: int, level: float
-) -> tuple[float, ...]:
+def _with_intervals(x: np.ndarray, y: np.ndarray, drawn: np.ndarray, seed: int) -> list[float]:
     """Both taus of (x, y), each with its two intervals."""
     again = np.random.default_rng(seed).integers(0, len(x), drawn.shape)
     scores = np.broadcast_to(x, drawn.shape)
-    found: list[float] = []
+    numbers: list[float] = []
     for measure in (kendall_tau, weighted_tau):
-        found.append(float(measure(x[None], y[None])[0]))
-        found += _interval(measure(scores, drawn), level)
-        found += _interval(measure(x[again], np.take_along_axis(drawn, again, axis=1)), level)
-    return tuple(found)
+        numbers.append(float(measure(x[None], y[None])[0]))
+        numbers += _interval(measure(scores, drawn))
+        numbers += _interval(measure(x[again], np.take_along_axis(drawn, again, axis=1)))
+    return numbers
 
 
-def _over(
-    x: np.ndarray, control: np.ndarray, y: np.ndarray, drawn: np.ndarray, level: float
-) -> tuple[float, ...]:
-    """Kendall's tau of (x, y) minus that of (control, y), with its interval over draws of y."""
-    found = float(kendall_tau(x[None], y[None])[0] - kendall_tau(control[None], y[None])[0])
-    first, second = (
-        kendall_tau(np.broadcast_to(score, drawn.shape), drawn) for score in (x, control)
-    )
-    return found, *_interval(first - second, level)
+def _over_depth(x: np.ndarray, n: np.ndarray, y: np.ndarray, drawn: np.ndarray) -> list[float]:
+    """Kendall's tau of (x, y) minus that of (n, y), with its interval over draws of y."""
+    every = np.vstack([y, drawn])
+    of_score, of_depth = (kendall_tau(np.broadcast_to(v, every.shape), every) for v in (x, n))
+    difference = of_score - of_depth
+    return [float(difference[0]), *_interval(difference[1:])]
 
 
-def _interval(taus: np.ndarray, level: float) -> list[float]:
+def _interval(taus: np.ndarray) -> list[float]:
     taus = taus[np.isfinite(taus)]  # a draw of one n many times has no order
     if not len(taus):
         return [np.nan, np.nan]
-    return [float(bound) for bound in np.quantile(taus, (0.5 - level / 2, 0.5 + level / 2))]
+    return [float(bound) for bound in np.quantile(taus, (0.025, 0.975))]
+
+
+# scipy.stats has both taus for one pair of rows; here are thousands, fifty times faster.
 
 
 def kendall_tau(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -168,6 +249,4 @@ def _tau(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
 def _ranks(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Rank of each value in its row from the largest, 0; ties by ``second``."""
     order = np.lexsort((second, first), axis=1)[:, ::-1]
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(first.shape[1])[None], axis=1)
-    return ranks
+    return np.argsort(order, axis=1)

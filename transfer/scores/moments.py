@@ -62,23 +62,6 @@ class Moments:
         return self.scatters.sum(0) + self.between
 
 
-def moments(features: np.ndarray, labels: np.ndarray, classes: int) -> Moments:
-    """Moments of one matrix of features.
-
-    Parameters
-    ----------
-    features : float (n, d)
-    labels : int (n,), 0..classes - 1
-    classes : int
-
-    Raises
-    ------
-    TransferError
-        See `moments_of_blocks`.
-    """
-    return moments_of_blocks([([features], labels)], classes)[0]
-
-
 def moments_of_blocks(
     batches: Iterable[tuple[Sequence[np.ndarray], np.ndarray]], classes: int
 ) -> list[Moments]:

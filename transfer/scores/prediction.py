@@ -8,38 +8,28 @@ verdict's margin of one point can be its margin too. Nothing in it was fitted to
   target needs is gone.
 - ``cut after n``: the smallest n of 1 or more whose probe is within the margin of the best block's.
 
-A study answers the same questions by training, and not always with one number: see `answers`. A
-prediction is right if it is one of the n that the study leaves open.
+A study answers the same questions by training, and often leaves several n open: see
+`check_predictions`. A prediction is right if it is one of them.
 """
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from transfer.errors import TransferError
-from transfer.results import read_runs
 from transfer.runs import BLOCKS
-from transfer.statistics.comparison import blocks_of_neighbours, paired
-from transfer.statistics.intervals import Comparison, non_inferior
+from transfer.statistics.comparison import compare_with_base
+from transfer.statistics.intervals import Comparison
 
 PROBE = "ridge_probe"
 MARGIN = 0.01  #: the verdict's
 #: The questions, and the kind of network whose accuracy answers each.
 QUESTIONS = {"general up to": "AnB", "cut after": "sliced"}
 COLUMNS = (
-    "question", "predicted", "answer_low", "answer_high", "right",
-    "difference", "difference_low", "difference_high",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a study says of one question: the true n is one of ``low`` to ``high``."""
-
-    low: int
-    high: int
+    *("question", "predicted", "answer_low", "answer_high", "right"),
+    *("difference", "difference_low", "difference_high"),
+)
 
 
 def predict(scores: pd.DataFrame, margin: float = MARGIN) -> dict[str, int]:
@@ -58,57 +48,17 @@ def predict(scores: pd.DataFrame, margin: float = MARGIN) -> dict[str, int]:
     TransferError
         If a block has no probe.
     """
-    of_probe = scores[scores["score"] == PROBE].set_index("block")["value"].sort_index()
-    if of_probe.index.tolist() != list(range(len(of_probe))) or len(of_probe) < 2:
+    probes = scores[scores["score"] == PROBE].set_index("block")["value"].sort_index()
+    if probes.index.tolist() != list(range(len(probes))) or len(probes) < 2:
         raise TransferError(
             f"Expected the score {PROBE} of the stem and of every block. Received: that of blocks "
-            f"{', '.join(map(str, of_probe.index)) or 'none'}."
+            f"{', '.join(map(str, probes.index)) or 'none'}."
         )
-    falls = of_probe < of_probe.cummax() - margin
-    general = int(falls.idxmax()) - 1 if falls.any() else int(of_probe.index[-1])
-    kept = of_probe.iloc[1:]
-    good = kept >= kept.max() - margin
+    falls = probes < probes.cummax() - margin
+    general = int(falls.idxmax()) - 1 if falls.any() else int(probes.index[-1])
+    possible_cuts = probes.iloc[1:]
+    good = possible_cuts >= possible_cuts.max() - margin
     return {"general up to": general, "cut after": int(good.idxmax())}
-
-
-def answers(study_dir: str | Path, margin: float = MARGIN) -> dict[str, Answer]:
-    """What the trained networks of a study leave open, by the verdict's tests against baseB.
-
-    ``general up to``: at least the n up to which A1B, A2B, ... all pass, at most the last before
-    the first that is worse by more than the margin. ``cut after``: from the first sliced-n that
-    is not worse by more than the margin to the first that passes (all 13 blocks if none does).
-    Between the two ends the study is undecided. Networks of one seed are left out, since what
-    another seed would give is not known.
-
-    Returns
-    -------
-    dict from question to Answer
-        Without the questions whose networks, every n from 1 to 13, were not run.
-
-    Raises
-    ------
-    TransferError
-        If the folder holds no study, or its predictions do not belong to its ``runs.csv``.
-    """
-    return _left_open(_tested_by_question(study_dir, margin))
-
-
-def _left_open(tested: dict[str, dict[int, Comparison]]) -> dict[str, Answer]:
-    general, cut = (
-        {n: comparison.outcome for n, comparison in tested[question].items()}
-        for question in QUESTIONS
-    )
-    every = list(range(1, BLOCKS + 1))
-    found = {}
-    if list(general) == every:
-        stop = next((n for n in every if general[n] != "non-inferior"), BLOCKS + 1)
-        worse = next((n for n in every if general[n] == "inferior"), BLOCKS + 1)
-        found["general up to"] = Answer(stop - 1, worse - 1)
-    if list(cut) == every:
-        passes = next((n for n in every if cut[n] == "non-inferior"), BLOCKS)
-        possible = next((n for n in every if cut[n] != "inferior"), BLOCKS)
-        found["cut after"] = Answer(possible, passes)
-    return found
 
 
 def check_predictions(
@@ -116,46 +66,56 @@ def check_predictions(
 ) -> pd.DataFrame:
     """The predictions of a study's scores beside what its trained networks say.
 
+    The true answer lies between ``answer_low`` and ``answer_high``, by the tests of every network
+    against baseB. ``general up to``: at least the n up to which A1B, A2B, ... all pass, at most
+    the last before the first that is worse by more than the margin. ``cut after``: from the first
+    sliced-n that is not worse by more than the margin to the first that passes (all 13 blocks if
+    none does).
+
     Returns
     -------
     pandas.DataFrame
-        Columns `COLUMNS`, one row a question that the study answers. ``difference`` is the
-        accuracy of the network at the predicted n (ApB, sliced-p) minus that of baseB, with the
-        verdict's one-sided 95 % bounds; NaN for n = 0.
+        Columns `COLUMNS`, one row a question whose networks, every n from 1 to 13, were run with
+        two seeds or more. ``difference`` is the accuracy of the network at the predicted n (ApB,
+        sliced-p) minus that of baseB, with the one-sided 95 % bounds of its test; NaN for n = 0.
 
     Raises
     ------
     TransferError
-        See `predict` and `answers`.
+        See `predict`; or if the folder holds no study, or its predictions do not belong to its
+        ``runs.csv``.
     """
     predicted = predict(scores, margin)
-    tested = _tested_by_question(study_dir, margin)
+    compared = compare_with_base(study_dir, margin, QUESTIONS.values())
     rows = []
-    for question, answer in _left_open(tested).items():
+    for question, kind in QUESTIONS.items():
+        tested = {
+            n: comparison
+            for (of_kind, n, bn), comparison in compared.items()
+            if of_kind == kind and n and bn in ("", "inference") and comparison.difference.seeds > 1
+        }
+        if sorted(tested) != list(range(1, BLOCKS + 1)):
+            continue
+        low, high = _left_open(question, tested)
         n = predicted[question]
-        seen = tested[question][n].difference if n else None
+        seen = tested[n].difference if n else None
         bounds = (seen.estimate, seen.low, seen.high) if seen else (math.nan,) * 3
-        right = answer.low <= n <= answer.high
-        rows.append((question, n, answer.low, answer.high, right, *bounds))
+        rows.append((question, n, low, high, low <= n <= high, *bounds))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _tested_by_question(study_dir: str | Path, margin: float) -> dict[str, dict[int, Comparison]]:
-    return {question: _tested(study_dir, kind, margin) for question, kind in QUESTIONS.items()}
+def _left_open(question: str, tested: dict[int, Comparison]) -> tuple[int, int]:
+    """The least and the greatest n that a study allows as the answer."""
+    outcomes = [tested[n].outcome for n in range(1, BLOCKS + 1)]
 
+    def first(outcome: str, is_it: bool, otherwise: int) -> int:
+        places = (n for n, o in enumerate(outcomes, 1) if (o == outcome) == is_it)
+        return next(places, otherwise)
 
-def _tested(study_dir: str | Path, kind: str, margin: float) -> dict[int, Comparison]:
-    """Every n of a kind against baseB, n from 1 on, with the seeds both have; two or more."""
-    runs = read_runs(study_dir)
-    runs = runs[(runs["fraction"] == 1.0) & runs["bn"].isin(["", "inference"])]
-    base = runs[runs["kind"] == "baseB"]
-    found = {}
-    for n, group in runs[(runs["kind"] == kind) & (runs["n"] > 0)].groupby("n"):
-        both = paired(study_dir, group, base)
-        if both and len(both[0]) > 1:
-            blocks = blocks_of_neighbours(both[0].shape[1])
-            found[int(n)] = non_inferior(*both, margin=margin, blocks=blocks)
-    return found
+    if question == "general up to":
+        stop = first("non-inferior", False, BLOCKS + 1)
+        return stop - 1, first("inferior", True, BLOCKS + 1) - 1
+    return first("inferior", False, BLOCKS), first("non-inferior", True, BLOCKS)
 
 
 def in_words(scores: pd.DataFrame, record: pd.DataFrame | None) -> list[str]:
@@ -181,17 +141,13 @@ def in_words(scores: pd.DataFrame, record: pd.DataFrame | None) -> list[str]:
             "How often such predictions were right is recorded in the repository, in "
             "experiments-results/agreement, which is not at hand here.",
         ]
-    for question in QUESTIONS:
-        of_question = record[record["question"] == question]
-        if of_question.empty:
-            continue
-        choices = BLOCKS + (
-            question == "general up to"
-        )  # 0 can be general, but nothing is cut at 0
-        open_n = of_question["answer_high"] - of_question["answer_low"] + 1
+    for question, rows in record.groupby("question", sort=False):
+        # 0 can be general, but nothing is cut at 0.
+        choices = BLOCKS + (question == "general up to")
+        open_n = rows["answer_high"] - rows["answer_low"] + 1
         sentences.append(
-            f"Of committed studies, `{question} n` was right on {int(of_question['right'].sum())} "
-            f"of {len(of_question)}; an n drawn at random would be on "
-            f"{open_n.sum() / choices:.1f}, since the studies leave several n open."
+            f"Of {len(rows)} committed studies, `{question} n` was right on "
+            f"{int(rows['right'].sum())}. An n drawn at random would be right on "
+            f"{open_n.sum() / choices:.1f}, since each study leaves several n open."
         )
     return sentences

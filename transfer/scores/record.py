@@ -4,11 +4,11 @@
 
     RESULTS/agreement/agreement.csv     study, then the columns of `agreement.COLUMNS`
     RESULTS/agreement/predictions.csv   study, then the columns of `prediction.COLUMNS`
-    RESULTS/agreement/figures/          drawn from agreement.csv
 
-Both tables are functions of ``scores.csv``, ``runs.csv`` and ``predictions/`` of the studies.
+Both tables are functions of ``scores.csv``, ``runs.csv`` and the predictions of the studies.
 Written anew with ``python -c "from transfer.scores.record import write_record;
-write_record('experiments-results')"``.
+write_record('experiments-results')"``, drawn with ``python -m transfer figures
+experiments-results/agreement``.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from transfer.errors import TransferError
-from transfer.figures.agreement import agreement_figure
-from transfer.figures.style import save
 from transfer.scores import agreement, prediction
-from transfer.scores.measured import measured
 from transfer.scores.table import read_scores
 from transfer.tables import read_table, write_table
 
@@ -41,7 +38,7 @@ _PREDICTION_TYPES = {
 
 
 def write_record(results: str | Path) -> list[Path]:
-    """Compare every study of a folder that has ``scores.csv`` with its scores; write and draw.
+    """Compare every study of a folder that has ``scores.csv`` with its scores; write both tables.
 
     Returns
     -------
@@ -63,7 +60,7 @@ def write_record(results: str | Path) -> list[Path]:
     agreements, predictions = {}, {}
     for study in studies:
         scores = read_scores(study)
-        agreements[study.name] = agreement.agreement(scores, measured(study))
+        agreements[study.name] = agreement.agreement(scores, agreement.measured(study))
         predictions[study.name] = prediction.check_predictions(scores, study)
     if all(table.empty for table in predictions.values()):
         raise TransferError(
@@ -71,16 +68,16 @@ def write_record(results: str | Path) -> list[Path]:
             "of two seeds or more. There is none."
         )
     folder = results / FOLDER
-    _write(folder / "agreement.csv", agreements, _AGREEMENT_TYPES)
-    _write(folder / "predictions.csv", predictions, _PREDICTION_TYPES)
-    figure = agreement_figure(read_agreement(results))
-    drawn = save(figure, folder / "figures" / "agreement")
-    return [folder / "agreement.csv", folder / "predictions.csv", *drawn]
+    return [
+        _write(folder / "agreement.csv", agreements, _AGREEMENT_TYPES),
+        _write(folder / "predictions.csv", predictions, _PREDICTION_TYPES),
+    ]
 
 
-def _write(path: Path, tables: Mapping[str, pd.DataFrame], types: Mapping[str, str]) -> None:
-    some = {study: table for study, table in tables.items() if not table.empty}
-    write_table(path, pd.concat(some, names=["study"]).reset_index("study").astype(dict(types)))
+def _write(path: Path, tables: Mapping[str, pd.DataFrame], types: Mapping[str, str]) -> Path:
+    filled = {study: table for study, table in tables.items() if not table.empty}
+    table = pd.concat(filled, names=["study"]).reset_index("study").astype(dict(types))
+    return write_table(path, table)
 
 
 def read_agreement(results: str | Path) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from transfer.errors import UsageError
+from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, feature_shape, layers_of_block
 
 Samples = Literal["pooled", "positions"]
@@ -49,11 +49,11 @@ def feature_function(
 
     Raises
     ------
-    UsageError
+    TransferError
         If ``samples`` is neither of the two.
     """
     if samples not in ("pooled", "positions"):
-        raise UsageError(f"Expected samples of pooled or positions. Received: {samples!r}.")
+        raise TransferError(f"Expected samples of pooled or positions. Received: {samples!r}.")
     import keras  # here, so that reading a study needs no TensorFlow
     import tensorflow as tf
 

@@ -1,199 +1,43 @@
-"""Scores of every block of one source on one data set: measured, written, read, printed.
+"""``scores.csv``: every score of every block of one source on one data set.
 
 ::
 
     OUT/scores.csv    block,score,value,seconds
-
-One pass over the training images gives the moments of every block, one over the validation images
-the accuracy of linear rules. Nothing is trained.
 """
 
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
-import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
-from threadpoolctl import threadpool_limits
 
-from transfer.networks.architecture import Architecture
-from transfer.networks.classifier import read_classifier
-from transfer.networks.sources import find_source
-from transfer.networks.weights import read_weights
-from transfer.progress import track
-from transfer.scores.measures import MOMENT_SCORES
-from transfer.scores.moments import Moments, moments_of_blocks
-from transfer.scores.representation import (
-    Features,
-    source_probabilities,
-    stream,
-)
-from transfer.scores.rules import LinearRule, leep, nce, nearest_centroid, ridge_rules
 from transfer.tables import read_table, write_table
-from transfer.tasks.dataset import Dataset, Split, load_dataset
 
 COLUMNS = ("block", "score", "value", "seconds")
-_POSITIONS = "_positions"  # ends the name of a score that took positions as samples
-_LABELS = {
+POSITIONS = "_positions"  #: ends the name of a score that took positions as samples
+DEPTH = "depth"  #: the control of `transfer.scores.agreement`: n itself as a score
+_NAMES = {
     "logme": "LogME",
     "h_score": "H-score",
-    "h_score_regularised": "H, shrunk",
+    "h_score_regularised": "H-score, shrunk",
     "transrate": "TransRate",
-    "class_separation": "separation",
+    "class_separation": "class separation",
     "ridge_probe": "ridge probe",
-    "nearest_centroid": "centroid",
+    "nearest_centroid": "nearest centroid",
+    "leep": "LEEP",
+    "nce": "NCE",
+    DEPTH: "n itself (control)",
 }
-Classifier = tuple[np.ndarray, np.ndarray]
-Row = tuple[int, str, float, float]
 
 
-def read_inputs(
-    data: str | Path, source: str, alpha: float, input_size: tuple[int, int]
-) -> tuple[Dataset, Architecture, dict[str, np.ndarray], Classifier | None]:
-    """What `measure_scores` needs, checked before anything slow begins.
+def score_name(score: str) -> str:
+    """What a score is called in tables and figures; "" if this program does not know it.
 
-    Parameters
-    ----------
-    data : path of a data set
-    source : {"fractals", "imagenet"} or path of a Keras weight file
-    alpha : float
-    input_size : (height, width) the images are resized to
-
-    Raises
-    ------
-    TransferError
-        If the data set or the weights are missing or do not fit.
+    >>> score_name("logme_positions")
+    'LogME, positions'
     """
-    dataset = load_dataset(data)
-    architecture = Architecture(
-        alpha=alpha,
-        input_size=input_size,
-        image_size=(dataset.height, dataset.width),
-        classes=len(dataset.classes),
-    )
-    path = find_source(source, alpha)[1]
-    weights = read_weights(path, architecture)
-    return dataset, architecture, weights, read_classifier(path, architecture)
-
-
-def measure_scores(
-    data: Dataset,
-    features: Features,
-    classifier: Classifier | None = None,
-    batch: int = 128,
-) -> pd.DataFrame:
-    """Every score of every block.
-
-    Parameters
-    ----------
-    data : Dataset
-        Training images are scored; validation images choose the ridge probe's regularisation and
-        measure the accuracy of rules. Test images are not touched.
-    features : function of a batch of images
-        baseA as from `feature_function`. If it gives positions, their means are scored, and the
-        positions themselves where a score allows it (``logme_positions``, ...).
-    classifier : (kernel, bias) or None
-        Of the source task; with it, LEEP and NCE of the last block.
-    batch : int
-        Images at a time, as from `batch_size`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `COLUMNS`: block 0 (the stem) to n; ``seconds`` is the time of the score alone,
-        given the moments, not of the passes over images.
-    """
-    classes = len(data.classes)
-    rows: list[Row] = []
-    # One BLAS thread: on matrices this small more of them wait for each other and for TensorFlow.
-    with (
-        threadpool_limits(1, user_api="blas"),
-        tempfile.TemporaryFile() as kept,
-    ):  # what the classifier says, for LEEP's second look
-        batches = _train_batches(data.train, features, classifier, batch, kept)
-        found = moments_of_blocks(batches, classes)
-        blocks = len(features(np.asarray(data.train.images[:1])))
-        for i, moments in enumerate(found):
-            rows += _score_moments(i % blocks, moments, "" if i < blocks else _POSITIONS)
-        rows += _score_rules(data.valid, features, batch, found[:blocks])
-        if classifier is not None:
-            shape = (len(data.train.labels), len(classifier[1]))
-            probabilities = np.memmap(kept, np.float32, "r", shape=shape)
-            for name, score in (("leep", leep), ("nce", nce)):
-                start = time.perf_counter()
-                value = score(probabilities, data.train.labels, classes)
-                rows.append((blocks - 1, name, value, time.perf_counter() - start))
-    rows.sort(key=lambda row: row[0])  # stable: the order of scores stays
-    return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _train_batches(
-    split: Split,
-    features: Features,
-    classifier: Classifier | None,
-    batch: int,
-    kept: IO[bytes],
-) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
-    """Pooled features of every block, then the positions they are the means of, if there are."""
-    for found, labels in _labelled(split, features, batch, "training images"):
-        pooled = [_pooled(array) for array in found]
-        if classifier is not None:
-            said = source_probabilities(pooled[-1], classifier)
-            kept.write(said.astype(np.float32).tobytes())
-        yield pooled + [array for array in found if array.ndim == 3], labels
-    kept.flush()
-
-
-def _pooled(features: np.ndarray) -> np.ndarray:
-    return features.mean(1) if features.ndim == 3 else features
-
-
-def _labelled(
-    split: Split, features: Features, batch: int, what: str
-) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
-    """Each batch with its labels, progress shown."""
-    start = 0
-    total = -(-len(split.labels) // batch)
-    batches = stream(split.images, features, batch)
-    for found in track(batches, total, f"{what}, in batches of {batch}"):
-        yield found, split.labels[start : start + len(found[0])]
-        start += len(found[0])
-
-
-def _score_moments(block: int, moments: Moments, suffix: str) -> list[Row]:
-    rows = []
-    for name, score in MOMENT_SCORES.items():
-        start = time.perf_counter()
-        value = score(moments)
-        rows.append((block, name + suffix, value, time.perf_counter() - start))
-    return rows
-
-
-def _score_rules(split: Split, features: Features, batch: int, found: list[Moments]) -> list[Row]:
-    """Validation accuracy of the best ridge rule and of the nearest centroid, block by block."""
-    rules: list[tuple[str, tuple[LinearRule, ...]]] = []  # probe and centroid of each block
-    seconds = []
-    for moments in found:
-        for name in ("ridge_probe", "nearest_centroid"):
-            start = time.perf_counter()
-            probe = name == "ridge_probe"
-            rules.append((name, ridge_rules(moments) if probe else (nearest_centroid(moments),)))
-            seconds.append(time.perf_counter() - start)
-    hits = [np.zeros(len(of_name), np.int64) for _, of_name in rules]
-    for arrays, labels in _labelled(split, features, batch, "validation images"):
-        pooled = [_pooled(array) for array in arrays]
-        for i, (_, of_name) in enumerate(rules):
-            start = time.perf_counter()
-            hits[i] += [rule.hits(pooled[i // 2], labels) for rule in of_name]
-            seconds[i] += time.perf_counter() - start
-    return [
-        (i // 2, name, float(hits[i].max()) / len(split.labels), seconds[i])
-        for i, (name, _) in enumerate(rules)
-    ]
+    name = _NAMES.get(score.removesuffix(POSITIONS), "")
+    return f"{name}, positions" if name and score.endswith(POSITIONS) else name
 
 
 def write_scores(out: str | Path, scores: pd.DataFrame) -> Path:
@@ -202,7 +46,7 @@ def write_scores(out: str | Path, scores: pd.DataFrame) -> Path:
 
 
 def read_scores(out: str | Path) -> pd.DataFrame:
-    """``OUT/scores.csv`` as from `measure_scores`.
+    """``OUT/scores.csv`` as from `transfer.scores.measure.measure_scores`.
 
     Raises
     ------
@@ -222,24 +66,23 @@ def print_scores(scores: pd.DataFrame, console: Console | None = None) -> None:
     """
     console = console or Console()
     wide = scores.pivot(index="block", columns="score", values="value")
-    names = list(dict.fromkeys(scores["score"]))
-    complete = [name for name in names if wide[name].notna().all()]
-    of_positions = [name for name in complete if name.endswith(_POSITIONS)]
-    console.print(_table(wide[[name for name in complete if name not in of_positions]]))
-    if of_positions:
+    wide = wide[list(dict.fromkeys(scores["score"]))]
+    complete = wide.loc[:, wide.notna().all()]
+    positions = complete.columns.str.endswith(POSITIONS)
+    console.print(_table(complete.loc[:, ~positions]))
+    if positions.any():
         console.print("\nPositions as samples:")
-        console.print(_table(wide[of_positions]))
-    for name in names:
-        if name not in complete:
-            block, value = wide[name].first_valid_index(), wide[name].max()
-            console.print(f"{name.upper()} of block {block}: {value:.3f}")
+        console.print(_table(complete.loc[:, positions]))
+    for name in wide.columns.difference(complete.columns, sort=False):
+        block = wide[name].first_valid_index()
+        console.print(f"{score_name(name)} of block {block}: {wide[name][block]:.3f}")
 
 
 def _table(wide: pd.DataFrame) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("block", justify="right")
     for name in wide:
-        table.add_column(_LABELS[str(name).removesuffix(_POSITIONS)], justify="right")
+        table.add_column(score_name(str(name).removesuffix(POSITIONS)), justify="right")
     for block, row in wide.iterrows():
         cells = [
             f"[bold]{value:.3f}[/]" if value == wide[name].max() else f"{value:.3f}"

@@ -22,8 +22,8 @@ from transfer.networks.transplant import frozen_layers
 from transfer.networks.weights import read_weights
 from transfer.progress import track
 from transfer.results import read_runs, read_study
+from transfer.scores.measure import measure_scores
 from transfer.scores.representation import batch_size, feature_function
-from transfer.scores.table import measure_scores
 from transfer.tables import write_table
 from transfer.tasks.dataset import Dataset
 from transfer.training.evaluation import accuracy

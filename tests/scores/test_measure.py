@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
+from tests.made_features import moments
 from transfer.cli import main
 from transfer.errors import TransferError
-from transfer.scores.measures import MOMENT_SCORES, class_separation
-from transfer.scores.moments import moments
+from transfer.scores.closed_form import MOMENT_SCORES, class_separation
+from transfer.scores.measure import measure_scores, read_inputs
 from transfer.scores.representation import feature_function, source_probabilities
 from transfer.scores.rules import STRENGTHS, leep, nce
-from transfer.scores.table import measure_scores, read_inputs, read_scores, write_scores
+from transfer.scores.table import read_scores, write_scores
 from transfer.tasks.dataset import load_dataset
 
 RNG = np.random.default_rng(0)
@@ -108,7 +109,10 @@ def test_the_command_writes_the_scores_of_14_cuts_and_prints_a_line_for_each(
 ):
     main(["scores", "--data", str(small_data), "--out", str(tmp_path / "out")])
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:15]] == ["stem", *map(str, range(1, 14))]
+    first = next(i for i, line in enumerate(lines) if line.split()[0] == "stem")
+    assert [line.split()[0] for line in lines[first + 1 : first + 14]] == list(
+        map(str, range(1, 14))
+    )
     assert any(line.startswith("LEEP of block 13") for line in lines)
     found = read_scores(tmp_path / "out")
     data, architecture, weights, _ = read_inputs(small_data, "fractals", 0.25, (48, 80))

@@ -5,7 +5,8 @@ import pytest
 from scipy import optimize, stats
 from sklearn.covariance import LedoitWolf
 
-from transfer.scores.measures import (
+from tests.made_features import moments
+from transfer.scores.closed_form import (
     MOMENT_SCORES,
     class_separation,
     h_score,
@@ -13,7 +14,6 @@ from transfer.scores.measures import (
     logme,
     transrate,
 )
-from transfer.scores.moments import moments
 
 
 def problem(n=200, d=6, classes=3, distance=1.0, seed=0):
