@@ -60,6 +60,7 @@ lint: setup
 
 figures: setup
 	for study in experiments-results/*/; do $(PY) -m transfer figures $$study || exit 1; done
+	$(PY) -m transfer figures experiments-results/lanes-fractals --beside experiments-results/lanes-alpha-*
 
 docs: setup
 	$(PY) docs/make_reference.py

@@ -6,9 +6,10 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from tests.measured_study import LABELS, measured_study
+from transfer.answers.deployed import choice_in_words
 from transfer.answers.verdict import verdict
 from transfer.answers.wording import file_size
-from transfer.deploy.costs.pareto import candidates, choice_in_words, on_front, studies_beside
+from transfer.deploy.costs.pareto import candidates, on_front
 from transfer.deploy.costs.table import exported_path, read_costs, read_exported
 from transfer.errors import TransferError
 from transfer.figures.draw import draw_figures
@@ -112,14 +113,25 @@ def test_a_lucky_seed_is_neither_chosen_nor_on_the_front(study, tmp_path):
     assert 0.1 not in front.get_xdata()
 
 
-def test_studies_of_other_widths_beside_enter_and_others_do_not(tmp_path):
+def test_other_studies_enter_where_they_are_named_and_only_there(tmp_path):
     own = measured_study(tmp_path / "own", NETWORKS)
+    alone = verdict(own)
     narrow = {("baseB", None): (0.81, None, 9_000, 0.5, 1e5)}
-    measured_study(tmp_path / "narrow", narrow, alpha=0.1)
-    measured_study(tmp_path / "elsewhere", narrow, alpha=0.1, data="b")
-    measured_study(tmp_path / "same", narrow, alpha=0.25)
-    assert [path.name for path in studies_beside(own)] == ["own", "narrow"]
-    assert "baseB float32 (LiteRT, alpha 0.1): 9 kB" in choice_in_words(own)[0]
+    beside = measured_study(tmp_path / "narrow", narrow, alpha=0.1)
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "study.json").write_text("{")
+    (tmp_path / "damaged" / "deploy.csv").write_text("")
+    assert verdict(own) == alone
+    assert set(candidates(own)["alpha"]) == {0.25}
+    assert "baseB float32 (LiteRT, alpha 0.1): 9 kB" in choice_in_words(own, beside=[beside])[0]
+    assert any("(LiteRT, alpha 0.1): 9 kB" in said for said in verdict(own, beside=[beside]))
+
+
+def test_a_study_of_another_data_set_is_not_compared(tmp_path):
+    own = measured_study(tmp_path / "own", NETWORKS)
+    elsewhere = measured_study(tmp_path / "elsewhere", NETWORKS, data="b")
+    with pytest.raises(TransferError, match=r"same data set.*elsewhere"):
+        candidates(own, beside=[elsewhere])
 
 
 def test_predictions_of_another_file_are_noticed(tmp_path):

@@ -7,17 +7,17 @@ import pytest
 import transfer.deploy.driving.table as driving
 import transfer.deploy.reestimation.table as reestimation
 from tests.measured_study import measured_study
+from transfer.answers.deployed import driving_in_words, reestimation_in_words
 from transfer.answers.verdict import verdict
-from transfer.deploy.driving.table import driving_in_words, read_drives
+from transfer.deploy.driving.table import read_drives
 from transfer.deploy.reestimation.table import (
     gains_of_reestimation,
     read_reestimation,
-    reestimation_against_n,
-    reestimation_in_words,
 )
 from transfer.errors import TransferError
 from transfer.figures.draw import draw_figures
 from transfer.figures.driving import driving_against_n
+from transfer.figures.reestimation import reestimation_against_n
 from transfer.results import read_runs
 from transfer.statistics.intervals import t_interval
 

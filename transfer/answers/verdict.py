@@ -11,14 +11,18 @@ What was measured besides (deploy.csv, driving.csv, reestimation.csv) is put int
 was: which file to choose for a device, how networks drive, what new BatchNorm statistics gain.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from transfer.answers.deployed import (
+    choice_in_words,
+    driving_in_words,
+    reestimation_in_words,
+)
 from transfer.answers.wording import about, count_seeds, points, spans
-from transfer.deploy.costs.pareto import choice_in_words
-from transfer.deploy.driving.table import driving_in_words
-from transfer.deploy.reestimation.table import read_reestimation, reestimation_in_words
+from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
 from transfer.results import read_runs, read_study, read_test_labels
 from transfer.runs import BLOCKS, BN_SEMANTICS, FROZEN_KINDS, Run
@@ -33,7 +37,9 @@ from transfer.statistics.intervals import (
 )
 
 
-def verdict(study_dir: str | Path, margin: float = 0.01) -> list[str]:
+def verdict(
+    study_dir: str | Path, margin: float = 0.01, beside: Sequence[str | Path] = ()
+) -> list[str]:
     """The verdict of a study, one or more sentences a string.
 
     Parameters
@@ -42,6 +48,8 @@ def verdict(study_dir: str | Path, margin: float = 0.01) -> list[str]:
         Folder of a study with ``runs.csv`` and ``predictions/``.
     margin : float
         How much worse than baseB still counts as equal, in units of accuracy (0.01: one point).
+    beside : sequence of path
+        Other measured studies of the same data set, whose exported files enter the choice.
 
     Raises
     ------
@@ -74,7 +82,7 @@ def verdict(study_dir: str | Path, margin: float = 0.01) -> list[str]:
         sentences += _general(_of(compared, "AnB", bn), bn)
     sentences += _semantics(folder, runs)
     sentences += _cut(_of(compared, "sliced", ""))
-    sentences += choice_in_words(folder, margin)
+    sentences += choice_in_words(folder, margin, beside)
     sentences += driving_in_words(folder)
     if (folder / "reestimation.csv").exists():
         sentences += reestimation_in_words(read_reestimation(folder / "reestimation.csv"))

@@ -25,6 +25,7 @@ def add_commands(commands: Commands) -> None:
         "a start from baseA helps, each with its numbers and never more than they allow.",
     )
     add_study(verdict)
+    _add_beside(verdict)
     verdict.add_argument(
         "--margin",
         type=float,
@@ -38,6 +39,7 @@ def add_commands(commands: Commands) -> None:
         description="Draw DIR/figures anew, PNG and SVG, from the tables of the study alone.",
     )
     add_study(figures)
+    _add_beside(figures)
     text = "add the published accuracies as hollow markers"
     figures.add_argument("--published", action="store_true", help=text)
     figures.set_defaults(call=_figures)
@@ -47,9 +49,22 @@ def add_commands(commands: Commands) -> None:
         description="Write DIR/report.html: one file that opens in any browser, from disk.",
     )
     add_study(report)
+    _add_beside(report)
     add_data(report)
     report.set_defaults(call=_report)
     _add_scores(commands)
+
+
+def _add_beside(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--beside",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="other measured studies of the same data set, e.g. of a smaller --alpha: their "
+        "exported files enter the choice for a device (default: none)",
+    )
 
 
 def _add_scores(commands: Commands) -> None:
@@ -80,21 +95,21 @@ def _verdict(options: argparse.Namespace) -> None:
 
     if not 0 < options.margin < 1:
         raise UsageError(f"Expected --margin between 0 and 1. Received: {options.margin:g}.")
-    print_sentences(verdict(options.study, options.margin))
+    print_sentences(verdict(options.study, options.margin, options.beside))
 
 
 def _figures(options: argparse.Namespace) -> None:
     from transfer.figures.draw import draw_figures, left_out, published_table
 
     published = published_table() if options.published else None
-    say(*(str(path) for path in draw_figures(options.study, published)))
+    say(*(str(path) for path in draw_figures(options.study, published, options.beside)))
     note(left_out(options.study))
 
 
 def _report(options: argparse.Namespace) -> None:
     from transfer.report import write_report
 
-    path, left_out = write_report(options.study, options.data)
+    path, left_out = write_report(options.study, options.data, options.beside)
     note(left_out)
     say(f"Report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
 

@@ -186,8 +186,8 @@ def _measure(options: argparse.Namespace) -> None:
 
 def _reestimate(options: argparse.Namespace) -> None:
     load_tensorflow()
+    from transfer.answers.deployed import reestimation_in_words
     from transfer.deploy.reestimation.measure import measure_reestimation
-    from transfer.deploy.reestimation.table import reestimation_in_words
 
     frame = measure_reestimation(
         options.study, options.runs or None, options.images, options.source, options.data

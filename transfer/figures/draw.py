@@ -1,6 +1,7 @@
 """Every figure of a study, drawn from its CSVs and from nothing else."""
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,14 @@ from matplotlib.figure import Figure
 from transfer.deploy.costs.pareto import candidates
 from transfer.deploy.costs.table import read_costs
 from transfer.deploy.driving.table import by_network, read_drives
-from transfer.deploy.reestimation.table import read_reestimation, reestimation_against_n
+from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
 from transfer.figures.accuracy import accuracy_against_n
 from transfer.figures.agreement import agreement_figure
 from transfer.figures.driving import driving_against_n
 from transfer.figures.gain import gain_against_images
 from transfer.figures.pareto import pareto_figure
+from transfer.figures.reestimation import reestimation_against_n
 from transfer.figures.semantics import bn_semantics
 from transfer.figures.style import save
 from transfer.results import read_runs, read_study
@@ -67,7 +69,9 @@ def published_table() -> Path:
     return path
 
 
-def draw_figures(study_dir: str | Path, published: Path | None = None) -> list[Path]:
+def draw_figures(
+    study_dir: str | Path, published: Path | None = None, beside: Sequence[str | Path] = ()
+) -> list[Path]:
     """Draw every figure that a study has runs for into its ``figures/``; remove none.
 
     ``accuracy_against_n`` if there are runs on all training images; ``bn_semantics`` if AnB was
@@ -82,6 +86,8 @@ def draw_figures(study_dir: str | Path, published: Path | None = None) -> list[P
         Folder of a study, or one with ``all_experiments.csv`` alone (the published numbers).
     published : path or None
         A table of published accuracies to draw as hollow markers.
+    beside : sequence of path
+        Other measured studies of the same data set, drawn into ``pareto``.
 
     Returns
     -------
@@ -108,7 +114,7 @@ def draw_figures(study_dir: str | Path, published: Path | None = None) -> list[P
     if has_sizes(runs):
         with contextlib.suppress(TransferError):  # baseB is missing, which `left_out` says
             figures["gain_against_images"] = gain_against_images(runs, title)
-    figures |= _of_devices(folder, runs, title)
+    figures |= _of_devices(folder, runs, title, beside)
     return [
         path for name, figure in figures.items() for path in save(figure, folder / "figures" / name)
     ]
@@ -118,11 +124,13 @@ def _is_agreement(folder: Path) -> bool:
     return folder.resolve().name == FOLDER and (folder / "agreement.csv").exists()
 
 
-def _of_devices(folder: Path, runs: pd.DataFrame, title: str) -> dict[str, Figure]:
+def _of_devices(
+    folder: Path, runs: pd.DataFrame, title: str, beside: Sequence[str | Path]
+) -> dict[str, Figure]:
     """What networks cost and how they drive, where that was measured."""
     figures = {}
     if not read_costs(folder).empty:
-        figures["pareto"] = pareto_figure(candidates(folder), title)
+        figures["pareto"] = pareto_figure(candidates(folder, beside=beside), title)
     if (folder / "driving.csv").exists():
         drives = read_drives(folder / "driving.csv")
         if (by_network(drives)["kind"] != "").any():

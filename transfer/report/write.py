@@ -1,6 +1,6 @@
 """A report, section by section; what a study does not have is left out, and said."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +34,9 @@ T = TypeVar("T")
 _HEADLINES = ("General up to", "No n is shown", "Cut after", "No cut is shown")
 
 
-def write_report(study_dir: str | Path, data: str | Path | None = None) -> tuple[Path, list[str]]:
+def write_report(
+    study_dir: str | Path, data: str | Path | None = None, beside: Sequence[str | Path] = ()
+) -> tuple[Path, list[str]]:
     """Write ``STUDY_DIR/report.html``; the same study gives the same bytes.
 
     Parameters
@@ -43,6 +45,8 @@ def write_report(study_dir: str | Path, data: str | Path | None = None) -> tuple
         Folder of a study.
     data : path or None
         Folder of its data set, if it is not where the study found it.
+    beside : sequence of path
+        As for `transfer.answers.verdict.verdict`.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def write_report(study_dir: str | Path, data: str | Path | None = None) -> tuple
     """
     facts = read_facts(study_dir)
     sections = _Sections()
-    content = _contents(facts, sections, data)
+    content = _contents(facts, sections, data, beside)
     path = facts.folder / "report.html"
     write_atomically(path, render(content, sections.charts, sections.left_out))
     return path, sections.left_out
@@ -82,11 +86,14 @@ class _Sections:
         return made
 
 
-def _contents(facts: Facts, sections: _Sections, data: str | Path | None) -> dict[str, Any]:
+def _contents(
+    facts: Facts, sections: _Sections, data: str | Path | None, beside: Sequence[str | Path]
+) -> dict[str, Any]:
     """What the template shows, by name."""
     runs, make = facts.whole, sections.make
     content: dict[str, Any] = {"facts": facts, "networks": network_rows(facts.runs)}
-    content["verdict"] = [_headline(said) for said in make(lambda: verdict(facts.folder)) or []]
+    sentences = make(lambda: verdict(facts.folder, beside=beside))
+    content["verdict"] = [_headline(said) for said in sentences or []]
     content["accuracy"] = sections.chart(lambda: accuracy_chart(runs))
     content["intervals"] = interval_note(runs) if not runs.empty else ""
     content["semantics"] = sections.chart(lambda: semantics_chart(runs))

@@ -5,13 +5,13 @@ if no other candidate is as cheap and as accurate (Pareto). The choice is the sm
 shown to be not worse than baseB, by the test of `transfer.statistics.intervals`, not by its mean.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from transfer.answers.wording import count_seeds, file_size, points, within
-from transfer.deploy.costs.table import FORMAT_LABELS, read_costs, read_exported
+from transfer.deploy.costs.table import read_costs, read_exported
 from transfer.errors import TransferError
 from transfer.results import read_runs, read_study, read_test_labels
 from transfer.runs import parse_run
@@ -20,67 +20,16 @@ from transfer.statistics.intervals import non_inferior, t_interval, wilson
 
 #: Formats for a device: a .keras file needs all of TensorFlow.
 DEVICE_FORMATS = ("litert", "litert-int8", "onnx")
-COSTS = ("median_ms", "file_bytes", "multiply_adds")
 COLUMNS = (
-    "network",
-    "kind",
-    "n",
-    "alpha",
-    "format",
-    "seeds",
-    "compared_seeds",
-    "accuracy",
-    "low",
-    "high",
-    "parameters",
-    *COSTS,
-    "gzip_bytes",
-    "difference",
-    "at_least",
-    "outcome",
+    *("network", "kind", "n", "alpha", "format", "seeds", "compared_seeds", "accuracy", "low"),
+    *("high", "parameters", "median_ms", "file_bytes", "multiply_adds", "gzip_bytes"),
+    *("difference", "at_least", "outcome"),
 )
 
 
-def studies_beside(study_dir: str | Path) -> list[Path]:
-    """The study and those in the folders beside it that differ in alpha alone.
-
-    Same data set (by content), input, protocol, and the same source if they have one; only those
-    that were measured (``deploy.csv``).
-    """
-    folder = Path(study_dir).resolve()
-    own = _essence(folder)
-    found = [folder]
-    for path in sorted(folder.parent.glob("*/deploy.csv")):
-        if path.parent != folder and (path.parent / "study.json").exists():
-            other = _essence(path.parent)
-            alike = all(other[key] == own[key] for key in ("data", "input", "protocol"))
-            if (
-                alike
-                and other["alpha"] != own["alpha"]
-                and other["source"] in (None, own["source"])
-            ):
-                found.append(path.parent)
-    return found
-
-
-def _essence(folder: Path) -> dict[str, object]:
-    study = read_study(folder)
-    try:
-        source = study.get("source")
-        return {
-            "data": study["dataset"]["sha256"],
-            "input": study["input"],
-            "protocol": study["protocol"],
-            "alpha": study["alpha"],
-            "source": source and source["sha256"],
-        }
-    except (KeyError, TypeError) as error:
-        raise TransferError(
-            f"Expected dataset, input, alpha and protocol in {folder / 'study.json'}."
-        ) from error
-
-
-def candidates(study_dir: str | Path, margin: float = 0.01) -> pd.DataFrame:
+def candidates(
+    study_dir: str | Path, margin: float = 0.01, beside: Sequence[str | Path] = ()
+) -> pd.DataFrame:
     """Every network and device format that was measured, in a study and those beside it.
 
     Parameters
@@ -88,6 +37,8 @@ def candidates(study_dir: str | Path, margin: float = 0.01) -> pd.DataFrame:
     study_dir : path
     margin : float
         How much worse than baseB still counts as equal, in units of accuracy.
+    beside : sequence of path
+        Other measured studies of the same data set, for example of a smaller alpha.
 
     Returns
     -------
@@ -102,23 +53,34 @@ def candidates(study_dir: str | Path, margin: float = 0.01) -> pd.DataFrame:
     Raises
     ------
     TransferError
-        If a table or a file of predictions is missing or damaged.
+        If a table or a file of predictions is missing or damaged, or a study beside has another
+        data set.
     """
-    own = Path(study_dir).resolve()
+    own = Path(study_dir)
     runs = read_runs(own)
     base = runs[(runs["kind"] == "baseB") & (runs["fraction"] == 1.0)]
     labels = read_test_labels(own)
     right_base = dict(zip(base["seed"], right_on_test_images(own, base), strict=True))
     rows = []
-    for folder in studies_beside(own):
+    for folder in (own, *map(Path, beside)):
+        if _data_of(folder) != _data_of(own):
+            raise TransferError(
+                f"Expected a study of the same data set as {own}. Received: {folder}."
+            )
         costs = read_costs(folder)
         costs = costs[costs["format"].isin(DEVICE_FORMATS)]
         costs = costs.assign(network=[_network(str(run)) for run in costs["run"]])
         for (network, name), group in costs.groupby(["network", "format"], sort=False):
-            rows.append(
-                _candidate(folder, str(network), str(name), group, labels, right_base, margin)
-            )
+            row = _candidate(folder, str(name), group, labels, right_base, margin)
+            rows.append({"network": network} | row)
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": "Int64"})
+
+
+def _data_of(folder: Path) -> object:
+    try:
+        return read_study(folder)["dataset"]["sha256"]
+    except (KeyError, TypeError) as error:
+        raise TransferError(f"Expected a dataset in {folder / 'study.json'}.") from error
 
 
 def _network(run: str) -> str:
@@ -127,50 +89,34 @@ def _network(run: str) -> str:
 
 def _candidate(
     folder: Path,
-    network: str,
     name: str,
     group: pd.DataFrame,
     labels: np.ndarray,
     right_base: dict[int, np.ndarray],
     margin: float,
 ) -> dict[str, object]:
+    """All seeds of a network in the format ``name`` as one row."""
     first = group.iloc[0]
     accuracy, low, high = t_interval(group["test_accuracy"].to_numpy(float))
     if len(group) == 1:
         low, high = wilson(round(accuracy * len(labels)), len(labels))
-    found: dict[str, object] = {
-        "network": network,
-        "kind": first["kind"],
-        "n": first["n"],
-        "alpha": first["alpha"],
-        "format": name,
-        "seeds": len(group),
-        "accuracy": accuracy,
-        "low": low,
-        "high": high,
-        "parameters": first["parameters"],
-        "median_ms": group["median_ms_1"].median(),
-        "file_bytes": group["file_bytes"].median(),
-        "multiply_adds": first["multiply_adds"],
-        "gzip_bytes": group["gzip_bytes"].median(),
-        "compared_seeds": 0,
-        "difference": np.nan,
-        "at_least": np.nan,
-        "outcome": "",
-    }
+    row: dict[str, object] = {"format": name, "seeds": len(group)}
+    row |= {"accuracy": accuracy, "low": low, "high": high}
+    row |= {name: first[name] for name in ("kind", "n", "alpha", "parameters", "multiply_adds")}
+    row |= {name: group[name].median() for name in ("file_bytes", "gzip_bytes")}
+    row["median_ms"] = group["median_ms_1"].median()
+    row |= {"compared_seeds": 0, "difference": np.nan, "at_least": np.nan, "outcome": ""}
     shared = group[group["seed"].isin(right_base)]
-    if not shared.empty:
-        compared = non_inferior(
-            right_of_files(folder, name, shared, labels),
-            np.array([right_base[seed] for seed in shared["seed"]]),
-            margin=margin,
-            blocks=blocks_of_neighbours(len(labels)),
-        )
-        found["compared_seeds"] = compared.difference.seeds
-        found["difference"] = compared.difference.estimate
-        found["at_least"] = compared.difference.low
-        found["outcome"] = compared.outcome
-    return found
+    if shared.empty:
+        return row
+    compared = non_inferior(
+        right_of_files(folder, name, shared, labels),
+        np.array([right_base[seed] for seed in shared["seed"]]),
+        margin=margin,
+        blocks=blocks_of_neighbours(len(labels)),
+    )
+    row |= {"compared_seeds": compared.difference.seeds, "outcome": compared.outcome}
+    return row | {"difference": compared.difference.estimate, "at_least": compared.difference.low}
 
 
 def right_of_files(folder: Path, name: str, rows: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
@@ -189,26 +135,25 @@ def right_of_files(folder: Path, name: str, rows: pd.DataFrame, labels: np.ndarr
     """
     if name != "litert-int8":
         runs = read_runs(folder).set_index("run", drop=False)
-        gone = sorted(set(rows["run"]) - set(runs.index))
-        if gone:
+        if gone := sorted(set(rows["run"]) - set(runs.index)):
             raise TransferError(
                 f"Expected {gone[0]} in runs.csv of {folder}, as it is in deploy.csv. Train and "
                 "measure it again, or remove its line."
             )
         return right_on_test_images(folder, runs.loc[list(rows["run"])])
-    given = zip(rows["run"], rows["test_accuracy"], strict=True)
-    return np.array([right_of_file(folder, str(run), name, hit, labels) for run, hit in given])
+    pairs = zip(rows["run"], rows["test_accuracy"], strict=True)
+    return np.array([right_of_file(folder, str(run), name, hit, labels) for run, hit in pairs])
 
 
 def right_of_file(
     folder: Path, run: str, name: str, accuracy: float, labels: np.ndarray
 ) -> np.ndarray:
-    """Which test images a file classifies correctly, bool (images,), if as many as the table says.
+    """Which test images a file classifies correctly, bool (images,).
 
     Raises
     ------
     TransferError
-        If its predictions are missing, or are not those that the table is about.
+        If its predictions are missing, or have another accuracy than the table says.
     """
     probabilities = read_exported(folder, run, name)
     right = probabilities.argmax(1) == labels if len(probabilities) == len(labels) else None
@@ -236,48 +181,3 @@ def on_front(costs: np.ndarray, accuracies: np.ndarray) -> np.ndarray:
     good = accuracies[:, None] >= accuracies
     better = (costs[:, None] < costs) | (accuracies[:, None] > accuracies)
     return ~(cheap & good & better).any(0) & np.isfinite(costs)
-
-
-def choice_in_words(study_dir: str | Path, margin: float = 0.01) -> list[str]:
-    """The file to choose, in a sentence with its numbers; nothing if nothing was measured.
-
-    Chosen is among those compared with baseB by as many seeds as any: one seed can be lucky.
-    """
-    if read_costs(study_dir).empty:
-        return []
-    tested = candidates(study_dir, margin)
-    tested = tested[tested["outcome"] != ""]
-    if tested.empty:
-        return ["No exported file shares a seed with baseB: which to choose is not answered."]
-    tested = tested[tested["compared_seeds"] == tested["compared_seeds"].max()]
-    passed = tested[tested["outcome"] == "non-inferior"].sort_values(["file_bytes", "median_ms"])
-    if passed.empty:
-        return [f"None of {len(tested)} exported files is shown to be {within(margin)} of baseB."]
-    smallest = passed.iloc[0]
-    sentences = [
-        f"On a device: {describe(smallest)}. Of {len(tested)} exported files (networks and number "
-        f"formats) {len(passed)} are shown to be {within(margin)} of baseB, each tested by itself; "
-        "this is the smallest of them."
-    ]
-    timed = passed.dropna(subset=["median_ms"])
-    if not timed.empty:
-        fastest = timed.sort_values(["median_ms", "file_bytes"]).iloc[0]
-        if fastest["median_ms"] < 0.95 * smallest["median_ms"]:
-            sentences.append(f"The fastest of these is {describe(fastest)}.")
-    return sentences
-
-
-def describe(candidate: pd.Series) -> str:
-    """``sliced-8 int8 (LiteRT, alpha 0.25): 0.21 MB, 0.40 ms a frame, ...``"""
-    parts = [file_size(candidate["file_bytes"])]
-    if np.isfinite(candidate["median_ms"]):
-        parts.append(f"{candidate['median_ms']:.2f} ms a frame")
-    parts.append(f"accuracy {candidate['accuracy']:.3f}")
-    seeds = count_seeds(candidate["compared_seeds"])
-    parts.append(
-        f"{points(candidate['difference'])} points against baseB, at least "
-        f"{points(candidate['at_least'])} (one-sided 95 %, {seeds})"
-    )
-    numbers, runtime = FORMAT_LABELS[candidate["format"]].split(", ")
-    network = f"{candidate['network']} {numbers} ({runtime}, alpha {candidate['alpha']:g})"
-    return f"{network}: {', '.join(parts)}"

@@ -9,10 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from transfer.answers.wording import count_seeds
 from transfer.deploy.costs.table import FORMAT_LABELS
 from transfer.errors import TransferError
-from transfer.results import read_runs
 from transfer.runs import parse_run
 from transfer.statistics.intervals import t_interval
 from transfer.tables import read_table
@@ -171,49 +169,3 @@ def _parsed(name: str) -> tuple[str, str, int | None, str, str, int]:
     run = parse_run(match["run"])
     network = run.name.rsplit("_s", 1)[0]
     return network, run.kind, run.n, run.bn, match["format"] or "", run.seed
-
-
-def driving_in_words(study_dir: str | Path) -> list[str]:
-    """How networks drive, and whether that agrees with accuracy; nothing if none has driven."""
-    path = Path(study_dir) / "driving.csv"
-    if not path.exists():
-        return []
-    table = by_network(read_drives(path))
-    networks = table[(table["kind"] != "") & (table["format"] == "")]
-    if networks.empty:
-        return []
-    parts = [_rate(table[table["network"] == "baseB"])]
-    sliced = networks[networks["kind"] == "sliced"].sort_values(["per_lap", "offset"])
-    if not sliced.empty:
-        parts += [_rate(sliced.head(1)), _rate(sliced.tail(1))]
-    parts += [_rate(table[table["network"] == "forward"])]
-    said = "; ".join(dict.fromkeys(part for part in parts if part))
-    free = networks["per_lap"] == 0
-    sentences = [
-        f"Driving, interventions a lap (95 %) and distance from the centre line (half widths of "
-        f"the lane): {said}. {int(free.sum())} of {len(networks)} networks needed no intervention."
-    ]
-    runs = read_runs(study_dir)
-    runs = runs[runs["fraction"] == 1.0].assign(network=lambda r: r["run"].str.rsplit("_s").str[0])
-    accuracy = networks["network"].map(runs.groupby("network")["test_accuracy"].mean())
-    known = accuracy.notna().to_numpy()
-    if known.sum() > 4:
-        ranks = []
-        for column, name in (("per_lap", "interventions"), ("offset", "distance")):
-            if networks[column][known].nunique() > 1:
-                rank = stats.spearmanr(accuracy[known], networks[column][known])
-                ranks.append(f"{name} {rank.statistic:+.2f} (p = {rank.pvalue:.2g})")
-        sentences.append(
-            f"Spearman's rank correlation with accuracy over {known.sum()} networks: "
-            f"{', '.join(ranks)}; -1: the more accurate always drives better."
-        )
-    return sentences
-
-
-def _rate(rows: pd.DataFrame) -> str:
-    if rows.empty:
-        return ""
-    row = rows.iloc[0]
-    seeds = f", {count_seeds(row['seeds'])}" if row["kind"] else ""
-    bounds = f"{row['low']:.2f} to {row['high']:.2f}{seeds}"
-    return f"{row['network']} {row['per_lap']:.2f} ({bounds}), {row['offset']:.2f}"
