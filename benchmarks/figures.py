@@ -69,9 +69,51 @@ def draw_growth(path: Path) -> list[Path]:
         return save(figure, path.with_suffix(""))
 
 
+def draw_verdicts(path: Path) -> list[Path]:
+    """False and complete verdicts of the present and the replaced rules, from ``verdicts.csv``."""
+    table = pd.read_csv(path)
+    table = table[table["rule"].isin(["old", "new"])]
+    wrong = table[table["scenario"] == "at the margin"]
+    panels = [
+        ("false verdicts, all networks at the margin", wrong, "false"),
+        ("something true is claimed, all equal", table[table["scenario"] == "all equal"], "true"),
+        ("something true is claimed, hump", table[table["scenario"] == "hump"], "true"),
+    ]
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(2 * COLUMN, 3.6), layout="constrained")
+        axes = figure.subplots(2, len(panels), sharey=True)
+        for row, statement in enumerate(("general", "cut")):
+            for axis, (title, rows, column) in zip(axes[row], panels, strict=True):
+                shown = rows[rows["statement"] == statement]
+                for rule, marker, color in (("old", "o", "#999999"), ("new", "D", "#0072B2")):
+                    cells = shown[shown["rule"] == rule]
+                    names = (
+                        cells["seeds"].astype(str)
+                        + " seeds, "
+                        + cells["images"].map("{:,}".format)
+                        + cells["frames"].map({"independent": ", independent"}).fillna("")
+                        + cells["variances"].map({"equal": ""}).fillna(", " + cells["variances"])
+                    )
+                    axis.plot(cells[column], names, marker, color=color, label=f"{rule} rules")
+                if column == "false":
+                    axis.axvline(0.05, color="black", linewidth=0.6, linestyle=":")
+                axis.set_title(f"{statement}: {title}", fontsize=6.5, loc="left")
+                axis.tick_params(axis="y", labelsize=5)
+                axis.set_xlim(-0.02, max(0.3, axis.get_xlim()[1]))
+                axis.grid(axis="x", linewidth=0.4, alpha=0.5)
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2)
+        return save(figure, path.with_suffix(""))
+
+
 def main() -> None:
     """Redraw every figure whose CSV is there."""
-    for name, draw in (("steps.csv", draw_steps), ("growth.csv", draw_growth)):
+    figures = (
+        ("steps.csv", draw_steps),
+        ("growth.csv", draw_growth),
+        ("verdicts.csv", draw_verdicts),
+    )
+    for name, draw in figures:
         if (RESULTS / name).exists():
             print(*draw(RESULTS / name))
 

@@ -1,0 +1,155 @@
+"""Differences of accuracy between networks: estimate, variance, degrees of freedom.
+
+Two things vary: the test images (another drive would give other frames) and the seed (another
+start would give another network). The variance of a mean over S runs is that over images plus that
+over seeds. Both hold the interaction, by which each run errs on images of its own; it is taken off
+once. Degrees of freedom are Satterthwaite's (1946). Nothing is drawn at random.
+"""
+
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from transfer.statistics.accuracies import Accuracies
+from transfer.statistics.seeds import SeedVariance
+
+Values = Any  # float of one pair, or float64 (pairs,)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Accuracy of A minus accuracy of B, 0..1 units: one, or several in arrays of one shape.
+
+    Attributes
+    ----------
+    estimate, variance, df : float or float64 (pairs,)
+        ``estimate`` minus the truth, over its standard error, follows Student's t.
+    by_images : float or float64 (pairs,)
+        Part of ``variance`` that more test images would lower.
+    by_seeds : float or float64 (pairs,)
+        The rest, which more seeds would lower. 0 where no network of the study has two runs.
+    interaction : float or float64 (pairs,)
+        Part of ``by_images`` that more seeds would lower, too.
+    seeds : int or int64 (pairs,)
+        Runs of A or B, whichever has fewer.
+    """
+
+    estimate: Values
+    variance: Values
+    df: Values
+    by_images: Values
+    by_seeds: Values
+    interaction: Values
+    seeds: Values
+
+    def __getitem__(self, place: int) -> "Difference":
+        return Difference(*(value[place].item() for value in astuple(self)))
+
+    def interval(self, level: float = 0.95) -> tuple[Values, Values]:
+        """Two-sided interval: (low, high). Its ends are one-sided bounds at ``(1 + level) / 2``."""
+        half = stats.t.ppf(0.5 + level / 2, self.df) * np.sqrt(self.variance)
+        return self.estimate - half, self.estimate + half
+
+    def probability_above(self, value: float) -> Values:
+        """Probability, given the data, that the true difference is above ``value``.
+
+        One minus this is the p-value of the test that it is not above. It is a probability in the
+        sense of Bayes if nothing was known of the difference before.
+        """
+        distance = np.asarray(self.estimate) - value
+        scale = np.maximum(np.sqrt(self.variance), 1e-12)  # 0: all runs right on the same images
+        return stats.t.cdf(distance / scale, self.df)
+
+
+def difference(
+    accuracies: Accuracies,
+    spread: SeedVariance,
+    a: int | np.ndarray,
+    b: int | np.ndarray | None,
+) -> Difference:
+    """Mean accuracy of networks ``a`` minus that of networks ``b``; runs are not paired.
+
+    Parameters
+    ----------
+    accuracies : Accuracies
+    spread : SeedVariance
+        Of the same networks.
+    a, b : int or int (pairs,)
+        Positions of the networks. ``b`` None: accuracies by themselves.
+    """
+    influence = accuracies.sums[a]
+    estimate, seeds = accuracies.mean[a], accuracies.seeds[a]
+    net, gross, twice = _over_seeds(accuracies, spread)
+    by_seeds, interaction, total = net[a], twice[a], gross[a]
+    df = np.maximum(spread.df, 1)
+    squares = total**2 / df[a]
+    if b is not None:
+        influence = influence - accuracies.sums[b]
+        estimate, seeds = estimate - accuracies.mean[b], np.minimum(seeds, accuracies.seeds[b])
+        by_seeds, interaction, total = by_seeds + net[b], interaction + twice[b], total + gross[b]
+        squares = squares + gross[b] ** 2 / df[b]
+        # A pooled variance is known no better for being used twice.
+        both = spread.pooled[a] & spread.pooled[b]
+        squares = np.where(both, total**2 / df[a], squares)
+    by_images, images_df = cluster_variance(influence)
+    variance = by_images + by_seeds
+    squares = squares + by_images**2 / images_df
+    satterthwaite = np.where(
+        squares > 0, variance**2 / np.where(squares > 0, squares, 1), images_df
+    )
+    return Difference(
+        estimate,
+        variance,
+        satterthwaite,
+        by_images,
+        by_seeds,
+        np.minimum(interaction, by_images),
+        seeds,
+    )
+
+
+def correlation(accuracies: Accuracies, spread: SeedVariance, a: np.ndarray, b: int) -> np.ndarray:
+    """Correlation of the differences between networks ``a`` and one network, (pairs, pairs).
+
+    They are alike because the test images and the runs of ``b`` are the same.
+    """
+    influence = accuracies.sums[a] - accuracies.sums[b]
+    net, _, _ = _over_seeds(accuracies, spread)
+    covariance = influence @ influence.T + net[b] + np.diag(net[a])
+    scale = np.maximum(np.sqrt(np.diag(covariance)), 1e-12)
+    return covariance / np.outer(scale, scale)
+
+
+def cluster_variance(influence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Variance of a mean over clusters, and its degrees of freedom.
+
+    The variance is the sum of squares. With G clusters there are ``2 (G - 1) / (kurtosis - 1)``
+    degrees of freedom, at most G - 1: fewer where few clusters hold most of the variance, as those
+    of a rare class do.
+
+    Parameters
+    ----------
+    influence : float64 (..., clusters)
+        As `Accuracies.sums`, or differences of these.
+    """
+    clusters = influence.shape[-1]
+    squares = (influence**2).sum(-1)
+    fourths = (influence**4).sum(-1)
+    kurtosis = clusters * fourths / np.where(squares > 0, squares, 1) ** 2
+    df = 2 * (clusters - 1) / np.maximum(kurtosis - 1, 2)
+    return squares, df
+
+
+def _over_seeds(
+    accuracies: Accuracies, spread: SeedVariance
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Variance of each mean over seeds: without the interaction, with it, and the interaction."""
+    if not spread.known:
+        nothing = np.zeros(len(accuracies.seeds))
+        return nothing, nothing, nothing
+    own = accuracies.interaction
+    interaction = np.where(np.isnan(own), np.nanmean(own), own) / accuracies.seeds
+    gross = spread.variance / accuracies.seeds
+    return np.maximum(gross - interaction, 0), gross, interaction
