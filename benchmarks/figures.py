@@ -69,40 +69,42 @@ def draw_growth(path: Path) -> list[Path]:
         return save(figure, path.with_suffix(""))
 
 
+_RULES = {
+    "old": ("o", "#999999", "the rules before"),
+    "sequence": ("x", "#E69F00", "cut: a sequence from n = 13 down"),
+    "new": ("D", "#0072B2", "the rules of today"),
+}
+
+
 def draw_verdicts(path: Path) -> list[Path]:
-    """False and complete verdicts of the present and the replaced rules, from ``verdicts.csv``."""
+    """Shares of simulated studies with a false and with a true verdict, from ``verdicts.csv``."""
     table = pd.read_csv(path)
-    table = table[table["rule"].isin(["old", "new"])]
-    wrong = table[table["scenario"] == "at the margin"]
-    panels = [
-        ("false verdicts, all networks at the margin", wrong, "false"),
-        ("something true is claimed, all equal", table[table["scenario"] == "all equal"], "true"),
-        ("something true is claimed, hump", table[table["scenario"] == "hump"], "true"),
-    ]
+    alike = table["frames"].map({"independent": ", independent"}).fillna("")
+    noise = table["variances"].map({"equal": ""}).fillna(", " + table["variances"])
+    table["cell"] = table["seeds"].astype(str) + " seeds, "
+    table["cell"] += table["images"].map("{:,}".format) + " images" + alike + noise
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(2 * COLUMN, 3.6), layout="constrained")
-        axes = figure.subplots(2, len(panels), sharey=True)
-        for row, statement in enumerate(("general", "cut")):
-            for axis, (title, rows, column) in zip(axes[row], panels, strict=True):
-                shown = rows[rows["statement"] == statement]
-                for rule, marker, color in (("old", "o", "#999999"), ("new", "D", "#0072B2")):
+        figure = Figure(figsize=(2 * COLUMN, 4.2), layout="constrained")
+        axes = figure.subplots(2, 3, sharey=True)
+        for row, (statement, varied) in enumerate((("general", "equal up to 6"), ("cut", "hump"))):
+            panels = (("at the margin", "false"), ("all equal", "true"), (varied, "true"))
+            for axis, (scenario, column) in zip(axes[row], panels, strict=True):
+                shown = table[table["statement"].eq(statement) & table["scenario"].eq(scenario)]
+                for rule, (marker, color, label) in _RULES.items():
                     cells = shown[shown["rule"] == rule]
-                    names = (
-                        cells["seeds"].astype(str)
-                        + " seeds, "
-                        + cells["images"].map("{:,}".format)
-                        + cells["frames"].map({"independent": ", independent"}).fillna("")
-                        + cells["variances"].map({"equal": ""}).fillna(", " + cells["variances"])
-                    )
-                    axis.plot(cells[column], names, marker, color=color, label=f"{rule} rules")
+                    axis.plot(cells[column], cells["cell"], marker, color=color, label=label)
                 if column == "false":
                     axis.axvline(0.05, color="black", linewidth=0.6, linestyle=":")
-                axis.set_title(f"{statement}: {title}", fontsize=6.5, loc="left")
-                axis.tick_params(axis="y", labelsize=5)
-                axis.set_xlim(-0.02, max(0.3, axis.get_xlim()[1]))
+                title = f"{statement}, {scenario}:\na {column} verdict"
+                axis.set_title(title, fontsize=7, loc="left")
+                axis.tick_params(axis="y", labelsize=5.5)
+                axis.set_xlim(-0.02, 0.35 if column == "false" else 1.02)
                 axis.grid(axis="x", linewidth=0.4, alpha=0.5)
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2)
+        axes[0, 0].invert_yaxis()  # shared
+        for axis in axes[1]:
+            axis.set_xlabel("share of studies")
+        handles, labels = axes[1, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
         return save(figure, path.with_suffix(""))
 
 

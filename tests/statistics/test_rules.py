@@ -32,6 +32,7 @@ def test_a_fixed_sequence_stops_at_the_first_failure():
 def test_independent_claims_are_those_of_holm_and_sidak():
     expected = multipletests(P, method="holm-sidak")[1]
     assert step_down(P, np.eye(5)) == pytest.approx(expected, abs=1e-6)
+    assert step_down(np.array([0.03, 0.03]), np.eye(2)) == pytest.approx(1 - 0.97**2)
 
 
 def test_claims_that_are_one_claim_need_no_adjustment():
