@@ -23,13 +23,15 @@ def lively_weights():
 
     def make(architecture):
         weights = random_weights(architecture, 5)
-        rng = np.random.default_rng(5)
+        rng = np.random.default_rng(28)
         for name, value in weights.items():
             weight = name.split("/")[1]
             if weight in ("moving_mean", "beta", "bias"):
                 value += rng.normal(0, 0.3, value.shape).astype(np.float32)
             elif weight == "moving_variance":
                 value *= rng.uniform(0.02, 0.1, value.shape).astype(np.float32)
+        head = weights["predictions/kernel"]
+        weights["predictions/kernel"] = head - head.mean(0)  # no class wins on all images
         return weights
 
     return make

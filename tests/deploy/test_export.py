@@ -13,8 +13,8 @@ from PIL import Image
 
 from transfer.cli import main
 from transfer.deploy.export import write as exporting
+from transfer.deploy.export.convert import plain_layers
 from transfer.deploy.export.finished import read_finished
-from transfer.deploy.export.inference import build_for_inference
 from transfer.deploy.export.runtimes import open_exported
 from transfer.deploy.export.write import TOLERANCE, export
 from transfer.errors import TransferError, UsageError
@@ -60,15 +60,19 @@ def trained_predictions(weights, images):
 def test_the_network_for_inference_is_the_trained_network(architecture, lively_weights):
     weights = lively_weights(architecture)
     images = np.random.default_rng(1).integers(0, 256, (5, 45, 80, 3), dtype=np.uint8)
-    trained, plain = build(architecture), build_for_inference(architecture, weights)
+    trained = build(architecture)
     set_weights(trained, weights)
     expected = trained(images, training=False).numpy()
-    np.testing.assert_allclose(plain(images).numpy(), expected, atol=1e-5)
+    for dtype in ("uint8", "float32"):
+        found = plain_layers(trained, dtype)(images.astype(dtype)).numpy()
+        np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 1e-2  # images are told apart
 
 
 def test_the_network_for_inference_has_only_keras_own_layers(weights):
-    model = build_for_inference(Architecture(4), weights)
+    trained = build(Architecture(4))
+    set_weights(trained, weights)
+    model = plain_layers(trained)
     assert all(type(layer).__module__.startswith("keras.") for layer in model.layers)
     assert not any(isinstance(layer, keras.layers.Dropout) for layer in model.layers)
     assert not model.trainable_variables
@@ -149,9 +153,11 @@ def test_the_same_run_gives_the_same_bytes(exported):
 def test_a_file_that_fails_verification_is_not_put_in_place(study, tmp_path, weights, monkeypatch):
     out = tmp_path / "net.keras"
     out.write_text("the old file")
-    wrong = {**weights, "predictions/bias": weights["predictions/bias"] + [0, 0.01, 0]}
+    wrong = build(Architecture(4))
+    bias = weights["predictions/bias"] + np.float32([0, 0.01, 0])
+    set_weights(wrong, {**weights, "predictions/bias": bias})
     honest = exporting.to_keras
-    monkeypatch.setattr(exporting, "to_keras", lambda shape, _: honest(shape, wrong))
+    monkeypatch.setattr(exporting, "to_keras", lambda network: honest(wrong))
     with pytest.raises(TransferError, match="other probabilities"):
         export(study / RUN, out)
     assert out.read_text() == "the old file"

@@ -9,9 +9,10 @@ import pytest
 from transfer.deploy.costs.measure import file_sizes, measure, weight_bytes
 from transfer.deploy.costs.stopwatch import time_file
 from transfer.deploy.costs.table import COLUMNS, read_exported
-from transfer.deploy.export.inference import build_for_inference
+from transfer.deploy.export.convert import plain_layers
 from transfer.errors import TransferError, UsageError
 from transfer.networks.architecture import Architecture, multiply_adds, parameters
+from transfer.networks.mobilenet import build
 from transfer.networks.weights import write_weights
 from transfer.results import write_row
 from transfer.tasks.dataset import load_dataset
@@ -27,9 +28,9 @@ needs_onnx = pytest.mark.skipif(
 )
 
 
-def test_a_keras_network_holds_what_keras_counts(weights):
+def test_a_keras_network_holds_what_keras_counts():
     architecture = Architecture(4)
-    model = build_for_inference(architecture, weights)
+    model = plain_layers(build(architecture))
     assert weight_bytes(architecture, "keras") == 4 * model.count_params()
 
 

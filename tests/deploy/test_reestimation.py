@@ -12,7 +12,8 @@ from transfer.deploy.reestimation.measure import measure_reestimation
 from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError, UsageError
 from transfer.networks.architecture import Architecture
-from transfer.networks.mobilenet import random_weights
+from transfer.networks.mobilenet import build, random_weights
+from transfer.networks.transplant import set_weights
 from transfer.networks.weights import write_weights
 from transfer.results import write_row
 from transfer.runs import Protocol
@@ -90,13 +91,14 @@ def test_a_network_with_foreign_statistics_is_rescued_without_training(spoilt):
 
 def test_the_accuracy_written_is_that_of_the_reestimated_network(spoilt, tinted_data):
     from transfer.deploy.export.finished import read_finished
-    from transfer.deploy.export.inference import build_for_inference
 
     data = load_dataset(tinted_data)
     weights = reestimate(
         ARCHITECTURE, read_finished(spoilt / NAME).weights(), chosen_images(data, 64)
     )
-    expected = build_for_inference(ARCHITECTURE, weights)(np.array(data.test.images)).numpy()
+    network = build(ARCHITECTURE)
+    set_weights(network, weights)
+    expected = network(np.array(data.test.images), training=False).numpy()
     frame = measure_reestimation(spoilt, [NAME], 64)
     assert frame["after"].iloc[0] == pytest.approx(accuracy(expected, data.test.labels), abs=1e-5)
 

@@ -98,9 +98,11 @@ def open_pilot(network: str | Path, courses: Sequence[Course]) -> tuple[str, Pil
         return _name(about, path), network_pilot(opened.predict)
     finished = read_finished(path)
     _check_classes(list(finished.classes), path)
-    from transfer.deploy.export.inference import build_for_inference
+    from transfer.networks.mobilenet import build
+    from transfer.networks.transplant import set_weights
 
-    model = build_for_inference(finished.architecture((HEIGHT, WIDTH)), finished.weights())
+    model = build(finished.architecture((HEIGHT, WIDTH)))
+    set_weights(model, finished.weights())
     predict: Callable[[np.ndarray], np.ndarray] = model.predict_on_batch
     return finished.run.name, network_pilot(predict)
 

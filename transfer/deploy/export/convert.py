@@ -1,4 +1,4 @@
-"""From a network for inference to the bytes of a file, with metadata inside.
+"""From a trained network to the bytes of a file, with metadata inside.
 
 Nothing here is trusted: `transfer.deploy.export.write` runs what comes out before anyone gets it.
 Two things were seen to fail without an error: a network in training mode through Keras' ONNX
@@ -19,44 +19,78 @@ from typing import Any
 import keras
 import numpy as np
 
-from transfer.deploy.export.inference import build_for_inference
 from transfer.deploy.export.runtimes import METADATA, require
 from transfer.errors import TransferError
-from transfer.networks.architecture import Architecture
+from transfer.networks.transplant import get_weights, set_weights
 from transfer.progress import quietly
 
 _TIME = (2000, 1, 1, 0, 0, 0)  # of the metadata's entry: the same run gives the same bytes
 
 
-def to_keras(architecture: Architecture, weights: Mapping[str, np.ndarray]) -> bytes:
+def plain_layers(model: keras.Model, dtype: str = "uint8") -> keras.Model:
+    """The network for inference: Keras' own layers only, no dropout, nothing trainable.
+
+    A network is trained by layers of ours that are fast in the backward pass. A file made from
+    those could be opened only where this package is.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As from `transfer.networks.mobilenet.build`, with its weights.
+    dtype : {"uint8", "float32"}
+        Of the images, 0..255 either way. A converter that quantises wants float32.
+
+    Returns
+    -------
+    keras.Model
+        From images (N, height, width, 3), RGB, to class probabilities float32 (N, classes);
+        names and weights as those of ``model``.
+    """
+
+    def plain(layer: keras.Layer) -> keras.Layer:
+        kinds: tuple[Any, ...] = type(layer).__mro__
+        kind = next(kind for kind in kinds if kind.__module__.startswith("keras."))
+        return kind.from_config(layer.get_config())
+
+    def call(layer: keras.Layer, *inputs: Any, **options: Any) -> Any:
+        nothing = isinstance(layer, keras.layers.Dropout) or (
+            layer.name == "to_float" and dtype == "float32"
+        )
+        return inputs[0] if nothing else layer(*inputs, **options)
+
+    images = keras.Input(model.input.shape[1:], dtype=dtype, name="images")
+    copy = keras.models.clone_model(model, images, clone_function=plain, call_function=call)
+    copy.trainable = False
+    set_weights(copy, get_weights(model))
+    return copy
+
+
+def to_keras(model: keras.Model) -> bytes:
     """A ``.keras`` archive of plain layers."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.keras"
-        build_for_inference(architecture, weights).save(path)
+        plain_layers(model).save(path)
         return path.read_bytes()
 
 
-def to_litert(architecture: Architecture, weights: Mapping[str, np.ndarray]) -> bytes:
+def to_litert(model: keras.Model) -> bytes:
     """A float32 LiteRT flatbuffer; any batch size."""
-    return _convert(build_for_inference(architecture, weights), None)
+    return _convert(plain_layers(model), None)
 
 
-def to_litert_int8(
-    architecture: Architecture, weights: Mapping[str, np.ndarray], images: np.ndarray
-) -> bytes:
+def to_litert_int8(model: keras.Model, images: np.ndarray) -> bytes:
     """A full-integer LiteRT flatbuffer: uint8 images in, uint8 probabilities (1/256) out.
 
     Parameters
     ----------
-    architecture : Architecture
-    weights : mapping of str to numpy.ndarray
+    model : keras.Model
     images : uint8 (N, height, width, 3)
         Representative training images, from which the ranges of the activations are taken.
     """
     images = np.array(images)
     # The input's range becomes exactly 0..255, so that its quantisation is the identity.
     images[0, 0, 0], images[0, 0, 1] = 0, 255
-    return _convert(build_for_inference(architecture, weights, "float32"), images)
+    return _convert(plain_layers(model, "float32"), images)
 
 
 def _convert(model: keras.Model, representative: np.ndarray | None) -> bytes:
@@ -79,15 +113,15 @@ def _convert(model: keras.Model, representative: np.ndarray | None) -> bytes:
         return bytes(converter.convert())
 
 
-def to_onnx(architecture: Architecture, weights: Mapping[str, np.ndarray]) -> bytes:
+def to_onnx(model: keras.Model) -> bytes:
     """An ONNX file by Keras' exporter, checked by ONNX' own checker; any batch size."""
     onnx = require("onnx")
     require("tf2onnx")
     with tempfile.TemporaryDirectory() as folder, _converting("ONNX"):
         path = Path(folder) / "network.onnx"
-        model = build_for_inference(architecture, weights)
-        model(keras.ops.zeros((1, *architecture.image_size, 3), "uint8"))  # the exporter wants it
-        model.export(path, format="onnx", verbose=False)
+        plain = plain_layers(model)
+        plain(keras.ops.zeros((1, *plain.input.shape[1:]), "uint8"))  # the exporter wants it
+        plain.export(path, format="onnx", verbose=False)
         content = path.read_bytes()
         onnx.checker.check_model(content, full_check=True)
     return content

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from transfer.deploy.export.convert import (
@@ -118,7 +119,7 @@ def export_finished(
 ) -> Exported:
     """As `export`, of a run and a data set that are open already."""
     weights = finished.weights()
-    _check_recorded(finished, _keras_predictions(finished, data, weights))
+    _check_recorded(finished, _predictions(_network(finished, data, weights), data))
     if images:
         weights = reestimated(finished, data, weights, images)
     return export_weights(finished, data, weights, out, kind, int8, {"reestimated_on": images})
@@ -134,16 +135,13 @@ def export_weights(
     facts: Mapping[str, Any],
 ) -> Exported:
     """As `export`, of a run whose weights were changed; ``facts`` in the metadata say how."""
-    architecture = finished.architecture((data.height, data.width))
-    expected = _keras_predictions(finished, data, weights)
-    if kind == "keras":
-        content = to_keras(architecture, weights)
-    elif kind == "onnx":
-        content = to_onnx(architecture, weights)
-    elif int8:
-        content = to_litert_int8(architecture, weights, _representative(data))
+    network = _network(finished, data, weights)
+    expected = _predictions(network, data)
+    if int8:
+        images = chosen_images(data, min(_REPRESENTATIVE_IMAGES, len(data.train.images)))
+        content = to_litert_int8(network, images)
     else:
-        content = to_litert(architecture, weights)
+        content = {"keras": to_keras, "litert": to_litert, "onnx": to_onnx}[kind](network)
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / f"network{SUFFIXES[kind]}"
         trial.write_bytes(content)
@@ -165,14 +163,16 @@ def export_weights(
     return Exported(out, sidecar, metadata, lost, found)
 
 
-def _keras_predictions(
-    finished: Finished, data: Dataset, weights: Mapping[str, np.ndarray]
-) -> np.ndarray:
-    """Of the network as it is trained."""
-    model = build(finished.architecture((data.height, data.width)))
-    set_weights(model, weights)
-    expected: np.ndarray = model.predict(data.test.images, batch_size=64, verbose=0)
-    return expected
+def _network(finished: Finished, data: Dataset, weights: Mapping[str, np.ndarray]) -> keras.Model:
+    """The network as it is trained."""
+    network = build(finished.architecture((data.height, data.width)))
+    set_weights(network, weights)
+    return network
+
+
+def _predictions(network: keras.Model, data: Dataset) -> np.ndarray:
+    probabilities: np.ndarray = network.predict(data.test.images, batch_size=64, verbose=0)
+    return probabilities
 
 
 def _check_recorded(finished: Finished, expected: np.ndarray) -> None:
@@ -233,11 +233,6 @@ def _verify_final(
         opened.predict(np.ascontiguousarray(images)), expected
     ):
         raise TransferError("The metadata did not survive in the file. Nothing was put in place.")
-
-
-def _representative(data: Dataset) -> np.ndarray:
-    """Training images for the ranges of an int8 network, uint8 (N, height, width, 3)."""
-    return chosen_images(data, min(_REPRESENTATIVE_IMAGES, len(data.train.images)))
 
 
 def _metadata(finished: Finished, data: Dataset, kind: str, int8: bool) -> dict[str, Any]:
