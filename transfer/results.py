@@ -212,6 +212,16 @@ def read_runs(study_dir: str | Path) -> pd.DataFrame:
     return frame
 
 
+def on_all_images(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs on all training images."""
+    return runs[runs["fraction"] == 1.0]
+
+
+def as_keras_3(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose frozen BatchNorm is that of Keras 3 (``inference``), or that froze nothing."""
+    return rows[rows["bn"].isin(["", "inference"])]
+
+
 def _read_csv(
     path: Path,
     columns: tuple[str, ...],

@@ -1,29 +1,30 @@
 """The main figure: test accuracy against n."""
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
 from transfer.errors import TransferError
 from transfer.figures.style import (
     COLUMN,
-    HOLLOW,
-    KIND_LABELS,
-    KIND_STYLE,
-    RC,
+    KINDS,
+    METRIC_NAME,
+    PUBLISHED,
     draw_against_n,
-    draw_base,
+    draw_bases,
     draw_published,
     interval_note,
     label_blocks,
     legend_below,
     set_title,
+    styled,
 )
+from transfer.results import as_keras_3, on_all_images
 from transfer.runs import BLOCKS, FROZEN_KINDS
 
 _KINDS_A_PANEL = 4
 
 
+@styled
 def accuracy_against_n(
     runs: pd.DataFrame, title: str = "", published: pd.DataFrame | None = None
 ) -> Figure:
@@ -35,7 +36,7 @@ def accuracy_against_n(
         As from `read_runs`; drawn are runs on all training images, with ``inference`` BatchNorm.
     title : str
     published : pandas.DataFrame or None
-        As from `read_published`: hollow grey markers.
+        As from `read_published`: hollow markers.
 
     Returns
     -------
@@ -49,37 +50,31 @@ def accuracy_against_n(
     TransferError
         If there is no run to draw.
     """
-    runs = runs[(runs["fraction"] == 1.0) & runs["bn"].isin(["", "inference"])]
+    runs = as_keras_3(on_all_images(runs))
     if runs.empty:
         raise TransferError("Expected at least one finished run to draw. There is none yet.")
-    drawn = [kind for kind in KIND_STYLE if (runs["kind"] == kind).any()]
+    drawn = [kind for kind in KINDS if (runs["kind"] == kind).any()]
     panels = {"": drawn}
     if len(drawn) > _KINDS_A_PANEL:
         panels = {
             "blocks frozen": [kind for kind in drawn if kind in FROZEN_KINDS],
             "all trained (own scale)": [kind for kind in drawn if kind not in FROZEN_KINDS],
         }
-    with mpl.rc_context(RC):
-        height = (1.9 if len(panels) > 1 else 2.3) * len(panels) + 0.14 * (len(drawn) // 2 + 3)
-        figure = Figure(figsize=(COLUMN, height), dpi=200, layout="constrained")
-        axes_of_panels = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
-        hollow = False
-        for axes, (name, kinds) in zip(axes_of_panels, panels.items(), strict=True):
-            first = axes is axes_of_panels[0]
-            for base in ("baseB", "baseB+"):
-                draw_base(axes, runs, base, label=base if first else f"_{base}")
-            for number, kind in enumerate(kinds):
-                colour, marker = KIND_STYLE[kind]
-                shift = 0.1 * (number - (len(kinds) - 1) / 2)
-                of_kind = runs[runs["kind"] == kind]
-                draw_against_n(axes, of_kind, colour, marker, KIND_LABELS[kind], "-", shift)
-                hollow |= draw_published(axes, published, kind, marker)
-            label_blocks(axes, BLOCKS)
-            axes.set_title(name, fontsize=7.5)
-            axes.set_ylabel("test accuracy")
-        if hollow:  # one entry in the legend, at its end
-            axes_of_panels[-1].plot([], [], "o", **HOLLOW, label="published (hollow)")
-        note = interval_note(runs)
-        set_title(figure, title, note)
-        legend_below(figure)
+    height = (1.9 if len(panels) > 1 else 2.3) * len(panels) + 0.14 * (len(drawn) // 2 + 3)
+    figure = Figure(figsize=(COLUMN, height))
+    all_axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+    hollow = False
+    for axes, (name, kinds) in zip(all_axes, panels.items(), strict=True):
+        draw_bases(axes, runs, in_legend=axes is all_axes[0])
+        for place, kind in enumerate(kinds):
+            shift = 0.1 * (place - (len(kinds) - 1) / 2)
+            draw_against_n(axes, runs[runs["kind"] == kind], KINDS[kind], shift=shift)
+            hollow |= draw_published(axes, published, kind)
+        label_blocks(axes, BLOCKS)
+        axes.set_title(name)
+        axes.set_ylabel(METRIC_NAME)
+    if hollow:  # one entry in the legend, at its end
+        all_axes[-1].plot([], [], marker="o", label="published (hollow)", **PUBLISHED)
+    set_title(figure, title, interval_note(runs))
+    legend_below(figure)
     return figure

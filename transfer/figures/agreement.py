@@ -2,21 +2,19 @@
 
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transfer.errors import TransferError
-from transfer.figures.style import COLUMN, KIND_LABELS, RC, set_title
+from transfer.figures.style import COLUMN, FAINT, GUIDE, KINDS, STUDIES, set_title, styled
 from transfer.scores.table import DEPTH, POSITIONS, score_name
 
-#: Colours and markers of studies, in the order of the table (Okabe and Ito).
-_STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#000000", "v"))
 _NOTE = "Kendall's tau across n. Thick: 95 % over test images and seeds; thin: n resampled as well"
 
 
+@styled
 def agreement_figure(table: pd.DataFrame) -> Figure:
     """One panel a kind of network, one row a score, one marker a study.
 
@@ -36,47 +34,50 @@ def agreement_figure(table: pd.DataFrame) -> Figure:
     scores = sorted(
         dict.fromkeys(table["score"]), key=lambda name: (name == DEPTH, name.endswith(POSITIONS))
     )
-    kinds = [kind for kind in KIND_LABELS if (table["kind"] == kind).any()]
+    kinds = [kind for kind in KINDS if (table["kind"] == kind).any()]
     studies = list(dict.fromkeys(table["study"]))
-    with mpl.rc_context(RC):
-        size = (COLUMN * (0.45 + 0.55 * len(kinds)), 0.9 + 0.34 * len(scores))
-        figure = Figure(figsize=size, dpi=200, layout="constrained")
-        panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
-        for axes, kind in zip(panels, kinds, strict=True):
-            for place, study in enumerate(studies):
-                rows = table[(table["kind"] == kind) & (table["study"] == study)]
-                shift = 0.18 * (place - (len(studies) - 1) / 2)
-                _draw_study(axes, rows.set_index("score"), scores, study, place, shift)
-            _label(axes, kind, scores)
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(studies))
-        set_title(figure, "Do scores without training rank n as accuracy does?", _NOTE)
+    figure = Figure(figsize=(COLUMN * (0.45 + 0.55 * len(kinds)), 0.9 + 0.34 * len(scores)))
+    panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+    for axes, kind in zip(panels, kinds, strict=True):
+        for place, study in enumerate(studies):
+            rows = table[(table["kind"] == kind) & (table["study"] == study)].set_index("score")
+            shift = 0.18 * (place - (len(studies) - 1) / 2)
+            _draw_study(axes, rows, scores, study, STUDIES[place % len(STUDIES)], shift)
+        _label(axes, kind, scores)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(studies))
+    set_title(figure, "Do scores without training rank n as accuracy does?", _NOTE)
     return figure
 
 
 def _draw_study(
-    axes: Axes, rows: pd.DataFrame, scores: list[str], study: str, place: int, shift: float
+    axes: Axes,
+    rows: pd.DataFrame,
+    scores: list[str],
+    study: str,
+    look: tuple[str, str],
+    shift: float,
 ) -> None:
-    colour, marker = _STYLES[place % len(_STYLES)]
+    colour, marker = look
     style: Any = {"color": colour, "solid_capstyle": "butt"}
     rows = rows.reindex([name for name in scores if name in rows.index])
     y = np.array([scores.index(name) for name in rows.index]) + shift
-    axes.plot([], [], marker, color=colour, label=study)
     for height, row in zip(y, rows.itertuples(), strict=True):
         axes.plot([row.tau_low_n, row.tau_high_n], [height] * 2, linewidth=0.6, **style)
         axes.plot([row.tau_low, row.tau_high], [height] * 2, linewidth=1.8, alpha=0.55, **style)
-    axes.plot(rows["tau"], y, marker, color=colour, markeredgecolor="white", markeredgewidth=0.3)
+    style = {"color": colour, "markeredgecolor": "white", "markeredgewidth": 0.3}
+    axes.plot(rows["tau"], y, marker, label=study, **style)
 
 
 def _label(axes: Axes, kind: str, scores: list[str]) -> None:
-    axes.axvline(0, color="#777777", linewidth=0.8)
-    axes.set_title(KIND_LABELS[kind], fontsize=7.5)
+    axes.axvline(0, color=GUIDE, linewidth=0.8)
+    axes.set_title(KINDS[kind].label)
     axes.set_xlabel("Kendall's tau")
     axes.set_xlim(-1.05, 1.05)
     axes.set_ylim(len(scores) - 0.5, -0.5)
     axes.set_yticks(range(len(scores)), [score_name(name) for name in scores])
-    axes.grid(axis="x", linewidth=0.4, alpha=0.5)
+    axes.grid(axis="x")
     for line in np.arange(0.5, len(scores) - 1):
-        axes.axhline(line, color="#dddddd", linewidth=0.4)
+        axes.axhline(line, color=FAINT, linewidth=0.4)
     if scores[-1] == DEPTH:
-        axes.axhspan(len(scores) - 1.5, len(scores) - 0.5, color="#eeeeee", zorder=0)
+        axes.axhspan(len(scores) - 1.5, len(scores) - 0.5, color=FAINT, alpha=0.5, zorder=0)

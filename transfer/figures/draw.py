@@ -21,7 +21,7 @@ from transfer.figures.pareto import pareto_figure
 from transfer.figures.reestimation import reestimation_against_n
 from transfer.figures.semantics import bn_semantics
 from transfer.figures.style import save
-from transfer.results import read_runs, read_study
+from transfer.results import as_keras_3, on_all_images, read_runs, read_study
 from transfer.scores.record import FOLDER, read_agreement
 from transfer.statistics.gain import has_sizes, without_base
 from transfer.tables import read_table
@@ -37,19 +37,8 @@ def read_published(path: Path) -> pd.DataFrame:
     """
     types = {"network": str, "block": "int64", "test_accuracy": "float64"}
     table = read_table(path, list(types), types)
-    missing = pd.Series(np.nan, index=table.index)
-    return pd.DataFrame(
-        {
-            "kind": table["network"],
-            "n": table["block"],
-            "bn": "",
-            "seed": 0,
-            "fraction": 1.0,
-            "test_accuracy": table["test_accuracy"],
-            "test_low": missing,
-            "test_high": missing,
-        }
-    )
+    table = table.rename(columns={"network": "kind", "block": "n"})
+    return table.assign(bn="", seed=0, fraction=1.0, test_low=np.nan, test_high=np.nan)
 
 
 def published_table() -> Path:
@@ -106,10 +95,10 @@ def draw_figures(
     runs, title = _runs_of(folder), folder.resolve().name
     points = read_published(published) if published else None
     figures = {}
-    if _has_accuracies(runs) or runs.empty:
+    if runs.empty or not as_keras_3(on_all_images(runs)).empty:
         figures["accuracy_against_n"] = accuracy_against_n(runs, title, points)
-    frozen = runs[(runs["kind"] == "AnB") & (runs["fraction"] == 1.0)]
-    if frozen["bn"].nunique() > 1:
+    whole = on_all_images(runs)
+    if whole.loc[whole["kind"] == "AnB", "bn"].nunique() > 1:
         figures["bn_semantics"] = bn_semantics(runs, title, points)
     if has_sizes(runs):
         with contextlib.suppress(TransferError):  # baseB is missing, which `left_out` says
@@ -148,7 +137,7 @@ def left_out(study_dir: str | Path) -> list[str]:
         return []
     runs = _runs_of(Path(study_dir))
     sentences = []
-    if not _has_accuracies(runs):
+    if as_keras_3(on_all_images(runs)).empty:
         sentences.append(
             "Accuracy against n is not drawn: no run on all training images is finished."
         )
@@ -161,7 +150,3 @@ def _runs_of(folder: Path) -> pd.DataFrame:
     runs = read_runs(folder)
     read_study(folder)
     return runs
-
-
-def _has_accuracies(runs: pd.DataFrame) -> bool:
-    return bool(((runs["fraction"] == 1.0) & runs["bn"].isin(["", "inference"])).any())

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
 from transfer.errors import TransferError
-from transfer.figures.style import COLUMN, RC, set_title
+from transfer.figures.style import COLUMN, set_title, styled
 
 _LABELS = {"cka": "linear CKA", "debiased_cka": "linear CKA, debiased", "svcca": "SVCCA"}
 
 
+@styled
 def heat_maps(table: pd.DataFrame, measure: str = "debiased_cka", title: str = "") -> Figure:
     """One map a pair, 0 (nothing in common, and debiased values below) to 1.
 
@@ -33,21 +33,20 @@ def heat_maps(table: pd.DataFrame, measure: str = "debiased_cka", title: str = "
             f"Received: {len(table)} rows, {measure!r}."
         )
     pairs = list(dict.fromkeys(table["pair"]))
-    with mpl.rc_context({**RC, "axes.spines.top": True, "axes.spines.right": True}):
-        figure = Figure(figsize=(2.05 * len(pairs) + 0.5, COLUMN - 0.9), dpi=200)
-        figure.set_layout_engine("constrained")
-        panels = figure.subplots(1, len(pairs), squeeze=False)[0]
-        # cividis looks alike with and without red-green vision, and in grey.
-        look: Any = {"vmin": 0, "vmax": 1, "cmap": "cividis", "origin": "lower"}
-        for axes, pair in zip(panels, pairs, strict=True):
-            of_pair = table[table["pair"] == pair]
-            values = of_pair.pivot(index="block_b", columns="block_a", values=measure)
-            drawn = axes.imshow(values.to_numpy(float), **look)
-            first, _, second = str(pair).partition(" | ")
-            axes.set_xlabel(f"{first}, block")
-            axes.set_ylabel(f"{second}, block")
-            for axis, blocks in ((axes.xaxis, values.columns), (axes.yaxis, values.index)):
-                axis.set_ticks(range(0, len(blocks), 3), [str(b or "stem") for b in blocks[::3]])
-        figure.colorbar(drawn, ax=list(panels), label=_LABELS[measure], shrink=0.8)
-        set_title(figure, title, f"Pooled features of the same images: {_LABELS[measure]}")
+    figure = Figure(figsize=(2.05 * len(pairs) + 0.5, COLUMN - 0.9))
+    panels = figure.subplots(1, len(pairs), squeeze=False)[0]
+    # cividis looks alike with and without red-green vision, and in grey.
+    look: Any = {"vmin": 0, "vmax": 1, "cmap": "cividis", "origin": "lower"}
+    for axes, pair in zip(panels, pairs, strict=True):
+        of_pair = table[table["pair"] == pair]
+        values = of_pair.pivot(index="block_b", columns="block_a", values=measure)
+        drawn = axes.imshow(values.to_numpy(float), **look)
+        axes.spines[:].set_visible(True)
+        first, _, second = str(pair).partition(" | ")
+        axes.set_xlabel(f"{first}, block")
+        axes.set_ylabel(f"{second}, block")
+        for axis, blocks in ((axes.xaxis, values.columns), (axes.yaxis, values.index)):
+            axis.set_ticks(range(0, len(blocks), 3), [str(b or "stem") for b in blocks[::3]])
+    figure.colorbar(drawn, ax=list(panels), label=_LABELS[measure], shrink=0.8)
+    set_title(figure, title, f"Pooled features of the same images: {_LABELS[measure]}")
     return figure

@@ -1,6 +1,11 @@
-"""How all figures look: colours of Okabe and Ito, a marker and a dash each, so that they read in
-grey and without red-green vision."""
+"""How all figures and charts look: every colour, marker, dash and name, once.
 
+A meaning has one colour everywhere. Two meanings share a colour only if they never meet in a
+figure. Those that meet differ in marker or dash too, and their colours are told apart without
+red-green vision (a test simulates it). Most are those of Okabe and Ito.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +15,87 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from transfer.deploy.costs.table import FORMAT_LABELS
 from transfer.files import open_atomically
 from transfer.statistics.intervals import interval
 
-#: Colour and marker of a kind.
-KIND_STYLE = {
-    "BnB": ("#0072B2", "o"),
-    "BnB+": ("#56B4E9", "D"),
-    "AnB": ("#D55E00", "s"),
-    "AnB+": ("#009E73", "^"),
-    "RnB": ("#555555", "x"),
-    "A@nB": ("#CC79A7", "P"),
-    "sliced": ("#E69F00", "v"),
+#: The accuracy that figures and charts show: column of runs.csv, and its name.
+METRIC, METRIC_NAME = "test_accuracy", "test accuracy"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one meaning is drawn.
+
+    Attributes
+    ----------
+    label : str
+        Its name in a legend.
+    colour, dark : str
+        On paper, and a lighter one of the same hue for a dark screen.
+    marker : str
+        Of matplotlib; empty: a line without markers.
+    dash : str
+        Of matplotlib.
+    """
+
+    label: str
+    colour: str
+    dark: str
+    marker: str = ""
+    dash: str = "-"
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """Keywords of `matplotlib.axes.Axes.plot`."""
+        return {"color": self.colour, "marker": self.marker, "linestyle": self.dash}
+
+
+BASES = {
+    "baseB": Look("baseB", "#000000", "#f2f0ea"),
+    "baseB+": Look("baseB+", "#555555", "#6f6f6f", dash="--"),
 }
-KIND_LABELS = {
-    "BnB": "BnB (selffer, frozen)",
-    "BnB+": "BnB+ (selffer, fine-tuned)",
-    "AnB": "AnB (transfer, frozen)",
-    "AnB+": "AnB+ (transfer, fine-tuned)",
-    "RnB": "RnB (random, frozen)",
-    "A@nB": "A@nB (only block n tuned)",
-    "sliced": "sliced-n (cut after block n)",
+KINDS = {
+    "BnB": Look("BnB (selffer, frozen)", "#0072b2", "#2f8fd8", "o"),
+    "BnB+": Look("BnB+ (selffer, fine-tuned)", "#56b4e9", "#9ad5f7", "D"),
+    "AnB": Look("AnB (transfer, frozen)", "#d55e00", "#f0752a", "s"),
+    "AnB+": Look("AnB+ (transfer, fine-tuned)", "#009e73", "#1fc796", "^"),
+    "RnB": Look("RnB (random, frozen)", "#661100", "#b58a5a", "x"),
+    "A@nB": Look("A@nB (only block n tuned)", "#cc79a7", "#de93be", "P"),
+    "sliced": Look("sliced-n (cut after block n)", "#e69f00", "#f0b429", "v"),
 }
-HOLLOW: Any = {"color": "#777777", "fillstyle": "none"}
+#: Of a frozen BatchNorm. ``inference`` looks like AnB, which is run so everywhere else.
+SEMANTICS = {
+    "inference": Look("inference (Keras 3)", "#d55e00", "#f0752a", "s"),
+    "adapt": Look("adapt (PyTorch)", "#44aa99", "#44aa99", "o", ":"),
+    "legacy": Look("legacy (Keras 2.1.3 to 2.3.1)", "#332288", "#8f7bff", "x", "--"),
+}
+_FORMATS = {"litert": ("#0072b2", "o"), "litert-int8": ("#d55e00", "s"), "onnx": ("#009e73", "^")}
+FORMATS = {
+    name: Look(FORMAT_LABELS[name], colour, colour, marker)
+    for name, (colour, marker) in _FORMATS.items()
+}
+#: Colours and markers of studies side by side, in their order.
+_STUDY_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000")
+STUDIES = tuple(zip(_STUDY_COLOURS, "os^Dv", strict=True))
+#: A ridge probe on baseA, nothing trained.
+PROBE = Look("baseA, nothing trained", "#000000", "#f2f0ea", "x")
+#: Published points: the marker of their kind, hollow, without a line.
+PUBLISHED: Any = {"color": "black", "fillstyle": "none", "linestyle": "", "alpha": 0.7}
+#: Lines that help the eye and mean nothing.
+GUIDE, FAINT = "#777777", "#dddddd"
+
 #: Inches: a column of a paper in two columns. Nothing is scaled down there, so 7 points stay 7.
 COLUMN = 3.3
 RC: Any = {
+    "figure.dpi": 200,
+    "figure.constrained_layout.use": True,
     "font.size": 7,
     "axes.labelsize": 7.5,
+    "axes.titlesize": 7.5,
     "axes.linewidth": 0.6,
+    "grid.linewidth": 0.4,
+    "grid.alpha": 0.5,
     "lines.linewidth": 1.0,
     "lines.markersize": 3.5,
     "legend.fontsize": 6.5,
@@ -53,50 +110,59 @@ RC: Any = {
     "svg.hashsalt": "feature-transfer",
     "svg.fonttype": "none",
 }
+#: Decorates a function that draws a figure.
+styled = mpl.rc_context(RC)
 
 
-def draw_base(axes: Axes, runs: pd.DataFrame, kind: str = "baseB", label: str = "") -> None:
-    """A base network as a line with its 95 % band; nothing if it was not run."""
-    runs = runs[runs["kind"] == kind]
-    if runs.empty:
-        return
-    colour, dash = ("black", "-") if kind == "baseB" else ("#777777", "--")
-    axes.axhline(runs["test_accuracy"].mean(), color=colour, linestyle=dash, label=label or kind)
-    low, high = interval(runs)
+def mean_and_interval(runs: pd.DataFrame) -> tuple[float, float, float]:
+    """Mean accuracy of one network, and its 95 % interval: (mean, low, high).
+
+    Every interval of accuracy in a figure or chart is asked for here. NaN where there is none.
+    """
+    return float(runs[METRIC].mean()), *interval(runs)
+
+
+def draw_level(
+    axes: Axes, base: str, level: tuple[float, float, float], in_legend: bool = True
+) -> None:
+    """A base network as a line with its 95 % band; ``level`` is its mean, low, high."""
+    look, (mean, low, high) = BASES[base], level
+    label = look.label if in_legend else f"_{base}"
+    axes.axhline(mean, color=look.colour, linestyle=look.dash, label=label)
     if np.isfinite(low):
-        axes.axhspan(low, high, color=colour, alpha=0.1, linewidth=0)
+        axes.axhspan(low, high, color=look.colour, alpha=0.1, linewidth=0)
+
+
+def draw_bases(axes: Axes, runs: pd.DataFrame, in_legend: bool = True) -> None:
+    """Both bases as lines; those that were run."""
+    for base in BASES:
+        of_base = runs[runs["kind"] == base]
+        if not of_base.empty:
+            draw_level(axes, base, mean_and_interval(of_base), in_legend)
 
 
 def draw_against_n(
-    axes: Axes, runs: pd.DataFrame, colour: str, marker: str, label: str, dash: str, shift: float
+    axes: Axes, runs: pd.DataFrame, look: Look, label: str = "", shift: float = 0.0
 ) -> None:
-    """Mean test accuracy against n: a 95 % band over several seeds, bars for one."""
-    rows = []
-    for n, group in runs.groupby("n"):
-        rows.append((n, group["test_accuracy"].mean(), *interval(group)))
+    """Mean accuracy against n: a 95 % band over several seeds, bars for one."""
+    rows = [(n, *mean_and_interval(group)) for n, group in runs.groupby("n")]
     n, mean, low, high = np.array(rows, float).T
-    style: Any = {"color": colour, "marker": marker, "linestyle": dash}
+    label = label or look.label
     if runs.groupby("n")["seed"].nunique().min() > 1:
-        axes.plot(n, mean, label=label, **style)
-        axes.fill_between(n, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(n, mean, label=label, **look.line)
+        axes.fill_between(n, low, high, color=look.colour, alpha=0.15, linewidth=0)
         return
     errors = np.nan_to_num(np.stack([mean - low, high - mean]))
-    axes.errorbar(n + shift, mean, errors, elinewidth=0.7, label=label, **style)
+    axes.errorbar(n + shift, mean, errors, elinewidth=0.7, label=label, **look.line)
 
 
-def draw_published(
-    axes: Axes, published: pd.DataFrame | None, kind: str, marker: str, label: str = ""
-) -> bool:
-    """Published accuracies of a kind as hollow grey markers of its shape; whether there are any."""
+def draw_published(axes: Axes, published: pd.DataFrame | None, kind: str, label: str = "") -> bool:
+    """Published accuracies of a kind as hollow markers of its shape; whether there are any."""
     if published is None or not (published["kind"] == kind).any():
         return False
-    points = published[published["kind"] == kind]
-    axes.plot(
-        *(points[column].astype(float) for column in ("n", "test_accuracy")),
-        marker,
-        **HOLLOW,
-        label=label or f"_published {kind}",
-    )
+    points = published[published["kind"] == kind].astype({"n": float})
+    label = label or f"_published {kind}"
+    axes.plot("n", METRIC, data=points, marker=KINDS[kind].marker, label=label, **PUBLISHED)
     return True
 
 
@@ -105,7 +171,7 @@ def label_blocks(axes: Axes, last: int) -> None:
     axes.set_xlabel("n: blocks from the base network")
     axes.set_xticks(range(last + 1))
     axes.set_xlim(-0.5, last + 0.5)
-    axes.grid(axis="y", linewidth=0.4, alpha=0.5)
+    axes.grid(axis="y")
 
 
 def set_title(figure: Figure, title: str, note: str) -> None:
@@ -134,9 +200,16 @@ def interval_note(runs: pd.DataFrame) -> str:
     if seeds.max() == 1:
         return "95 % intervals over test images, one seed"
     if seeds.min() == 1:
-        return "95 % intervals over seeds, over images for one seed"
-    low, high = seeds.min(), seeds.max()
-    return f"95 % intervals over {low if low == high else f'{low} to {high}'} seeds"
+        return "95 % intervals over seeds; over test images where there is one seed"
+    return f"95 % intervals over {seeds_in_words(seeds)}"
+
+
+def seeds_in_words(seeds: pd.Series) -> str:
+    """``3 seeds``, ``3 to 5 seeds``, ``1 seed``."""
+    low, high = int(seeds.min()), int(seeds.max())
+    if high == 1:
+        return "1 seed"
+    return f"{high} seeds" if low == high else f"{low} to {high} seeds"
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:

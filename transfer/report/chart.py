@@ -4,7 +4,6 @@ A colour in a trace is a name such as ``@AnB`` or ``@AnB/0.15`` (with opacity); 
 up in `PALETTES`, so that one chart is drawn for light paper, a dark screen and print.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,11 +11,13 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.colors import to_hex
 
-from transfer.figures.style import KIND_LABELS, KIND_STYLE
+from transfer.figures.style import BASES, KINDS, SEMANTICS
 from transfer.runs import BLOCKS
 
+#: All that traces are coloured by, but for the values of n.
+LOOKS = BASES | KINDS | SEMANTICS
 #: plotly's name of a matplotlib marker, and a character that looks like it.
-SYMBOLS = {
+_SYMBOLS = {
     "o": ("circle", "●"),
     "D": ("diamond", "◆"),
     "s": ("square", "■"),
@@ -24,42 +25,16 @@ SYMBOLS = {
     "x": ("x", "✖"),
     "P": ("cross", "✚"),
     "v": ("triangle-down", "▼"),
+    "": ("circle", "━"),
 }
-_DARK_KINDS = {  # the same hues, light enough for a dark screen
-    "BnB": "#2f8fd8",
-    "BnB+": "#9ad5f7",
-    "AnB": "#f0752a",
-    "AnB+": "#1fc796",
-    "RnB": "#a8a8a8",
-    "A@nB": "#de93be",
-    "sliced": "#f0b429",
-}
-_SEMANTICS = {  # as in the printed figure: transfer.figures.semantics
-    "inference": ("#D55E00", "#f0752a"),
-    "adapt": ("#0072B2", "#2f8fd8"),
-    "legacy": ("#000000", "#f2f0ea"),
-}
+_DASHES = {"-": "solid", "--": "dash", ":": "dot"}
 
 
 def _palettes() -> dict[str, dict[str, str]]:
-    light = {
-        "ink": "#1c1b19",
-        "grid": "#e3dfd6",
-        "paper": "#fffefa",
-        "baseB": "#000000",
-        "baseB+": "#777777",
-        **{kind: colour for kind, (colour, _) in KIND_STYLE.items()},
-        **{bn: colour for bn, (colour, _) in _SEMANTICS.items()},
-    }
-    dark = {
-        "ink": "#e6e3dc",
-        "grid": "#3a3936",
-        "paper": "#191917",
-        "baseB": "#f2f0ea",
-        "baseB+": "#a5a39d",
-        **_DARK_KINDS,
-        **{bn: colour for bn, (_, colour) in _SEMANTICS.items()},
-    }
+    light = {"ink": "#1c1b19", "grid": "#e3dfd6", "paper": "#fffefa"}
+    dark = {"ink": "#e6e3dc", "grid": "#3a3936", "paper": "#191917"}
+    for name, look in LOOKS.items():
+        light[name], dark[name] = look.colour, look.dark
     scale = mpl.colormaps["viridis"]
     for n in range(BLOCKS + 1):
         light[f"n{n}"] = to_hex(scale(0.9 * n / BLOCKS))
@@ -74,9 +49,8 @@ PALETTES = _palettes()
 class Switch:
     """What can be switched on and off, and at the same time the legend's entry for it."""
 
-    key: str
+    key: str  #: of `PALETTES`: its colour
     label: str
-    colour: str  #: a key of `PALETTES`
     glyph: str
 
 
@@ -103,8 +77,12 @@ class Chart:
         Of plotly, with ``meta = {"switch": key, "when": {choice: value}}``.
     layout : dict
         Of plotly, beyond what all charts share.
+    switches : tuple of Switch
+    legend : str
+        What the switches are.
+    choices : tuple of Choice
     layouts : dict
-        More of it, by the value of a choice.
+        More of the layout, by the value of a choice.
     """
 
     id: str
@@ -112,55 +90,52 @@ class Chart:
     traces: list[dict[str, Any]]
     layout: dict[str, Any]
     switches: tuple[Switch, ...] = ()
-    legend: str = ""  #: what the switches are
+    legend: str = ""
     choices: tuple[Choice, ...] = ()
     layouts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def kind_switch(kind: str, label: str = "") -> Switch:
-    """The switch of a kind in its colour and marker; a dash for the bases."""
-    if kind in ("baseB", "baseB+"):
-        return Switch(kind, label or kind, kind, "━" if kind == "baseB" else "╍")
-    return Switch(kind, label or KIND_LABELS[kind], kind, SYMBOLS[KIND_STYLE[kind][1]][1])
+def switch(key: str, label: str = "") -> Switch:
+    """The switch of one of `LOOKS` in its colour and marker."""
+    look = LOOKS[key]
+    glyph = "╍" if key == "baseB+" else _SYMBOLS[look.marker][1]
+    return Switch(key, label or look.label, glyph)
 
 
-def number(value: float) -> float | None:
-    """Six digits for the page; None, which JSON can hold, for NaN."""
-    return float(f"{value:.6g}") if math.isfinite(value) else None
+def axis(title: str, **more: Any) -> dict[str, Any]:
+    """An axis of plotly."""
+    return {"title": {"text": title}, **more}
 
 
-def points_trace(
-    x: Iterable[float],
-    y: Iterable[float],
-    *,
-    colour: str,
-    symbol: str,
-    switch: str,
-    dash: str = "solid",
-    texts: Iterable[str] = (),
-    **more: Any,
+def axis_of_n(title: str) -> dict[str, Any]:
+    """The axis of blocks."""
+    return axis(title, range=[-0.5, BLOCKS + 0.5], dtick=1)
+
+
+def line(
+    key: str, x: Iterable[float], y: Iterable[float], texts: Iterable[str], **more: Any
 ) -> dict[str, Any]:
-    """Markers joined by a line; ``texts`` are shown on hovering, one a point."""
+    """Markers joined by a line, as one of `LOOKS`; ``texts`` are shown on hovering, one a point."""
+    look = LOOKS[key]
     return {
         "type": "scatter",
-        "mode": "lines+markers",
-        "x": [number(value) for value in x],
-        "y": [number(value) for value in y],
+        "mode": "lines+markers" if look.marker else "lines",
+        "x": list(x),
+        "y": list(y),
         "customdata": list(texts),
         "hovertemplate": "%{customdata}<extra></extra>",
-        "line": {"color": f"@{colour}", "width": 1.6, "dash": dash},
-        "marker": {"color": f"@{colour}", "symbol": symbol, "size": 8},
-        "meta": {"switch": switch},
+        "line": {"color": f"@{key}", "width": 1.6, "dash": _DASHES[look.dash]},
+        "marker": {"color": f"@{key}", "symbol": _SYMBOLS[look.marker][0], "size": 8},
+        "meta": {"switch": key},
         **more,
     }
 
 
-def band_trace(
+def band(
+    key: str,
     x: Iterable[float],
     low: Iterable[float],
     high: Iterable[float],
-    colour: str,
-    switch: str,
     opacity: float = 0.15,
 ) -> dict[str, Any]:
     """A band between ``low`` and ``high`` that hovering passes through."""
@@ -168,24 +143,27 @@ def band_trace(
     return {
         "type": "scatter",
         "mode": "lines",
-        "x": [number(value) for value in across + across[::-1]],
-        "y": [number(value) for value in [*high, *list(low)[::-1]]],
+        "x": across + across[::-1],
+        "y": [*high, *list(low)[::-1]],
         "fill": "toself",
-        "fillcolor": f"@{colour}/{opacity}",
-        "line": {"width": 0, "color": f"@{colour}/0"},
+        "fillcolor": f"@{key}/{opacity}",
+        "line": {"width": 0, "color": f"@{key}/0"},
         "hoverinfo": "skip",
-        "meta": {"switch": switch},
+        "meta": {"switch": key},
     }
 
 
-def bars(low: Iterable[float], mean: Iterable[float], high: Iterable[float]) -> dict[str, Any]:
-    """Error bars of plotly for a mean and its interval; none where there is no interval."""
+def bars(
+    low: Iterable[float], mean: Iterable[float], high: Iterable[float], colour: str
+) -> dict[str, Any]:
+    """Error bars of plotly for means and their intervals; none where there is no interval."""
     triples = list(zip(low, mean, high, strict=True))
     return {
         "type": "data",
         "symmetric": False,
-        "array": [number(h - m) for _, m, h in triples],
-        "arrayminus": [number(m - low) for low, m, _ in triples],
+        "array": [h - m for _, m, h in triples],
+        "arrayminus": [m - low for low, m, _ in triples],
         "thickness": 1,
         "width": 3,
+        "color": f"@{colour}",
     }

@@ -5,21 +5,22 @@ the latency of every format it measured.
 """
 
 import math
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from transfer.answers.wording import count_seeds, file_size
 from transfer.deploy.costs.pareto import on_front
 from transfer.deploy.costs.table import FORMAT_LABELS, on_all_images
 from transfer.errors import TransferError
-from transfer.report.chart import Chart, Choice, Switch, bars, kind_switch, points_trace
+from transfer.figures.style import KINDS, METRIC, METRIC_NAME, mean_and_interval
+from transfer.report.chart import Chart, Choice, Switch, axis, bars, line, switch
 from transfer.report.charts import network_text
 from transfer.runs import parse_run
-from transfer.statistics.intervals import interval
 
 _KINDS = ("sliced", "baseB", "baseB+")
+_COLUMNS = ["kind", "n", "cost", "mean", "low", "high", "text"]
 
 
 def cost_chart(runs: pd.DataFrame, deploy: pd.DataFrame) -> Chart:
@@ -37,63 +38,50 @@ def cost_chart(runs: pd.DataFrame, deploy: pd.DataFrame) -> Chart:
     TransferError
         If sliced-n was not run.
     """
+    runs = runs[runs["kind"].isin(_KINDS)]
     if not (runs["kind"] == "sliced").any():
         raise TransferError(
             "Accuracy against cost is left out: sliced-n was not run (--kinds sliced adds it)."
         )
-    options: list[tuple[str, str]] = []
-    traces: list[dict[str, Any]] = []
-    layouts: dict[str, dict[str, Any]] = {}
-    for key, label in (("parameters", "parameters"), ("multiply_adds", "multiply-adds an image")):
-        found = _of_runs(runs, key)
-        if not found:
-            continue
-        options.append((key, label))
-        traces += _traces(found, key)
-        layouts[key] = _axis(label, found)
-    for name, of_format in _formats(deploy):
+    tables = {
+        "parameters": ("parameters", _of_runs(runs, "parameters")),
+        "multiply_adds": ("multiply-adds an image", _of_runs(runs, "multiply_adds")),
+    }
+    files = on_all_images(deploy[deploy["kind"].isin(_KINDS)])
+    for name, of_format in files.groupby("format", sort=False):
         for column, what in (("file_bytes", "file, bytes"), ("median_ms_1", "latency, ms")):
-            key = f"{column} {name}"
-            label = f"{what}, {FORMAT_LABELS[name]}"
-            found = _of_deploy(of_format, column)
-            if not found:
-                continue
-            options.append((key, label))
-            traces += _traces(found, key)
-            layouts[key] = _axis(label, found)
-    if not options:
+            label = f"{what}, {FORMAT_LABELS[str(name)]}"
+            tables[f"{column} {name}"] = label, _of_deploy(of_format, column)
+    # A cost of 0 is not what this program writes, and cannot be drawn on a logarithmic axis.
+    tables = {key: (label, table[table["cost"] > 0]) for key, (label, table) in tables.items()}
+    tables = {key: found for key, found in tables.items() if not found[1].empty}
+    if not tables:
         raise TransferError("Accuracy against cost is left out: runs.csv has no costs above 0.")
-    kinds = [kind for kind in _KINDS if (runs["kind"] == kind).any()]
+    options = tuple((key, label) for key, (label, _) in tables.items())
     return Chart(
         "cost",
-        "Test accuracy of sliced-n against what it costs, with the Pareto front",
-        traces,
-        {"yaxis": {"title": {"text": "test accuracy"}}},
-        tuple(kind_switch(kind) if kind == "sliced" else _point(kind) for kind in kinds),
+        f"{METRIC_NAME.capitalize()} of sliced-n against what it costs, with the Pareto front",
+        [trace for key, (_, table) in tables.items() for trace in _traces(table, key)],
+        {"yaxis": axis(METRIC_NAME)},
+        tuple(_switch(kind) for kind in _KINDS if (runs["kind"] == kind).any()),
         "Networks shown",
-        (Choice("cost", "Cost", tuple(options)),),
-        layouts,
+        (Choice("cost", "Cost", options),),
+        {key: {"xaxis": _axis(label, table["cost"])} for key, (label, table) in tables.items()},
     )
 
 
-def _point(kind: str) -> Switch:
-    return Switch(kind, kind, kind, "●")
+def _switch(kind: str) -> Switch:
+    """A base is a point here, not a line."""
+    return switch(kind) if kind in KINDS else replace(switch(kind), glyph="●")
 
 
-def _axis(label: str, found: list[tuple[Any, ...]]) -> dict[str, Any]:
+def _axis(label: str, costs: pd.Series) -> dict[str, Any]:
     """A logarithmic axis with ticks at 1, 2 and 5 of each power of ten."""
-    costs = [row[2] for row in found]
-    powers = range(math.floor(math.log10(min(costs))), math.ceil(math.log10(max(costs))) + 1)
+    powers = range(math.floor(math.log10(costs.min())), math.ceil(math.log10(costs.max())) + 1)
     steps = (1, 2, 5) if len(powers) < 5 else (1,)
     ticks = [step * 10.0**power for power in powers for step in steps]
-    return {
-        "xaxis": {
-            "title": {"text": f"{label} (logarithmic)"},
-            "type": "log",
-            "tickvals": ticks,
-            "ticktext": [_short(tick) for tick in ticks],
-        }
-    }
+    texts = [_short(tick) for tick in ticks]
+    return axis(f"{label} (logarithmic)", type="log", tickvals=ticks, ticktext=texts)
 
 
 def _short(value: float) -> str:
@@ -107,39 +95,27 @@ def _short(value: float) -> str:
     return f"{value:g}"
 
 
-def _formats(deploy: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    deploy = on_all_images(deploy[deploy["kind"].isin(_KINDS)])
-    found = [(name, deploy[deploy["format"] == name]) for name in FORMAT_LABELS]
-    return [(name, of_format) for name, of_format in found if not of_format.empty]
-
-
-def _of_runs(runs: pd.DataFrame, column: str) -> list[tuple[Any, ...]]:
-    """Networks as (kind, n, cost, low, accuracy, high, text), n rising."""
-    found = []
-    for (kind, n), group in runs[runs["kind"].isin(_KINDS)].groupby(["kind", "n"], dropna=False):
-        cost = float(group[column].iloc[0])
-        if not cost > 0:  # not what this program writes, and not to be drawn on such an axis
-            continue
+def _of_runs(runs: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Networks with their cost, columns `_COLUMNS`, n rising."""
+    rows = []
+    for (kind, n), group in runs.groupby(["kind", "n"], dropna=False):
+        first = group.iloc[0]
         text = (
-            f"{network_text(group)}<br>{int(group['parameters'].iloc[0]):,} parameters, "
-            f"{int(group['multiply_adds'].iloc[0]):,} multiply-adds"
+            f"{network_text(group)}<br>{int(first['parameters']):,} parameters, "
+            f"{int(first['multiply_adds']):,} multiply-adds"
         )
-        low, high = interval(group)
-        found.append((kind, n, cost, low, float(group["test_accuracy"].mean()), high, text))
-    return found
+        rows.append((kind, n, float(first[column]), *mean_and_interval(group), text))
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def _of_deploy(deploy: pd.DataFrame, column: str) -> list[tuple[Any, ...]]:
+def _of_deploy(deploy: pd.DataFrame, column: str) -> pd.DataFrame:
     """The same of files; times are those of one seed, whatever its weights."""
-    found = []
+    rows = []
     for (kind, n), group in deploy.groupby(["kind", "n"], dropna=False):
-        cost, accuracy = float(group[column].mean()), float(group["test_accuracy"].mean())
-        if not cost > 0:  # not timed
-            continue
+        first, accuracy = group.iloc[0], float(group[METRIC].mean())
         lines = [
-            f"<b>{parse_run(str(group['run'].iloc[0])).network}</b>, "
-            f"{FORMAT_LABELS[str(group['format'].iloc[0])]}",
-            f"test accuracy of the file {accuracy:.3f}, {count_seeds(len(group))}",
+            f"<b>{parse_run(str(first['run'])).network}</b>, {FORMAT_LABELS[str(first['format'])]}",
+            f"{METRIC_NAME} of the file {accuracy:.3f}, {count_seeds(len(group))}",
             file_size(float(group["file_bytes"].mean())),
         ]
         if group["median_ms_1"].notna().any():
@@ -147,31 +123,30 @@ def _of_deploy(deploy: pd.DataFrame, column: str) -> list[tuple[Any, ...]]:
                 f"one thread: median {group['median_ms_1'].mean():.3g} ms, "
                 f"95th percentile {group['p95_ms_1'].mean():.3g} ms"
             )
-        found.append((kind, n, cost, math.nan, accuracy, math.nan, "<br>".join(lines)))
-    return found
+        cost, text = float(group[column].mean()), "<br>".join(lines)
+        rows.append((kind, n, cost, accuracy, math.nan, math.nan, text))
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def _traces(found: list[tuple[Any, ...]], key: str) -> list[dict[str, Any]]:
+def _traces(table: pd.DataFrame, key: str) -> list[dict[str, Any]]:
     """A line through sliced-n and a point a base; rings where another network is better."""
-    front = on_front(np.array([row[2] for row in found]), np.array([row[4] for row in found]))
+    front = on_front(table["cost"].to_numpy(float), table["mean"].to_numpy(float))
+    table = table.assign(front=front)
     traces = []
     for kind in _KINDS:
-        rows = [(*row, best) for row, best in zip(found, front, strict=True) if row[0] == kind]
-        if not rows:
+        rows = table[table["kind"] == kind]
+        if rows.empty:
             continue
-        _, n, cost, low, mean, high, texts, best = zip(*rows, strict=True)
-        symbol = "triangle-down" if kind == "sliced" else "circle"
-        trace = points_trace(cost, mean, colour=kind, symbol=symbol, switch=kind, texts=texts)
-        trace["marker"]["symbol"] = [symbol if b else f"{symbol}-open" for b in best]
+        trace = line(kind, rows["cost"], rows["mean"], rows["text"])
+        symbol = trace["marker"]["symbol"]
+        trace["marker"]["symbol"] = [symbol if best else f"{symbol}-open" for best in rows["front"]]
         trace["marker"]["size"] = 10
-        if all(math.isfinite(value) for value in low):
-            trace["error_y"] = {**bars(low, mean, high), "color": f"@{kind}/0.5"}
+        trace["mode"] = "lines+markers"
+        if rows["low"].notna().all():
+            trace["error_y"] = bars(rows["low"], rows["mean"], rows["high"], f"{kind}/0.5")
         if kind == "sliced":
-            trace |= {
-                "mode": "lines+markers+text",
-                "text": [str(int(value)) for value in n],
-                "textposition": "top left",
-            }
+            trace["mode"] += "+text"
+            trace |= {"text": [f"{n:.0f}" for n in rows["n"]], "textposition": "top left"}
         trace["meta"] = {"switch": kind, "when": {"cost": key}}
         traces.append(trace)
     return traces

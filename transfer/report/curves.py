@@ -1,16 +1,19 @@
-"""Learning curves from the epoch logs: one kind at a time, a line a value of n."""
+"""Lines over epochs and over blocks: learning curves, and scores without training."""
 
+import math
 from typing import Any
 
 import pandas as pd
 
 from transfer.answers.wording import count_seeds
 from transfer.errors import TransferError
-from transfer.figures.style import KIND_LABELS, KIND_STYLE
-from transfer.report.chart import Chart, Choice, Switch, kind_switch, number
+from transfer.figures.style import BASES, KINDS
+from transfer.report.chart import Chart, Choice, Switch, axis, axis_of_n, line, switch
 from transfer.report.facts import Facts
 from transfer.results import read_log
-from transfer.runs import BN_SEMANTICS, parse_run
+from transfer.runs import BLOCKS, BN_SEMANTICS, parse_run
+from transfer.scores.agreement import agreement, measured
+from transfer.scores.table import read_scores, score_name
 
 _VALUES = {
     "val_accuracy": "validation accuracy",
@@ -18,7 +21,6 @@ _VALUES = {
     "val_loss": "validation loss",
     "loss": "training loss",
 }
-_BASES = ("baseB", "baseB+")
 
 
 def learning_curves(facts: Facts) -> tuple[Chart, int]:
@@ -36,76 +38,131 @@ def learning_curves(facts: Facts) -> tuple[Chart, int]:
         except TransferError:
             missing += 1
     if not logs:
-        raise TransferError("Learning curves are left out: no epoch log of a run is in logs/.")
+        raise TransferError("Learning curves are left out: no run has a log of its epochs.")
     traces: list[dict[str, Any]] = []
-    shown: dict[str, Switch] = {}
+    switches: dict[str, Switch] = {}
     options: dict[str, str] = {}
     for (kind, bn), of_kind in facts.whole.groupby(["kind", "bn"], sort=False):
-        key = f"{kind} {bn}"
+        option = f"{kind} {bn}"
         for n, group in of_kind.groupby("n", dropna=False):
-            found = [logs[str(run)] for run in group["run"] if str(run) in logs]
-            if not found:
+            seeds = [logs[str(run)] for run in group["run"] if str(run) in logs]
+            if not seeds:
                 continue
-            network = parse_run(str(group["run"].iloc[0])).network
-            base = kind in _BASES
-            switch = str(kind) if base else f"n{n}"
-            if not base:
-                options[key] = _label(str(kind), str(bn))
-            shown[switch] = kind_switch(switch) if base else Switch(switch, str(n), switch, "━")
-            for value in _VALUES:
-                when = {"value": value} | ({} if base else {"kind": key})
-                traces.append(_curve(network, found, value, switch, when))
-    order = sorted(
-        shown, key=lambda key: (key not in _BASES, key if key in _BASES else int(key[1:]))
-    )
+            network, when = parse_run(str(group["run"].iloc[0])).network, {}
+            if kind in BASES:
+                key = str(kind)
+                switches[key] = switch(key)
+            else:
+                key = f"n{n}"
+                switches[key] = Switch(key, str(n), "━")
+                options[option], when = _label(str(kind), str(bn)), {"kind": option}
+            name = f"{network}, {count_seeds(len(seeds))}"
+            means = pd.concat(seeds).groupby("epoch")[list(_VALUES)].mean()
+            traces += [_curve(name, means[v], key, when | {"value": v}) for v in _VALUES]
+    longest = max(len(log) for log in logs.values())
     choices: tuple[Choice, ...] = (Choice("value", "Value", tuple(_VALUES.items())),)
     if options:
-        in_order = sorted(options.items(), key=lambda option: _order(option[0]))
-        choices = (Choice("kind", "Kind", tuple(in_order)), *choices)
+        kinds = sorted(options, key=_order)
+        choices = (Choice("kind", "Kind", tuple((o, options[o]) for o in kinds)), *choices)
+    bases = [base for base in BASES if base in switches]
+    of_n = sorted(set(switches) - set(bases), key=lambda key: int(key[1:]))
     return Chart(
         "curves",
         "Learning curves: accuracy or loss against the epoch, a line a value of n",
         traces,
-        {"xaxis": {"title": {"text": "epoch"}, "dtick": 1 if _longest(logs) < 20 else None}},
-        tuple(shown[key] for key in order),
+        {"xaxis": axis("epoch", dtick=1 if longest < 20 else None)},
+        tuple(switches[key] for key in bases + of_n),
         "Shown: the bases, and n",
         choices,
-        {value: {"yaxis": {"title": {"text": label}}} for value, label in _VALUES.items()},
+        {value: {"yaxis": axis(label)} for value, label in _VALUES.items()},
     ), missing
 
 
-def _longest(logs: dict[str, pd.DataFrame]) -> int:
-    return max(len(log) for log in logs.values())
-
-
 def _label(kind: str, bn: str) -> str:
-    return KIND_LABELS[kind] + (f", BatchNorm {bn}" if bn not in ("", "inference") else "")
+    return KINDS[kind].label + (f", BatchNorm {bn}" if bn not in ("", "inference") else "")
 
 
-def _order(key: str) -> tuple[int, int]:
+def _order(option: str) -> tuple[int, int]:
     """AnB first: it is what the study is about."""
-    kind, bn = key.split(" ")
-    kinds = ["AnB", *(other for other in KIND_STYLE if other != "AnB")]
+    kind, bn = option.split(" ")
+    kinds = ["AnB", *(other for other in KINDS if other != "AnB")]
     return kinds.index(kind), ("", *BN_SEMANTICS).index(bn)
 
 
-def _curve(
-    network: str, logs: list[pd.DataFrame], value: str, switch: str, when: dict[str, str]
-) -> dict[str, Any]:
-    by_epoch = pd.concat(logs).groupby("epoch")[value].mean()
-    base = switch in _BASES
+def _curve(name: str, means: pd.Series, key: str, when: dict[str, str]) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "name": f"{network}, {count_seeds(len(logs))}",
-        "x": [int(epoch) for epoch in by_epoch.index],
-        "y": [number(float(mean)) for mean in by_epoch],
+        "name": name,
+        "x": list(means.index),
+        "y": list(means),
         "hovertemplate": "<b>%{fullData.name}</b><br>epoch %{x}: %{y:.3f}<extra></extra>",
         "line": {
-            "color": f"@{switch}",
-            "width": 2.2 if base else 1.4,
-            "dash": "dash" if switch == "baseB+" else "solid",
+            "color": f"@{key}",
+            "width": 2.2 if key in BASES else 1.4,
+            "dash": "dash" if key == "baseB+" else "solid",
         },
-        "marker": {"color": f"@{switch}", "size": 4},
-        "meta": {"switch": switch, "when": when},
+        "marker": {"color": f"@{key}", "size": 4},
+        "meta": {"switch": key, "when": when},
     }
+
+
+def score_chart(facts: Facts) -> tuple[Chart, list[dict[str, str]]]:
+    """A score against the block, chosen from a list; and how each agrees with measured accuracy.
+
+    Raises
+    ------
+    TransferError
+        If there are no scores, or the table is malformed.
+    """
+    if not (facts.folder / "scores.csv").exists():
+        raise TransferError(
+            "Transferability scores are left out: there is no scores.csv in the folder (`python "
+            f"-m transfer scores --data ... --out {facts.folder}` writes it)."
+        )
+    scores = read_scores(facts.folder)
+    scores = scores[scores["block"].between(0, BLOCKS)]
+    traces: list[dict[str, Any]] = []
+    names: dict[str, str] = {}
+    for key, of_score in scores.groupby("score", sort=False):
+        name = score_name(str(key))
+        if not name or len(of_score) < 2:
+            continue
+        names[str(key)] = name
+        of_score = of_score.sort_values("block")
+        best = of_score["value"].idxmax()
+        texts = [
+            f"<b>{name}</b><br>{f'block {row.block}' if row.block else 'stem'}: {row.value:.4g}"
+            + ("<br>the highest" if row.Index == best else "")
+            for row in of_score.itertuples()
+        ]
+        meta = {"when": {"score": str(key)}}
+        traces.append(line("BnB", of_score["block"], of_score["value"], texts, meta=meta))
+    if not traces:
+        raise TransferError("Transferability scores are left out: scores.csv holds none known.")
+    return Chart(
+        "scores",
+        "A transferability score against the block of baseA, without training",
+        traces,
+        {"xaxis": axis_of_n("block; 0 is the stem")},
+        choices=(Choice("score", "Score", tuple(names.items())),),
+        layouts={key: {"yaxis": axis(name)} for key, name in names.items()},
+    ), _agreement(scores, facts)
+
+
+def _agreement(scores: pd.DataFrame, facts: Facts) -> list[dict[str, str]]:
+    """Kendall's tau of each score with measured accuracy, a row a score and kind."""
+    try:
+        table = agreement(scores, measured(facts.folder))
+    except TransferError:  # too few values of n, or no predictions: the chart stands alone
+        return []
+    return [
+        {
+            "score": name,
+            "kind": str(row.kind),
+            "blocks": str(row.blocks),
+            "tau": f"{row.tau:+.2f} ({row.tau_low:+.2f} to {row.tau_high:+.2f})",
+        }
+        for row in table.itertuples()
+        if (name := score_name(str(row.score))) and math.isfinite(float(row.tau))
+    ]

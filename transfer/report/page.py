@@ -6,9 +6,12 @@ the page runs no script but the two whose hashes its content security policy nam
 
 import base64
 import hashlib
+import math
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
@@ -32,12 +35,7 @@ def render(content: dict[str, Any], charts: list[Chart], left_out: list[str]) ->
     )
     scripts = [_read("plotly-basic.min.js"), _read("page.js")]
     drawn = {
-        chart.id: {
-            "traces": chart.traces,
-            "layout": chart.layout,
-            "layouts": chart.layouts,
-            "label": chart.label,
-        }
+        chart.id: {"traces": chart.traces, "layout": chart.layout, "layouts": chart.layouts}
         for chart in charts
     }
     template = environment.from_string(_read("page.html"))
@@ -47,9 +45,20 @@ def render(content: dict[str, Any], charts: list[Chart], left_out: list[str]) ->
         style=Markup(_palette_css() + _read("page.css")),
         scripts=[Markup(script) for script in scripts],
         policy=" ".join(f"'{_hash(script)}'" for script in scripts),
-        drawn={"charts": drawn, "palettes": PALETTES},
+        drawn=_plain({"charts": drawn, "palettes": PALETTES}),
         variable=variable,
     )
+
+
+def _plain(value: Any) -> Any:
+    """As JSON can hold it: six digits, null for NaN and infinity."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
 
 
 def _read(name: str) -> str:

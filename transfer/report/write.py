@@ -15,7 +15,7 @@ from transfer.files import write_atomically
 from transfer.report.chart import Chart
 from transfer.report.charts import accuracy_chart, gain_chart, semantics_chart
 from transfer.report.costs import cost_chart
-from transfer.report.curves import learning_curves
+from transfer.report.curves import learning_curves, score_chart
 from transfer.report.facts import Facts, how_it_was_made, read_facts
 from transfer.report.frames import (
     class_shares,
@@ -25,7 +25,6 @@ from transfer.report.frames import (
     open_dataset,
 )
 from transfer.report.page import render
-from transfer.report.score_chart import score_chart
 from transfer.report.tables import confusion_matrices, network_rows, recommended
 from transfer.results import read_test_labels
 from transfer.statistics.gain import without_base
