@@ -1,5 +1,7 @@
 """Accuracy with BatchNorm statistics as trained and re-estimated, against n."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -67,7 +69,7 @@ def _draw_pair(axes: Axes, rows: pd.DataFrame, look: Look, label: str) -> None:
     rows = rows.sort_values("n")
     n = rows["n"].to_numpy(float)
     before, after = (rows[column].to_numpy(float) for column in ("before", "after"))
-    style = {"color": look.colour, "marker": look.marker}
+    style: Any = {"color": look.colour, "marker": look.marker}
     axes.plot(n, before, linestyle="--", fillstyle="none", alpha=0.8, **style)
     axes.plot(n, after, label=label, **style)
     half = np.nan_to_num((rows["high"] - rows["low"]).to_numpy(float) / 2)

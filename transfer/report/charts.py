@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from transfer.answers.wording import count_seeds, points
@@ -56,8 +57,7 @@ def _against_n(runs: pd.DataFrame, key: str) -> list[dict[str, Any]]:
     n, texts = [n for n, _ in groups], [network_text(group) for _, group in groups]
     mean, low, high = zip(*(mean_and_interval(group) for _, group in groups), strict=True)
     if len(n) > 1 and min(len(group) for _, group in groups) > 1:
-        low, high = ([min(max(bound, 0.0), 1.0) for bound in bounds] for bounds in (low, high))
-        return [band(key, n, low, high), line(key, n, mean, texts)]
+        return [band(key, n, np.clip(low, 0, 1), np.clip(high, 0, 1)), line(key, n, mean, texts)]
     return [line(key, n, mean, texts, error_y=bars(low, mean, high, key))]
 
 
