@@ -1,7 +1,9 @@
 """``data``: simulate, download, import or check a data set."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from transfer.cli.arguments import Commands, whole
 from transfer.errors import TransferError, UsageError
@@ -70,39 +72,63 @@ def _add_import(kinds: Commands) -> None:
         help="a Donkeycar tub, a recording of Udacity's simulator, folders or a list of images",
         description="Bring foreign images into the layout of a data set. SRC is recognised by what "
         "it holds: a Donkeycar tub, version 1 or 2 (manifest.json or record_*.json); a recording "
-        "of Udacity's simulator (driving_log.csv and IMG); .jpg and .png images in "
-        "SRC/CLASS, or in SRC/train/CLASS, SRC/valid/CLASS and SRC/test/CLASS; or, if SRC is a "
-        ".csv file, the images below its folder that it names, in columns path and label (and, if "
-        "there are, split and group). Drives are split by blocks of time, other images by group or "
-        "by the order of names, never at random by frame. Images of any size, grey, transparent, "
-        "16-bit or turned by EXIF are read; what cannot be read is left out and named.",
+        "of Udacity's simulator (driving_log.csv and IMG); a folder of several of these; images "
+        "(JPEG, PNG, WebP, BMP, TIFF, GIF) in SRC/CLASS, or in SRC/train/CLASS, SRC/valid/CLASS "
+        "and SRC/test/CLASS, of which valid or test may be missing; or, if SRC is a .csv file, the "
+        "images below its folder that it names, in columns path and label (and, if there are, "
+        "split and group). Drives are split by time, other images by group or by the order of "
+        "names. Images of any size, grey, transparent, 16-bit or turned by EXIF are read; what "
+        "cannot be read, and links, are left out and named in left-out.csv.",
     )
     importer.add_argument("src", type=Path, metavar="SRC", help="folder or .csv file to import")
     _add_out(importer)
     importer.add_argument(
         "--size",
-        type=_size,
+        type=_parsed("parse_size"),
         metavar="HxW",
         default="45x80",
         help="height and width, in pixels, that images are resized to (default: 45x80)",
     )
     importer.add_argument(
         "--group",
+        type=_parsed("check_group"),
         metavar="REGEX",
         help="keep images together in train, valid or test if the first parenthesis of this "
         "regular expression captures the same in CLASS/NAME or the path in the .csv, e.g. "
         "'([^/]+)_[0-9]+' for the recording in its name (default: each image by itself)",
     )
+    importer.add_argument(
+        "--split",
+        choices=("order", "stratified"),
+        default="order",
+        help="order (default): by the order of names, taken for the order of time; stratified: at "
+        "random within each class, for photographs that are independent of each other",
+    )
+    importer.add_argument(
+        "--ratios",
+        type=_parsed("parse_ratios"),
+        metavar="PERCENTS",
+        default="80,10,10",
+        help="per cent of train, valid and test (default: 80,10,10)",
+    )
+    importer.add_argument(
+        "--name", help="of the data set (default: the name of DIR, or of the folder around it)"
+    )
     importer.set_defaults(call=_import)
 
 
-def _size(text: str) -> tuple[int, int]:
-    from transfer.tasks.imports.importers import parse_size
+def _parsed(parser: str) -> Callable[[str], Any]:
+    """What a function of the importers makes of a text; its refusal is one of the command line."""
 
-    try:
-        return parse_size(text)
-    except TransferError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    def parse(text: str) -> Any:
+        from transfer.tasks.imports import importers
+
+        try:
+            return getattr(importers, parser)(text)
+        except TransferError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parse
 
 
 def _lanes(options: argparse.Namespace) -> None:
@@ -122,12 +148,19 @@ def _download(options: argparse.Namespace) -> None:
 
 
 def _import(options: argparse.Namespace) -> None:
-    from transfer.tasks.imports.importers import detect_and_import
+    from transfer.tasks.imports.importers import import_data
     from transfer.tasks.imports.plan import CONTACT_SHEET
 
     height, width = options.size
-    done = detect_and_import(
-        options.src, options.out, group=options.group, height=height, width=width
+    done = import_data(
+        options.src,
+        options.out,
+        height=height,
+        width=width,
+        name=options.name,
+        ratios=options.ratios,
+        group=options.group,
+        stratified=options.split == "stratified",
     )
     say(*done.lines(), f"Contact sheet: {options.out / CONTACT_SHEET}")
 

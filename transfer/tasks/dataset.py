@@ -21,6 +21,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ _MAX_JSON_BYTES = 1 << 20
 MAX_SIDE = 4096  #: of an image, in pixels
 _MAX_CLASSES = 1000
 _MAX_NAME = 64
-_GENERIC = ("npy", "data", "dataset", "arrays", "images", "out")  # names that say nothing
+_GENERIC = ("npy", "data", "dataset", "arrays", "images")  # names that say nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,6 +284,7 @@ def write_dataset(
     classes: tuple[str, ...] = CLASSES,
     frames: bool = True,
     recipe: Mapping[str, Any],
+    beside: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
     """Write a data set whole or not at all; `load_dataset` reads it back.
 
@@ -294,6 +296,8 @@ def write_dataset(
         False: the images are independent of each other; see `Dataset`.
     recipe : mapping
         How the data were made (generator, seed, settings); kept in ``dataset.json``.
+    beside : mapping
+        More files of the folder: names and contents.
 
     Raises
     ------
@@ -322,7 +326,8 @@ def write_dataset(
             recordings = splits[split].recordings
             if recordings is not None:
                 _save(folder / f"{split}_recordings.npy", recordings.astype(np.int64))
-        (folder / "dataset.json").write_text(text, encoding="utf-8")
+        for file, content in {**beside, "dataset.json": text.encode()}.items():
+            (folder / file).write_bytes(content)
 
 
 def _save(path: Path, array: np.ndarray) -> None:

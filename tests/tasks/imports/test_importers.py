@@ -10,7 +10,12 @@ import pytest
 from tests.tub_files import FRAMES, angle_of, picture, records_of_v2, write_v1, write_v2
 from transfer.errors import TransferError
 from transfer.tasks.dataset import load_dataset
-from transfer.tasks.imports.importers import detect_and_import, import_drive, parse_size
+from transfer.tasks.imports.importers import (
+    check_group,
+    import_data,
+    parse_ratios,
+    parse_size,
+)
 
 REAL_TUB = Path(__file__).parents[3] / "../shared/data/donkey-tub"
 SETTINGS = {"stretch_seconds": 1.0, "gap_seconds": 0.2, "height": 6, "width": 8}
@@ -26,9 +31,10 @@ def frames_of(split):
 def test_images_and_labels_arrive_together(tmp_path, version):
     tub = tmp_path / "tub"
     write_v2(tub) if version == "v2" else write_v1(tub, clock=version == "v1")
-    summary = detect_and_import(tub, tmp_path / "out", **SETTINGS)
+    summary = import_data(tub, tmp_path / "out", **SETTINGS)
     dataset = load_dataset(tmp_path / "out")
     assert dataset.name == "out"
+    assert dataset.frames
     for name, split in dataset.splits.items():
         expected = [{0.0: 0, -0.5: 1, 0.5: 2, 0.05: 0}[angle_of(i)] for i in frames_of(split)]
         np.testing.assert_array_equal(split.labels, expected)
@@ -41,7 +47,7 @@ def test_images_and_labels_arrive_together(tmp_path, version):
 
 
 def test_splits_are_apart_in_time_and_no_recording_is_in_two(tmp_path):
-    import_drive(write_v2(tmp_path / "tub"), tmp_path / "out", **SETTINGS)
+    import_data(write_v2(tmp_path / "tub"), tmp_path / "out", **SETTINGS)
     splits = list(load_dataset(tmp_path / "out").splits.values())
     for one in range(3):
         for other in range(one):
@@ -52,17 +58,78 @@ def test_splits_are_apart_in_time_and_no_recording_is_in_two(tmp_path):
 
 def test_the_split_is_eighty_ten_ten_and_deterministic(tmp_path):
     tub = write_v2(tmp_path / "tub")
-    summary = import_drive(tub, tmp_path / "a", **SETTINGS | {"gap_seconds": 0.0})
+    summary = import_data(tub, tmp_path / "a", **SETTINGS | {"gap_seconds": 0.0})
     assert [sum(counts) for counts in summary.counts.values()] == [320, 40, 40]
-    import_drive(tub, tmp_path / "b", **SETTINGS | {"gap_seconds": 0.0})
+    import_data(tub, tmp_path / "b", **SETTINGS | {"gap_seconds": 0.0})
     for file in (tmp_path / "a").iterdir():
         if file.suffix == ".npy":
             assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
 
 
+def test_the_ratios_of_a_drive_may_be_others(tmp_path):
+    tub = write_v2(tmp_path / "tub")
+    settings = SETTINGS | {"gap_seconds": 0.0, "ratios": (0.6, 0.2, 0.2)}
+    summary = import_data(tub, tmp_path / "a", **settings)
+    assert [sum(counts) for counts in summary.counts.values()] == [240, 80, 80]
+
+
+def write_tubs(folder, count):
+    """Tubs whose pictures are numbered through: frame i of tub t is 400 t + i."""
+    for number in range(count):
+        tub = write_v2(folder / f"tub_{number}")
+        for index in range(FRAMES):
+            path = tub / "images" / f"{index}_cam_image_array_.png"
+            picture(FRAMES * number + index).save(path)
+    return folder
+
+
+def test_several_tubs_are_one_data_set_and_each_is_in_one_split(tmp_path):
+    settings = SETTINGS | {"ratios": (0.6, 0.2, 0.2)}
+    src = write_tubs(tmp_path / "tubs", 5)
+    summary = import_data(src, tmp_path / "out", **settings)
+    dataset = load_dataset(tmp_path / "out")
+    tubs = [set(frames_of(split) // FRAMES) for split in dataset.splits.values()]
+    assert [len(numbers) for numbers in tubs] == [3, 1, 1]
+    assert set.union(*tubs) == set(range(5))
+    for split in dataset.splits.values():
+        expected = np.unique(frames_of(split) // FRAMES, return_inverse=True)[1]
+        np.testing.assert_array_equal(np.unique(split.recordings, return_inverse=True)[1], expected)
+        angles = [{0.0: 0, -0.5: 1, 0.5: 2, 0.05: 0}[angle_of(i)] for i in frames_of(split)]
+        np.testing.assert_array_equal(split.labels, angles)
+    assert summary.records == 5 * FRAMES
+    assert "5 drives" in summary.lines()
+
+
+def test_two_tubs_are_split_by_time_and_never_share_a_recording(tmp_path):
+    src = write_tubs(tmp_path / "tubs", 2)
+    (src / "notes").mkdir()
+    summary = import_data(src, tmp_path / "out", **SETTINGS)
+    assert any("split by stretches of 1 s" in line for line in summary.lines())
+    for split in load_dataset(tmp_path / "out").splits.values():
+        tub_of = frames_of(split) // FRAMES
+        for recording in np.unique(split.recordings):
+            frames = frames_of(split)[split.recordings == recording]
+            assert (np.diff(frames) == 1).all()
+        assert set(tub_of) == {0, 1} or len(tub_of) < FRAMES
+
+
+def test_a_damaged_tub_among_others_is_left_out_and_listed(tmp_path):
+    src = write_tubs(tmp_path / "tubs", 3)
+    (src / "tub_1/catalog_0.catalog").write_text("{")
+    (src / "tub_3").symlink_to(src / "tub_0")
+    import_data(src, tmp_path / "out", **SETTINGS)
+    table = pd.read_csv(tmp_path / "out/left-out.csv")
+    assert table["file"].tolist() == ["tub_1"]
+    assert "damaged" in table["reason"][0]
+    frames = [
+        frames_of(split) // FRAMES for split in load_dataset(tmp_path / "out").splits.values()
+    ]
+    assert set(np.concatenate(frames)) == {0, 2}
+
+
 def test_the_dead_zone_decides_what_is_forward(tmp_path):
     tub = write_v2(tmp_path / "tub")
-    import_drive(tub, tmp_path / "out", **SETTINGS, dead_zone=0.04)
+    import_data(tub, tmp_path / "out", **SETTINGS, dead_zone=0.04)
     train = load_dataset(tmp_path / "out").train
     assert (train.labels[frames_of(train) % 4 == 3] == 2).all()  # 0.05 is right now
 
@@ -76,7 +143,7 @@ def test_deleted_malformed_piloted_and_unreadable_records_are_counted(tmp_path):
     (tub / "images/20_cam_image_array_.png").write_bytes(b"\x89PNG cut")
     (tub / "images/21_cam_image_array_.png").unlink()
     settings = SETTINGS | {"gap_seconds": 0.0}
-    summary = import_drive(tub, tmp_path / "out", **settings)
+    summary = import_data(tub, tmp_path / "out", **settings)
     assert {reason: count for reason, count in summary.dropped.items() if count} == {
         "deleted in the tub": 2,
         "malformed record": 2,
@@ -90,7 +157,7 @@ def test_a_hostile_tub_leaves_nothing_behind(tmp_path):
     records = records_of_v2()
     records[5]["cam/image_array"] = "../secret.png"
     with pytest.raises(TransferError, match="plain file inside"):
-        import_drive(write_v2(tmp_path / "tub", records), tmp_path / "out", **SETTINGS)
+        import_data(write_v2(tmp_path / "tub", records), tmp_path / "out", **SETTINGS)
     assert sorted(tmp_path.iterdir()) == [tmp_path / "tub"]
 
 
@@ -107,8 +174,8 @@ def write_udacity(folder):
 
 def test_a_recording_of_the_simulator_is_the_same_drive_as_a_tub(tmp_path):
     settings = SETTINGS | {"gap_seconds": 0.22}  # between two frames, whatever the rounding
-    detect_and_import(write_udacity(tmp_path / "sim"), tmp_path / "a", **settings)
-    detect_and_import(write_v2(tmp_path / "tub"), tmp_path / "b", **settings)
+    import_data(write_udacity(tmp_path / "sim"), tmp_path / "a", **settings)
+    import_data(write_v2(tmp_path / "tub"), tmp_path / "b", **settings)
     one, other = load_dataset(tmp_path / "a"), load_dataset(tmp_path / "b")
     for name in one.splits:
         np.testing.assert_array_equal(one.splits[name].images, other.splits[name].images)
@@ -122,9 +189,20 @@ def test_the_first_unreadable_image_of_a_drive_is_named(tmp_path):
     sim = write_udacity(tmp_path / "sim")
     damaged = sorted((sim / "IMG").iterdir())[2]
     damaged.write_bytes(b"cut")
-    summary = detect_and_import(sim, tmp_path / "out", **SETTINGS)
+    summary = import_data(sim, tmp_path / "out", **SETTINGS)
     assert summary.dropped["image missing or unreadable"] == 1
     assert any(damaged.name in line for line in summary.lines())
+
+
+def test_a_linked_image_of_a_tub_is_left_out(tmp_path):
+    tub = write_v2(tmp_path / "tub")
+    linked = tub / "images/7_cam_image_array_.png"
+    linked.rename(tmp_path / "elsewhere.png")
+    linked.symlink_to(tmp_path / "elsewhere.png")
+    import_data(tub, tmp_path / "out", **SETTINGS)
+    table = pd.read_csv(tmp_path / "out/left-out.csv")
+    assert table["file"].tolist() == ["images/7_cam_image_array_.png"]
+    assert "a link" in table["reason"][0]
 
 
 def write_folders(folder):
@@ -137,9 +215,7 @@ def write_folders(folder):
 
 
 def test_folders_of_images_become_a_data_set_of_their_classes(tmp_path):
-    summary = detect_and_import(
-        write_folders(tmp_path / "src"), tmp_path / "out", height=12, width=16
-    )
+    summary = import_data(write_folders(tmp_path / "src"), tmp_path / "out", height=12, width=16)
     dataset = load_dataset(tmp_path / "out")
     assert dataset.classes == ("forward", "left")
     assert (dataset.height, dataset.width) == (12, 16)
@@ -150,6 +226,11 @@ def test_folders_of_images_become_a_data_set_of_their_classes(tmp_path):
         np.testing.assert_array_equal(frames, np.arange(frames[0], frames[-1] + 1))
         assert summary.counts[name] == tuple(np.bincount(split.labels))
         kept += list(frames)
+        table = pd.read_csv(tmp_path / "out" / f"{name}_files.csv")
+        assert table["index"].tolist() == list(range(len(frames)))
+        expected = [f"{('forward', 'left')[i // 7 % 2]}/frame{i}.png" for i in frames]
+        assert table["file"].tolist() == expected
+    assert dataset.frames
     assert summary.records == 300 == len(kept) + summary.dropped["next to another split"]
     assert "order of time" in "\n".join(summary.lines())
 
@@ -159,13 +240,13 @@ def test_unreadable_images_of_a_folder_are_left_out_and_all_named(tmp_path):
     broken = [src / "forward" / f"frame{index}.png" for index in (0, 1, 2, 3, 4, 5, 6)]
     for path in broken:
         path.write_bytes(b"\x89PNG cut")
-    summary = detect_and_import(src, tmp_path / "out", height=12, width=16)
+    summary = import_data(src, tmp_path / "out", height=12, width=16)
     assert summary.dropped["image missing or unreadable"] == 7
     text = "\n".join(summary.lines())
     assert "forward/frame0.png" in text
     assert "and 2 more" in text
     table = pd.read_csv(tmp_path / "out/left-out.csv")
-    assert table["path"].tolist() == [f"forward/{path.name}" for path in broken]
+    assert table["file"].tolist() == [f"forward/{path.name}" for path in broken]
     assert table["reason"].str.contains("Expected an image").all()
     train = load_dataset(tmp_path / "out").train
     assert frames_of(train).min() == 7
@@ -177,7 +258,7 @@ def test_a_folder_without_a_readable_image_is_named_and_nothing_written(tmp_path
     for path in src.rglob("*.png"):
         path.write_bytes(b"")
     with pytest.raises(TransferError, match="Expected images that can be read"):
-        detect_and_import(src, tmp_path / "out")
+        import_data(src, tmp_path / "out")
     assert sorted(tmp_path.iterdir()) == [src]
 
 
@@ -186,7 +267,7 @@ def test_a_list_with_groups_becomes_a_data_set_with_recordings(tmp_path):
     paths = sorted(path.relative_to(src) for path in src.rglob("*.png"))
     lines = [f"{path},{path.parent},{int(path.stem[5:]) // 15}" for path in paths]
     (src / "list.csv").write_text("\n".join(["file,class,group", *lines]))
-    detect_and_import(src / "list.csv", tmp_path / "out", height=12, width=16)
+    import_data(src / "list.csv", tmp_path / "out", height=12, width=16)
     dataset = load_dataset(tmp_path / "out")
     assert dataset.classes == ("forward", "left")
     for split in dataset.splits.values():
@@ -195,22 +276,46 @@ def test_a_list_with_groups_becomes_a_data_set_with_recordings(tmp_path):
     assert json.loads((tmp_path / "out/dataset.json").read_text())["recipe"]["importer"] == "csv"
 
 
+def test_photographs_without_groups_are_no_frames(tmp_path):
+    for label in ("cup", "plate"):
+        (tmp_path / "src" / label).mkdir(parents=True)
+        for index in range(40):
+            picture(index).save(tmp_path / "src" / label / f"{label}_{index}.png")
+    for options in ({}, {"stratified": True}, {"ratios": (0.6, 0.2, 0.2)}):
+        out = tmp_path / f"out{len(str(options))}"
+        import_data(tmp_path / "src", out, height=12, width=16, name="kitchen", **options)
+        dataset = load_dataset(out)
+        assert dataset.name == "kitchen"
+        assert not dataset.frames
+        assert dataset.test.recordings is None
+        assert len(np.unique(dataset.test_clusters)) == len(dataset.test.labels)
+
+
+def test_a_name_that_a_spreadsheet_takes_for_a_formula_is_still_a_path(tmp_path):
+    src = write_folders(tmp_path / "src")
+    (src / "left").rename(src / "=cmd")
+    import_data(src, tmp_path / "out", height=12, width=16)
+    files = pd.read_csv(tmp_path / "out/train_files.csv")["file"]
+    assert files.str.startswith(("./=cmd/", "forward/")).all()
+    assert all((src / file).is_file() for file in files)
+
+
 def test_a_stretched_shape_is_told_and_a_better_one_is_not(tmp_path):
     src = write_folders(tmp_path / "src")  # 12x16
-    stretched = detect_and_import(src, tmp_path / "a", height=45, width=80).lines()[2]
+    stretched = import_data(src, tmp_path / "a", height=45, width=80).lines()[2]
     assert "images of 12x16 pixels" in stretched
     assert "--size 48x64" in stretched
-    assert "stretched" not in detect_and_import(src, tmp_path / "b", height=48, width=64).lines()[2]
+    assert "stretched" not in import_data(src, tmp_path / "b", height=48, width=64).lines()[2]
 
 
 def test_a_drive_has_no_groups(tmp_path):
     with pytest.raises(TransferError, match="split by time"):
-        detect_and_import(write_v2(tmp_path / "tub"), tmp_path / "out", group="(.)")
+        import_data(write_v2(tmp_path / "tub"), tmp_path / "out", group=check_group("(.)"))
 
 
 def test_a_link_to_a_source_is_followed(tmp_path):
     (tmp_path / "link").symlink_to(write_v2(tmp_path / "tub"))
-    assert detect_and_import(tmp_path / "link", tmp_path / "out", **SETTINGS).records == FRAMES
+    assert import_data(tmp_path / "link", tmp_path / "out", **SETTINGS).records == FRAMES
 
 
 def test_what_cannot_be_imported_is_named(tmp_path):
@@ -218,25 +323,53 @@ def test_what_cannot_be_imported_is_named(tmp_path):
         with pytest.raises(
             TransferError, match="Donkeycar tub .* simulator .* each class.* .csv file"
         ):
-            detect_and_import(src, tmp_path / "out")
+            import_data(src, tmp_path / "out")
 
 
 def test_a_source_that_cannot_be_looked_at_is_named(tmp_path):
     with pytest.raises(TransferError, match="Expected a folder at"):
-        detect_and_import(tmp_path / ("x" * 300), tmp_path / "out")
+        import_data(tmp_path / ("x" * 300), tmp_path / "out")
+
+
+def test_a_group_of_a_name_keeps_images_together(tmp_path):
+    src = write_folders(tmp_path / "src")
+    group = check_group("([0-9])[.]png")
+    import_data(src, tmp_path / "out", height=12, width=16, group=group)
+    for split in load_dataset(tmp_path / "out").splits.values():
+        np.testing.assert_array_equal(split.recordings, frames_of(split) % 10)
+
+
+@pytest.mark.parametrize("pattern", ["(", "x", "(?P<a>x)(?P<a>y)"])
+def test_a_pattern_without_meaning_is_refused(pattern):
+    with pytest.raises(TransferError, match="regular expression|parenthesis"):
+        check_group(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["(q)", "(q*)"])
+def test_a_name_without_a_group_is_named(tmp_path, pattern):
+    src = write_folders(tmp_path / "src")
+    with pytest.raises(TransferError, match="nothing in 'forward/frame0.png'"):
+        import_data(src, tmp_path / "out", group=check_group(pattern))
+
+
+@pytest.mark.parametrize("text", ["", "80", "80,10", "80,10,20", "80,20,0", "80;10;10", "-1,50,51"])
+def test_ratios_without_meaning_are_refused(text):
+    assert parse_ratios("70,20,10") == (0.7, 0.2, 0.1)
+    with pytest.raises(TransferError, match="80,10,10"):
+        parse_ratios(text)
 
 
 @pytest.mark.parametrize("text", ["", "45", "0x80", "45x", "45x80x3", "4097x1", "-1x8", "٤x٨"])
 def test_a_size_without_meaning_is_refused(text):
     assert parse_size("45x80") == (45, 80)
-    with pytest.raises(TransferError, match="--size HxW"):
+    with pytest.raises(TransferError, match="Expected HxW"):
         parse_size(text)
 
 
 def test_a_drive_without_all_classes_is_refused(tmp_path):
     records = [record | {"user/angle": 0.0} for record in records_of_v2()]
     with pytest.raises(TransferError, match="in train, valid and test"):
-        import_drive(write_v2(tmp_path / "tub", records), tmp_path / "out", **SETTINGS)
+        import_data(write_v2(tmp_path / "tub", records), tmp_path / "out", **SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -244,13 +377,13 @@ def test_a_drive_without_all_classes_is_refused(tmp_path):
 )
 def test_settings_without_meaning_are_refused(tmp_path, setting):
     with pytest.raises(TransferError, match="dead_zone < 1"):
-        import_drive(tmp_path, tmp_path / "out", **dict([setting]))
+        import_data(tmp_path, tmp_path / "out", **dict([setting]))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not REAL_TUB.is_dir(), reason="needs the real tub beside the project")
 def test_a_real_drive_has_all_classes_everywhere(tmp_path):
-    summary = detect_and_import(REAL_TUB, tmp_path / "donkey")
+    summary = import_data(REAL_TUB, tmp_path / "donkey")
     dataset = load_dataset(tmp_path / "donkey")
     assert summary.records == 16_856
     for split in dataset.splits.values():

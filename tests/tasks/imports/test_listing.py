@@ -1,98 +1,117 @@
-"""Images are split by group, or by the order of their names, and never at random by frame."""
+"""A CSV of paths and labels is read or refused in one sentence; no path leads out of its folder."""
 
 import numpy as np
 import pytest
 
 from transfer.errors import TransferError
-from transfer.tasks.imports.listing import groups_by_pattern, split_by_group, split_by_name
+from transfer.tasks.imports.listing import in_order, is_csv_list, read_csv_list
+
+LINES = [f"shots/{i // 10}/{i % 10}.jpg,{('cup', 'plate')[i // 3 % 2]}" for i in range(100)]
 
 
-def test_frames_numbered_through_the_classes_are_cut_at_one_time():
-    labels = np.arange(1000) // 13 % 3
-    names = [f"frame_{index}.jpg" for index in range(1000)]  # 9 before 10
-    shuffled = np.random.default_rng(0).permutation(1000)
-    split, order, together = split_by_name([names[i] for i in shuffled], labels[shuffled])
-    assert together
-    np.testing.assert_array_equal(shuffled[order], np.arange(1000))
-    expected = np.full(1000, -1)
-    expected[:780], expected[800:880], expected[900:] = 0, 1, 2
-    np.testing.assert_array_equal(split[order], expected)
+def listed(folder, *lines, header="path,label"):
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "list.csv"
+    path.write_text("\n".join([header, *lines] if header else lines))
+    return path
 
 
-@pytest.mark.parametrize("name", ["forward_{}.jpg", "{}.jpg"])
-def test_classes_with_their_own_names_are_each_cut_in_their_own_order(name):
-    counts = [400, 60, 20]
-    labels = np.repeat([0, 1, 2], counts)
-    prefixes = ["forward", "left", "right"]
-    names = [
-        name.replace("forward", prefixes[label]).format(index)
-        for label, count in enumerate(counts)
-        for index in range(count)
-    ]
-    split, order, together = split_by_name(names, labels)
-    assert not together
-    np.testing.assert_array_equal(order, np.arange(480))
-    for label, count in enumerate(counts):
-        own = split[labels == label]
-        kept = own[own >= 0]
-        assert (np.diff(kept) >= 0).all()  # train, then valid, then test
-        assert set(kept) == {0, 1, 2}
-        gap = max(1, round(count / 50))
-        for later in (1, 2):
-            assert own[np.flatnonzero(own == later)[0] - gap] == -1
+def labels_of(listing):
+    return {
+        image: listing.classes[label]
+        for image, label in zip(listing.images, listing.labels, strict=True)
+    }
 
 
-def test_no_frame_has_its_neighbour_in_another_split():
-    for count in range(60, 400):
-        names = [f"{i}.png" for i in range(count)]
-        split, order, together = split_by_name(names, np.arange(count) % 2)
-        assert together
-        one, other = split[order][:-1], split[order][1:]
-        assert ((one == other) | (one < 0) | (other < 0)).all()
-        assert set(split) == {-1, 0, 1, 2}
+@pytest.mark.parametrize("header", ["path,label", "\ufeffFile , CLASS", "image,label", None])
+def test_paths_and_labels_arrive_together(tmp_path, header):
+    src = listed(tmp_path, *LINES, header=header)
+    assert is_csv_list(src)
+    listing = read_csv_list(src)
+    assert listing.src == tmp_path
+    assert listing.classes == ("cup", "plate")
+    assert labels_of(listing) == dict(line.split(",") for line in LINES)
+    assert listing.names == listing.images
+    assert listing.split is None
+    assert listing.groups is None
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_no_group_is_divided_and_every_class_is_everywhere(seed):
-    rng = np.random.default_rng(seed)
-    groups = rng.integers(0, 40, 1000)
-    labels = rng.integers(0, 5, 1000)
-    split = split_by_group(groups, labels, tuple("abcde"))
-    for group in np.unique(groups):
-        assert len(np.unique(split[groups == group])) == 1
-    for number, share in enumerate((0.8, 0.1, 0.1)):
-        np.testing.assert_allclose((split == number).mean(), share, atol=0.03)
-        shares = np.bincount(labels[split == number], minlength=5) / (split == number).sum()
-        np.testing.assert_allclose(shares, np.bincount(labels) / 1000, atol=0.08)
-    np.testing.assert_array_equal(split, split_by_group(groups, labels, tuple("abcde")))
+def test_columns_may_stand_anywhere_and_others_are_not_looked_at(tmp_path):
+    lines = [",".join(["x", *reversed(line.split(",")), ""]) for line in LINES]
+    listing = read_csv_list(listed(tmp_path, *lines, header="who,label,path,note"))
+    assert labels_of(listing) == labels_of(read_csv_list(listed(tmp_path, *LINES)))
 
 
-def test_groups_of_one_class_each_are_dealt_class_by_class():
-    groups = np.repeat(np.arange(6), 4)  # three objects of each of two classes
-    labels = groups // 3
-    split = split_by_group(groups, labels, ("cup", "plate"))
-    table = {(int(s), int(y)) for s, y in zip(split, labels, strict=True)}
-    assert table == {(s, y) for s in range(3) for y in range(2)}
+def test_backslashes_of_another_system_are_separators(tmp_path):
+    lines = [line.replace("/", "\\") for line in LINES]
+    listing = read_csv_list(listed(tmp_path, *lines))
+    assert labels_of(listing) == labels_of(read_csv_list(listed(tmp_path, *LINES)))
 
 
-def test_a_class_in_fewer_than_three_groups_is_named():
-    groups = np.repeat(np.arange(5), 4)
-    with pytest.raises(TransferError, match="2 of 'plate'"):
-        split_by_group(groups, groups // 3, ("cup", "plate"))
+def test_a_split_is_taken_as_it_is(tmp_path):
+    names = ("train", "Val", "validation", "test")
+    lines = [f"{line},{names[i % 4]}" for i, line in enumerate(LINES)]
+    listing = read_csv_list(listed(tmp_path, *lines, header="path,label,split"))
+    np.testing.assert_array_equal(listing.split, [(0, 1, 1, 2)[i % 4] for i in range(100)])
+    with pytest.raises(TransferError, match="'dev'"):
+        read_csv_list(listed(tmp_path, f"{LINES[0]},dev", header="path,label,split"))
 
 
-def test_the_group_is_what_the_first_parenthesis_captures():
-    names = ["a/x_1.jpg", "b/x_2.jpg", "b/y_1.jpg"]
-    assert groups_by_pattern("/(.)_([0-9])", names) == ["x", "x", "y"]
+def test_groups_come_from_a_column(tmp_path):
+    lines = [f"{line},{line[6]}" for line in LINES]
+    listing = read_csv_list(listed(tmp_path, *lines, header="path,label,group"))
+    assert listing.groups == [line[6] for line in LINES]
 
 
-@pytest.mark.parametrize("pattern", ["(", "x", "(?P<a>x)(?P<a>y)"])
-def test_a_pattern_without_meaning_is_refused(pattern):
-    with pytest.raises(TransferError, match="--group"):
-        groups_by_pattern(pattern, ["a/x.jpg"])
+def test_a_repeated_line_is_counted_and_a_contradiction_refused(tmp_path):
+    listing = read_csv_list(listed(tmp_path, *LINES, LINES[0]))
+    assert listing.dropped["repeated line"] == 1
+    assert len(listing.images) == 100
+    with pytest.raises(TransferError, match="Line 102 has others for 'shots/0/0.jpg'"):
+        read_csv_list(listed(tmp_path, *LINES, "shots/0/0.jpg,plate"))
 
 
-@pytest.mark.parametrize("pattern", ["(q)", "(q*)"])
-def test_a_name_without_a_group_is_named(pattern):
-    with pytest.raises(TransferError, match="nothing in 'a/x.jpg'"):
-        groups_by_pattern(pattern, ["a/x.jpg"])
+@pytest.mark.parametrize(
+    "path",
+    ["../secret.jpg", "/etc/passwd", "/x.jpg", "a/../../x.jpg", "..", "shots/../x.jpg", "./x.jpg"],
+)
+def test_a_path_that_leads_out_is_refused(tmp_path, path):
+    for written in (path, path.replace("/", "\\")):
+        with pytest.raises(TransferError, match="plain file inside"):
+            read_csv_list(listed(tmp_path, *LINES, f"{written},cup"))
+
+
+@pytest.mark.parametrize("name", ["link/0.jpg", "link/deep/0.jpg"])
+def test_images_behind_a_link_are_left_out(tmp_path, name):
+    (tmp_path / "outside/deep").mkdir(parents=True)
+    src = listed(tmp_path / "src", *LINES, f"{name},cup")
+    (tmp_path / "src/link").symlink_to(tmp_path / "outside")
+    listing = read_csv_list(src)
+    assert listing.left_out == [(name, "its folder is a link")]
+    assert labels_of(listing) == dict(line.split(",") for line in LINES)
+
+
+def test_numbers_in_names_are_ordered_as_numbers():
+    names = ["a", "a0b", "a2", "a10", "a10b", "b1", "b01c", "b2"]
+    assert sorted(["b2", "a10b", "a2", "b01c", "a10", "a", "b1", "a0b"], key=in_order) == names
+
+
+@pytest.mark.parametrize(
+    ("lines", "header", "words"),
+    [
+        ((), "path,label", "a line for each image"),
+        ((), None, "a line for each image"),
+        (LINES, "path,kind", "Received: 'path,.*kind'"),
+        ([line.replace(",", ";") for line in LINES], "path;label", "separated by commas"),
+        (["a.jpg"], "path,label", "2 columns in line 2"),
+        (["a.jpg,"], "path,label", "a label of 1"),
+        ([",cup"], "path,label", "a path of 1"),
+        (["a.jpg," + "9" * 5000], "path,label", "a label of 1"),
+        (['a.jpg,"cup"x'], "path,label", "comma-separated lines"),
+        (['a.jpg,"cup', 'x"'], "path,label", "comma-separated lines"),
+        (LINES, "path,file,label", "once in the header"),
+    ],
+)
+def test_damage_is_named(tmp_path, lines, header, words):
+    with pytest.raises(TransferError, match=words):
+        read_csv_list(listed(tmp_path, *lines, header=header))

@@ -1,9 +1,11 @@
 """A tub is read record by record in the order it was driven; a hostile tub is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from tests.tub_files import FRAMES, angle_of, picture, records_of_v2, write_v1, write_v2
+from tests.tub_files import FRAMES, angle_of, records_of_v2, write_v1, write_v2
 from transfer.errors import TransferError
 from transfer.tasks.imports.tubs import tub_reader
 
@@ -16,8 +18,9 @@ def read(tub):
 def test_every_version_gives_images_angles_and_times_in_order(tmp_path, version):
     tub = tmp_path / "tub"
     drive = read(write_v2(tub) if version == "v2" else write_v1(tub, clock=version == "v1"))
-    assert [int(image.name.split("_")[0]) for image in drive.images] == list(range(FRAMES))
-    assert all(image.is_file() for image in drive.images)
+    numbers = [int(Path(image).name.split("_")[0]) for image in drive.images]
+    assert numbers == list(range(FRAMES))
+    assert all((tub / image).is_file() for image in drive.images)
     np.testing.assert_array_equal(drive.angles, [angle_of(index) for index in range(FRAMES)])
     np.testing.assert_allclose(np.diff(drive.seconds), 0.05)
     assert ("assumed" in drive.clock) == (version == "v1 without a clock")
@@ -38,13 +41,27 @@ def test_an_image_outside_the_tub_is_refused(tmp_path, name):
         read(write_v2(tmp_path / "tub", records))
 
 
-def test_links_out_of_the_tub_are_refused(tmp_path):
+@pytest.mark.parametrize("linked", ["images", "catalog_0.catalog", "manifest.json"])
+def test_a_folder_or_a_file_that_is_a_link_is_refused(tmp_path, linked):
     tub = write_v2(tmp_path / "tub")
-    picture(0).save(tmp_path / "secret.png")
-    image = tub / "images/5_cam_image_array_.png"
-    image.unlink()
-    image.symlink_to(tmp_path / "secret.png")
-    with pytest.raises(TransferError, match="plain file inside"):
+    (tub / linked).rename(tmp_path / "elsewhere")
+    (tub / linked).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(TransferError, match="a link"):
+        read(tub)
+
+
+def test_a_catalog_named_twice_is_refused(tmp_path):
+    names = ("catalog_0.catalog",) * 2
+    with pytest.raises(TransferError, match="every catalog once"):
+        read(write_v2(tmp_path / "tub", paths=names))
+
+
+@pytest.mark.parametrize("name", ["catalog_0.catalog", "manifest.json"])
+def test_a_line_of_megabytes_is_refused(tmp_path, name):
+    tub = write_v2(tmp_path / "tub")
+    with (tub / name).open("a") as stream:
+        stream.write("[" + "{}," * (3 << 20) + "{}]\n")
+    with pytest.raises(TransferError, match="Expected lines of at most"):
         read(tub)
 
 

@@ -23,6 +23,7 @@ from PIL import Image, ImageOps, TiffImagePlugin, WebPImagePlugin
 
 from transfer.errors import TransferError
 from transfer.files import open_plain
+from transfer.tasks.imports.recordings import MOST_BYTES
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 # Two of the formats are named by their decoders, which are thereby loaded: Pillow would load all.
@@ -31,7 +32,6 @@ _FORMATS = (
     WebPImagePlugin.WebPImageFile.format,
     TiffImagePlugin.TiffImageFile.format,
 )
-MOST_BYTES = 1 << 30  #: of memory that one image may take while it is decoded
 _LARGE_BYTES = 64 << 20  # images that take more are decoded one at a time
 _THREADS = 4
 _AT_ONCE = 256

@@ -1,115 +1,87 @@
 """Bring foreign images into the layout of a data set: drives split by time, others by name.
 
-A drive is a Donkeycar tub or a recording of Udacity's simulator. Its steering is a number in
--1..1, -1 = full left, 1 = full right. Within ``dead_zone`` of 0 the label is forward (0), below it
-left (1), above it right (2). It is split by stretches of driving time; see
-`transfer.tasks.imports.stretches`.
+A drive is a Donkeycar tub or a recording of Udacity's simulator, or a folder of several. Its
+steering is a number in -1..1, -1 = full left, 1 = full right. Within ``dead_zone`` of 0 the label
+is forward (0), below it left (1), above it right (2).
 
 Folders of images and images listed in a CSV have their own classes; see
-`transfer.tasks.imports.folders` and `transfer.tasks.imports.csv_list`, and for their split
-`transfer.tasks.imports.listing`.
+`transfer.tasks.imports.folders` and `transfer.tasks.imports.listing`, and for all splits
+`transfer.tasks.imports.splits`.
 """
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from transfer.errors import TransferError
 from transfer.files import refuse_occupied
-from transfer.tasks.dataset import CLASSES, HEIGHT, MAX_SIDE, SPLITS, WIDTH
-from transfer.tasks.imports.csv_list import is_csv_list, read_csv_list
-from transfer.tasks.imports.folders import is_image_folders, read_image_folders
-from transfer.tasks.imports.listing import Listing
+from transfer.tasks.dataset import CLASSES, HEIGHT, MAX_SIDE, WIDTH
+from transfer.tasks.imports.folders import holds_images, read_image_folders
+from transfer.tasks.imports.listing import in_order, is_csv_list, read_csv_list
 from transfer.tasks.imports.plan import ImportSummary, Plan, carry_out
-from transfer.tasks.imports.recordings import Recording
-from transfer.tasks.imports.stretches import driving_clock, split_by_stretches
+from transfer.tasks.imports.recordings import Recording, refuse_more
+from transfer.tasks.imports.splits import (
+    RATIOS,
+    Ratios,
+    driving_clock,
+    split_by_group,
+    split_by_stretches,
+    split_listing,
+)
 from transfer.tasks.imports.tubs import tub_reader
 from transfer.tasks.imports.udacity import is_udacity, read_udacity
 
 
-def detect_and_import(
-    src: str | Path, out: str | Path, *, group: str | None = None, **options: Any
-) -> ImportSummary:
-    """Import whatever ``src`` is; options as in `import_drive` or `import_images`.
-
-    Raises
-    ------
-    TransferError
-        If ``src`` is nothing that can be imported, or ``group`` is given for a drive, which is
-        split by time; otherwise as these two.
-    """
-    src = Path(src)
-    try:
-        is_drive = _drive_reader(src) is not None
-        is_folder, is_csv = src.is_dir(), is_csv_list(src)
-    except OSError as error:  # a name too long, a folder that may not be entered
-        raise TransferError(f"Expected a folder at {src}. Received: {error.strerror}.") from error
-    if is_drive:
-        if group is not None:
-            raise TransferError(f"Expected no --group: the drive {src} is split by time.")
-        return import_drive(src, out, **options)
-    if is_csv or (is_folder and is_image_folders(src)):
-        return import_images(src, out, group=group, **options)
-    raise TransferError(
-        f"Expected at {src} a Donkeycar tub (manifest.json or record_*.json), a recording of "
-        "Udacity's simulator (driving_log.csv and IMG), a folder of images for each class, or a "
-        f".csv file of paths and labels. Received: {'another folder' if is_folder else 'none'}."
-    )
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Height and width from text such as ``45x80``; a `TransferError` if it is none."""
-    match = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", text)
-    sides = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not all(1 <= side <= MAX_SIDE for side in sides):
-        raise TransferError(
-            f"Expected --size HxW such as {HEIGHT}x{WIDTH}, sides of 1..{MAX_SIDE} pixels. "
-            f"Received: {text!r}."
-        )
-    return sides
-
-
-def import_drive(
+def import_data(
     src: str | Path,
     out: str | Path,
     *,
-    stretch_seconds: float = 10.0,
-    gap_seconds: float = 2.0,
-    dead_zone: float = 0.1,
     height: int = HEIGHT,
     width: int = WIDTH,
     name: str | None = None,
+    ratios: Ratios = RATIOS,
+    group: re.Pattern[str] | None = None,
+    stratified: bool = False,
+    stretch_seconds: float = 10.0,
+    gap_seconds: float = 2.0,
+    dead_zone: float = 0.1,
 ) -> ImportSummary:
-    """Write the tub or recording ``src`` as a data set; see the module for labels and split.
+    """Write whatever ``src`` is as a data set: a drive or several, folders or a list of images.
 
-    Images that are missing or cannot be read are left out and counted: a recording that was cut
-    off has such.
+    Images that are missing, damaged or links are left out, counted and named.
 
     Parameters
     ----------
-    stretch_seconds : float
-        Length of a stretch on the driving clock, above 0.
-    gap_seconds : float
-        Least distance between frames of different splits on the driving clock, 0 or more.
-    dead_zone : float
-        Steering in [-dead_zone, dead_zone] is forward; in [0, 1).
+    src : path
+        A tub, a recording of the simulator, a folder of several of these, a folder of images or a
+        CSV file.
+    out : path
+        A folder that does not exist or is empty.
     height, width : int
-        Images are shrunk to this size as a whole, nothing is cropped.
+        Images are resized to this size as a whole, nothing is cropped.
     name : str, optional
-        Name of the data set; by default that of the folder ``out``.
-
-    Returns
-    -------
-    ImportSummary
+        Name of the data set; by default that of ``out``, or of the folder around it.
+    ratios : three floats that sum to one
+        Of train, valid and test.
+    group : regular expression, optional
+        As from `check_group`. Its first parenthesis captures the group of an image in its path
+        below ``src``; images of a group stay together. Not for drives.
+    stratified : bool
+        Deal images to the splits at random within each class. Not for drives.
+    stretch_seconds, gap_seconds : float
+        Of a drive: length of a stretch, above 0, and least distance between frames of different
+        splits, 0 or more; both on the driving clock.
+    dead_zone : float
+        Of a drive: steering in [-dead_zone, dead_zone] is forward; in [0, 1).
 
     Raises
     ------
     TransferError
-        If ``src`` is no drive, a record points outside it, ``out`` is occupied, or no split of the
-        drive has all classes everywhere.
+        If ``src`` is nothing that can be imported, a path leads out of it, a class is missing in a
+        split or too small to be split, an option does not suit, or ``out`` is occupied.
     """
     src, out = Path(src), Path(out)
     if not (stretch_seconds > 0 and gap_seconds >= 0 and 0 <= dead_zone < 1):
@@ -118,99 +90,212 @@ def import_drive(
             f"Received: {stretch_seconds}, {gap_seconds}, {dead_zone}."
         )
     refuse_occupied(out)
-    reader = _drive_reader(src)
-    if reader is None:
-        raise TransferError(f"Expected a Donkeycar tub or a driving_log.csv in {src}.")
-    recording = reader(src.resolve())
-    labels = np.where(
-        recording.angles < -dead_zone, 1, np.where(recording.angles > dead_zone, 2, 0)
-    )
-    clock, pauses = driving_clock(recording.seconds, recording.sessions)
-    split = split_by_stretches(clock, labels, stretch_seconds, gap_seconds)
-    recordings = _number_recordings(split, pauses)
-    chosen = {name: np.flatnonzero(split == number) for number, name in enumerate(SPLITS)}
-    near = {f"within {gap_seconds:g} s of another split": int((split < 0).sum())}
-    plan = Plan(
-        src.resolve(),
-        CLASSES,
-        {key: [recording.images[i] for i in indices] for key, indices in chosen.items()},
-        {key: labels[indices] for key, indices in chosen.items()},
-        {key: recordings[indices] for key, indices in chosen.items()},
-        recording.dropped | near,
-        (
-            recording.clock,
-            f"dead zone {dead_zone:g}: steering below -{dead_zone:g} is left, "
-            f"above {dead_zone:g} is right",
-            f"split by stretches of {stretch_seconds:g} s, {gap_seconds:g} s between splits",
-        ),
-        {
-            "importer": "udacity" if is_udacity(src) else "tub",
-            "dead_zone": dead_zone,
-            "stretch_seconds": stretch_seconds,
-            "gap_seconds": gap_seconds,
-        },
-    )
+    try:
+        src = src.resolve()
+        drives = _drives(src) if src.is_dir() else {}
+        is_images = is_csv_list(src) or (src.is_dir() and holds_images(src))
+    except OSError as error:  # a name too long, a folder that may not be entered
+        raise TransferError(f"Expected a folder at {src}. Received: {error.strerror}.") from error
+    if drives:
+        if group is not None or stratified:
+            option = "--group" if group is not None else "--split stratified"
+            raise TransferError(f"Expected no {option}: the drive {src} is split by time.")
+        plan = _plan_drives(src, drives, ratios, stretch_seconds, gap_seconds, dead_zone)
+    elif is_images:
+        plan = _plan_images(src, ratios, group, stratified)
+    else:
+        raise TransferError(
+            f"Expected at {src} a Donkeycar tub (manifest.json or record_*.json), a recording of "
+            "Udacity's simulator (driving_log.csv and IMG), a folder of several of these, a folder "
+            "of images for each class, or a .csv file of paths and labels. Received: "
+            f"{'another folder' if src.is_dir() else 'none'}."
+        )
     return carry_out(plan, out, height, width, name)
 
 
-def _drive_reader(src: Path) -> Callable[[Path], Recording] | None:
-    return tub_reader(src) or (read_udacity if is_udacity(src) else None)
+def parse_size(text: str) -> tuple[int, int]:
+    """Height and width from text such as ``45x80``; a `TransferError` if it is none."""
+    match = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", text)
+    sides = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not all(1 <= side <= MAX_SIDE for side in sides):
+        raise TransferError(
+            f"Expected HxW such as {HEIGHT}x{WIDTH}, sides of 1..{MAX_SIDE} pixels. "
+            f"Received: {text!r}."
+        )
+    return sides
 
 
-def _number_recordings(split: np.ndarray, pauses: np.ndarray) -> np.ndarray:
-    """Number the recordings: stretches without a pause within one split, int64 (N,)."""
+def parse_ratios(text: str) -> Ratios:
+    """Shares of train, valid and test from text such as ``80,10,10``, in per cent."""
+    match = re.fullmatch(r"([0-9]{1,2}),([0-9]{1,2}),([0-9]{1,2})", text)
+    numbers = [int(part) for part in match.groups()] if match else [0]
+    if min(numbers) < 1 or sum(numbers) != 100:
+        raise TransferError(
+            "Expected the per cent of train, valid and test, such as 80,10,10, each 1 or more and "
+            f"100 in all. Received: {text!r}."
+        )
+    train, valid, test = (number / 100 for number in numbers)
+    return train, valid, test
+
+
+def check_group(pattern: str) -> re.Pattern[str]:
+    """The regular expression, if it is one and has a parenthesis; else a `TransferError`."""
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise TransferError(
+            f"Expected a regular expression. {pattern!r} is none: {error}."
+        ) from error
+    if not compiled.groups:
+        raise TransferError(
+            "Expected a parenthesis around the group, such as '([^/]+)_[0-9]+'. "
+            f"Received: {pattern!r}."
+        )
+    return compiled
+
+
+def _drives(src: Path) -> dict[str, Callable[[Path], Recording]]:
+    """What reads the drive in ``src``, or those in its folders, by the name of the folder."""
+
+    def reader(folder: Path) -> Callable[[Path], Recording] | None:
+        return tub_reader(folder) or (read_udacity if is_udacity(folder) else None)
+
+    own = reader(src)
+    if own:
+        return {"": own}
+    folders = sorted((entry.name for entry in src.iterdir()), key=in_order)
+    plain = [name for name in folders if (src / name).is_dir() and not (src / name).is_symlink()]
+    found = {name: reader(src / name) for name in plain if not name.startswith(".")}
+    return {name: read for name, read in found.items() if read}
+
+
+def _read_drives(
+    src: Path, drives: dict[str, Callable[[Path], Recording]]
+) -> tuple[Recording, np.ndarray, list[tuple[str, str]]]:
+    """All recordings as one, the number of each frame's own, and the damaged ones, left out."""
+    recordings, left_out = [], []
+    for name, read in drives.items():
+        try:
+            one = read(src / name)
+        except TransferError as error:
+            if len(drives) == 1:
+                raise
+            left_out.append((name, f"a drive that cannot be read: {error}"))
+            continue
+        below = f"{name}/" if name else ""
+        recordings.append(replace(one, images=[below + image for image in one.images]))
+        refuse_more(sum(len(one.images) for one in recordings), src)
+    if not recordings:
+        raise TransferError(f"Expected a drive that can be read in {src}. {left_out[0][1]}")
+    dropped: dict[str, int] = {}
+    sessions: list[np.ndarray] = []
+    for one in recordings:
+        for reason, count in one.dropped.items():
+            dropped[reason] = dropped.get(reason, 0) + count
+        sessions.append(one.sessions + (sessions[-1].max() + 1 if sessions else 0))
+    joined = Recording(
+        [image for one in recordings for image in one.images],
+        np.concatenate([one.angles for one in recordings]),
+        np.concatenate([one.seconds for one in recordings]),
+        np.concatenate(sessions),
+        dropped,
+        "; ".join(dict.fromkeys(one.clock for one in recordings)),
+    )
+    numbers = np.repeat(np.arange(len(recordings)), [len(one.images) for one in recordings])
+    return joined, numbers, left_out
+
+
+def _plan_drives(
+    src: Path,
+    drives: dict[str, Callable[[Path], Recording]],
+    ratios: Ratios,
+    stretch_seconds: float,
+    gap_seconds: float,
+    dead_zone: float,
+) -> Plan:
+    drive, numbers, left_out = _read_drives(src, drives)
+    labels = np.where(drive.angles < -dead_zone, 1, np.where(drive.angles > dead_zone, 2, 0))
+    clock, pauses = driving_clock(drive.seconds, drive.sessions)
+    split = _whole_drives(numbers, labels, ratios)
+    remark = f"split by drive: each of {numbers[-1] + 1} is in one split"
+    if split is None:
+        split = split_by_stretches(clock, labels, stretch_seconds, gap_seconds, ratios)
+        remark = f"split by stretches of {stretch_seconds:g} s, {gap_seconds:g} s between splits"
     starts = pauses | np.concatenate([[True], split[1:] != split[:-1]])
-    return np.cumsum(starts) - 1
+    near = {f"within {gap_seconds:g} s of another split": int((split < 0).sum())}
+    remarks = (
+        *([f"{numbers[-1] + 1} drives"] if len(drives) > 1 else []),
+        drive.clock,
+        f"dead zone {dead_zone:g}: steering below -{dead_zone:g} is left, "
+        f"above {dead_zone:g} is right",
+        remark,
+    )
+    kinds = sorted({"udacity" if read is read_udacity else "tub" for read in drives.values()})
+    recipe = {
+        "importer": " and ".join(kinds),
+        "dead_zone": dead_zone,
+        "stretch_seconds": stretch_seconds,
+        "gap_seconds": gap_seconds,
+        "split": remark,
+    }
+    recordings = np.cumsum(starts) - 1  # each without a pause, within one split
+    dropped = drive.dropped | near
+    return Plan(
+        *(src, CLASSES, drive.images, labels, split, recordings),
+        *(True, left_out, dropped, remarks, recipe),
+    )
 
 
-def import_images(
-    src: str | Path,
-    out: str | Path,
-    *,
-    group: str | None = None,
-    height: int = HEIGHT,
-    width: int = WIDTH,
-    name: str | None = None,
-) -> ImportSummary:
-    """Write folders of images, or the images a CSV names, as a data set.
+def _whole_drives(numbers: np.ndarray, labels: np.ndarray, ratios: Ratios) -> np.ndarray | None:
+    """A split of whole drives whose valid and test are half to twice what was asked; or None."""
+    shares = {1: ratios[1], 2: ratios[2]}
+    if numbers[-1] + 1 < len(ratios):
+        return None
+    try:
+        split = split_by_group(numbers, labels, CLASSES, shares)
+    except TransferError:
+        return None
+    sizes = {number: (split == number).mean() / share for number, share in shares.items()}
+    return split if all(0.5 <= size <= 2 for size in sizes.values()) else None
 
-    Images that are missing or cannot be read are left out and counted.
 
-    Parameters
-    ----------
-    src : path
-        A folder as in `transfer.tasks.imports.folders`, or a file as in
-        `transfer.tasks.imports.csv_list`.
-    group : str or None
-        A regular expression whose first parenthesis captures the group of an image in its path
-        below ``src``; images of a group stay together. None: split by the order of names, or by the
-        column ``group`` of a CSV.
-    height, width : int
-        Images are resized to this size as a whole, nothing is cropped.
-    name : str, optional
-        Name of the data set; by default that of the folder ``out``.
-
-    Raises
-    ------
-    TransferError
-        If ``group`` is no such expression, the images are split already, classes or splits are
-        missing, a class is too small to be split, a path leads out of the folder, or ``out`` is
-        occupied.
-    """
-    src, out = Path(src).resolve(), Path(out)
-    refuse_occupied(out)
-    is_csv = is_csv_list(src)
-    listing: Listing = (read_csv_list if is_csv else read_image_folders)(src, group)
-    recipe: dict[str, Any] = {"importer": "csv" if is_csv else "image folders"}
-    recipe |= {"split": listing.remark} | ({"group": group} if group is not None else {})
-    plan = Plan(
-        src.parent if is_csv else src,
+def _plan_images(
+    src: Path, ratios: Ratios, group: re.Pattern[str] | None, stratified: bool
+) -> Plan:
+    listing = read_csv_list(src) if is_csv_list(src) else read_image_folders(src)
+    if group is not None:
+        if listing.split is not None and len(np.unique(listing.split)) == len(ratios):
+            raise TransferError(f"Expected no --group: the images of {src} are split already.")
+        listing = replace(listing, groups=_captured(group, listing.images))
+    parted = split_listing(listing, ratios, stratified)
+    order = parted.order
+    recipe = {"importer": "csv" if is_csv_list(src) else "image folders"}
+    recipe |= {"split": parted.remark} | ({"group": group.pattern} if group else {})
+    near = {"next to another split": int((parted.split < 0).sum())}
+    return Plan(
+        listing.src,
         listing.classes,
-        listing.images,
-        listing.labels,
-        listing.recordings,
-        listing.dropped,
-        (listing.remark,),
+        [listing.images[index] for index in order],
+        listing.labels[order],
+        parted.split[order],
+        None if parted.groups is None else parted.groups[order],
+        parted.frames,
+        listing.left_out,
+        listing.dropped | near,
+        (parted.remark,),
         recipe,
     )
-    return carry_out(plan, out, height, width, name)
+
+
+def _captured(pattern: re.Pattern[str], names: list[str]) -> list[str]:
+    """What the first parenthesis captures in each name."""
+    captured = []
+    for name in names:
+        match = pattern.search(name)
+        if match is None or not match[1]:
+            raise TransferError(
+                f"Expected --group {pattern.pattern!r} to capture a group in every name. It "
+                f"captures nothing in {name!r}."
+            )
+        captured.append(match[1])
+    return captured

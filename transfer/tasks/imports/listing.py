@@ -1,269 +1,218 @@
-"""Images of classes, listed before any is opened, and how they are split if nobody has.
+"""Images of classes, listed before any is opened: those that a CSV names.
 
-Names of frames are usually in the order of time, so the split goes by the order of names, never at
-random: the first 80 % are train, the next 10 % valid, the last 10 % test, and 2 % are dropped at
-the end of train and of valid, so that no frame has its neighbour in another split. Where names
-run through all classes (``left/0017.jpg``, ``forward/0018.jpg``) they are ordered together, and the
-same stretch of time is test for every class; where that would leave a class out of a split, each
-class is split in its own order. Numbers in names count as numbers: 9 comes before 10.
+::
 
-Where images belong to groups (a recording, a person, an object), a group is never divided: groups
-are dealt to ten parts of like size and like class shares, of which one is valid and one is test.
+    path,label
+    2024/kitchen_001.jpg,cup
+    2024/kitchen_002.png,plate
+
+The first line may name the columns: ``path`` (or file, filename, image) and ``label`` (or class);
+``split`` (train, valid, val, validation, test) if the images are split already; ``group`` if images
+belong together, so that no group is divided. Other columns are not looked at. Without such a line
+the first column is the path, the second the label.
+
+Paths are relative to the folder of the CSV, with ``/`` or ``\\`` between their parts. None may lead
+out of that folder. Classes are numbered in the order of their names.
 """
 
+import csv
 import re
-import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 
 from transfer.errors import TransferError
-from transfer.tasks.dataset import SPLITS
+from transfer.tasks.imports.images import SUFFIXES
+from transfer.tasks.imports.recordings import plain_name, read_lines, refuse_more
 
 SPLIT_OF = {"train": 0, "valid": 1, "val": 1, "validation": 1, "test": 2}
-_TRAIN, _VALID, _GAP = 0.8, 0.1, 0.02
-_PARTS = 10  # that groups are dealt to
-_LEAST = 20  # images of a class that can be split: one or two for valid and for test
-_LEAST_SHARE = 0.05  # of a class in valid and in test, if classes are split together
+_NAMES = {
+    "path": ("path", "file", "filename", "image"),
+    "label": ("label", "class"),
+    "split": ("split",),
+    "group": ("group",),
+}
+_MOST_CHARACTERS = 256  # of a label, a split or a group
 
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """Images by split, before any is opened.
+    """Images of classes, before any is opened.
 
     Attributes
     ----------
+    src : Path
+        The folder that holds all of them.
     classes : tuple of str
-    images : dict
-        For each split, the paths: in the order of names, by group where there are groups.
-    labels : dict
-        For each split, int64 (N,).
-    recordings : dict or None
-        For each split, the number of each image's group, int64 (N,); None without groups.
-    dropped : dict
-        Files left out, by reason.
-    remark : str
-        How the split was made, in words.
-    """
-
-    classes: tuple[str, ...]
-    images: dict[str, list[Path]]
-    labels: dict[str, np.ndarray]
-    recordings: dict[str, np.ndarray] | None
-    dropped: dict[str, int]
-    remark: str
-
-
-def listing_of(
-    classes: tuple[str, ...],
-    images: list[Path],
-    labels: np.ndarray,
-    split: np.ndarray,
-    order: np.ndarray,
-    groups: np.ndarray | None,
-    dropped: dict[str, int],
-    remark: str,
-) -> Listing:
-    """A `Listing` of images whose split (0, 1, 2, or -1: none) is known, taken in ``order``."""
-    chosen = {name: order[split[order] == number] for number, name in enumerate(SPLITS)}
-    return Listing(
-        classes,
-        {name: [images[index] for index in indices] for name, indices in chosen.items()},
-        {name: labels[indices] for name, indices in chosen.items()},
-        None if groups is None else {name: groups[i] for name, i in chosen.items()},
-        dropped,
-        remark,
-    )
-
-
-def split_listing(
-    src: Path,
-    classes: tuple[str, ...],
-    images: list[Path],
-    names: list[str],
-    labels: np.ndarray,
-    groups: list[str] | None,
-    dropped: dict[str, int],
-) -> Listing:
-    """Split images by group, or where there are no groups by the order of ``names``.
-
-    Raises
-    ------
-    TransferError
-        If a class has too few images or groups to be split.
-    """
-    if groups is not None:
-        unique = sorted(set(groups), key=in_order)
-        number_of = {group: number for number, group in enumerate(unique)}
-        numbers = np.array([number_of[group] for group in groups], np.int64)
-        split = split_by_group(numbers, labels, classes)
-        order = np.array(sorted(range(len(names)), key=lambda i: (numbers[i], in_order(names[i]))))
-        shares = np.bincount(split, minlength=3) / len(split)
-        remark = (
-            f"split by {len(unique)} groups, none divided: train {shares[0]:.0%}, "
-            f"valid {shares[1]:.0%}, test {shares[2]:.0%}"
-        )
-        return listing_of(classes, images, labels, split, order, numbers, dropped, remark)
-    counts = np.bincount(labels, minlength=len(classes))
-    if counts.min() < _LEAST:
-        raise TransferError(
-            f"Expected at least {_LEAST} images of every class in {src}, to split them. Received: "
-            f"{counts.min()} of {classes[int(counts.argmin())]!r}; add some, or split the images "
-            "into train, valid and test yourself."
-        )
-    split, order, together = split_by_name(names, labels)
-    remark = (
-        f"split by the order of names, {'all classes together' if together else 'by class'}, "
-        f"taken for the order of time: the first {_TRAIN:.0%} train, then {_VALID:.0%} valid, "
-        f"the last {1 - _TRAIN - _VALID:.0%} test, {_GAP:.0%} dropped between splits"
-    )
-    near = {"next to another split": int((split < 0).sum())}
-    return listing_of(classes, images, labels, split, order, None, dropped | near, remark)
-
-
-def groups_by_pattern(pattern: str, names: list[str]) -> list[str]:
-    """What the first parenthesis of a regular expression captures in each name.
-
-    >>> groups_by_pattern(r"([^/]+)_[0-9]+[.]jpg", ["cat/tom_1.jpg", "cat/tom_2.jpg"])
-    ['tom', 'tom']
-
-    Raises
-    ------
-    TransferError
-        If ``pattern`` is no regular expression, or has no parenthesis.
-    TransferError
-        If it captures nothing in a name.
-    """
-    try:
-        compiled = re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise TransferError(
-            f"Expected a regular expression after --group. {pattern!r} is none: {error}."
-        ) from error
-    if not compiled.groups:
-        raise TransferError(
-            "Expected a parenthesis around the group in --group, such as '([^/]+)_[0-9]+'. "
-            f"Received: {pattern!r}."
-        )
-    found = []
-    for name in names:
-        match = compiled.search(name)
-        if match is None or not match[1]:
-            raise TransferError(
-                f"Expected --group {pattern!r} to capture a group in every name. It captures "
-                f"nothing in {name!r}."
-            )
-        found.append(match[1])
-    return found
-
-
-def split_by_group(groups: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
-    """Assign whole groups to train (0), valid (1) and test (2), int64 (N,).
-
-    Groups are dealt to ten parts (as many as there are groups, if fewer) by scikit-learn's
-    ``StratifiedGroupKFold``. Of the pairs of parts, that becomes valid and test whose class shares
-    are closest to those of all images, and whose sizes to a part; if every pair leaves a class out
-    of a split, there are fewer and larger parts.
-
-    Parameters
-    ----------
-    groups, labels : int64 (N,)
-    classes : tuple of str
-        Names of the labels, for the message.
-
-    Raises
-    ------
-    TransferError
-        If no such split has every class everywhere: a class has fewer than three groups, or few
-        groups that it shares with others.
-    """
-    from sklearn.model_selection import StratifiedGroupKFold  # slow to import, seldom needed
-
-    in_groups = [len(np.unique(groups[labels == label])) for label in range(len(classes))]
-    if min(in_groups) < len(SPLITS):
-        raise TransferError(
-            "Expected three groups or more of every class, one each for train, valid and test. "
-            f"Received: {min(in_groups)} of {classes[int(np.argmin(in_groups))]!r}."
-        )
-    for parts in range(min(_PARTS, len(np.unique(groups))), len(SPLITS) - 1, -1):
-        part = np.empty(len(groups), np.int64)
-        with warnings.catch_warnings(action="ignore"):  # a class smaller than the parts is no fault
-            try:
-                folds = list(StratifiedGroupKFold(parts).split(labels, labels, groups))
-            except ValueError:  # every class is smaller than the number of parts
-                continue
-        for number, (_, inside) in enumerate(folds):
-            part[inside] = number
-        split = _best_pair(part, parts, labels, len(classes))
-        if split is not None:
-            return split
-    raise TransferError(
-        f"Expected groups that can be dealt to train, valid and test with every class in each. "
-        f"Received: {len(np.unique(groups))} groups that cannot; use smaller groups, or split the "
-        "images yourself."
-    )
-
-
-def _best_pair(part: np.ndarray, parts: int, labels: np.ndarray, classes: int) -> np.ndarray | None:
-    """The split nearest to all images in class shares and to a part in size, or None."""
-    table = np.zeros((parts, classes), np.int64)
-    np.add.at(table, (part, labels), 1)
-    shares, size = table.sum(0) / table.sum(), table.sum() / parts
-    best, least = None, np.inf
-    for valid, test in permutations(range(parts), 2):
-        held_out = table[[valid, test]]
-        if min(held_out.min(), (table.sum(0) - held_out.sum(0)).min()) == 0:
-            continue
-        sizes = held_out.sum(1, keepdims=True)
-        deviation = np.abs(held_out / sizes - shares).max() + np.abs(sizes / size - 1).max()
-        if deviation < least:
-            best, least = np.where(part == test, 2, np.where(part == valid, 1, 0)), deviation
-    return best
-
-
-def split_by_name(names: list[str], labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Assign images to train (0), valid (1), test (2) or none (-1), by the order of names.
-
-    Parameters
-    ----------
+    images : list of str, length N
+        Paths below ``src``.
     names : list of str, length N
+        By whose order images are split: ``images``, or the part below the folder of the class.
     labels : int64 (N,)
-
-    Returns
-    -------
-    split : int64 (N,)
-    order : int64 (N,)
-        Indices in the order that was cut.
-    together : bool
-        Whether that is the order of all names, or that of each class, one after the other.
+    split : int64 (N,) or None
+        0 train, 1 valid, 2 test; None if nobody has split the images.
+    groups : list of str or None
+        What belongs together.
+    left_out : list of (str, str)
+        Files and folders that are not imported, and why.
+    dropped : dict
+        Numbers of other things left out, by reason.
     """
-    order = np.array(sorted(range(len(names)), key=lambda i: in_order(names[i])))
-    split = np.empty(len(names), np.int64)
-    split[order] = _cut(len(names))
-    classes = [order[labels[order] == label] for label in np.unique(labels)]
-    shares = [
-        np.bincount(split[indices] + 1, minlength=4)[1:] / len(indices) for indices in classes
+
+    src: Path
+    classes: tuple[str, ...]
+    images: list[str]
+    names: list[str]
+    labels: np.ndarray
+    split: np.ndarray | None
+    groups: list[str] | None
+    left_out: list[tuple[str, str]]
+    dropped: dict[str, int]
+
+
+def in_order(name: str) -> str:
+    """A key that orders numbers in names as numbers: 9 comes before 10."""
+    return re.sub(r"[0-9]+", lambda digits: _numbered(digits[0].lstrip("0")), name)
+
+
+def _numbered(digits: str) -> str:
+    return f"{len(digits):05d}{digits}"
+
+
+def numbered(texts: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
+    """The different texts in order, and for each text its number, int64 (N,)."""
+    unique = tuple(sorted(set(texts), key=in_order))
+    number_of = {text: number for number, text in enumerate(unique)}
+    return unique, np.array([number_of[text] for text in texts], np.int64)
+
+
+def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV that are not empty, each with the number of its line.
+
+    Raises
+    ------
+    TransferError
+        If it cannot be read; see `read_lines`. A cell does not run over several lines.
+    """
+    for number, line in enumerate(read_lines(path), 1):
+        try:
+            row = next(csv.reader([line], strict=True), [])
+        except csv.Error as error:
+            raise TransferError(
+                f"Expected comma-separated lines in {path}. Line {number}: {error}."
+            ) from error
+        if any(row):
+            yield number, row
+
+
+def is_csv_list(src: Path) -> bool:
+    """Whether ``src`` is a CSV file."""
+    return src.suffix.lower() == ".csv" and src.is_file()
+
+
+def read_csv_list(src: Path) -> Listing:
+    """List the images of the CSV file ``src``.
+
+    Raises
+    ------
+    TransferError
+        If the CSV is damaged, a path leads out of its folder, or one image has two labels.
+    """
+    columns: dict[str, int] = {}
+    known: dict[str, str] = {}  # equal texts are kept once
+    lines: dict[str, tuple[str, ...]] = {}  # label, split and group of each path
+    repeated = 0
+    for number, row in csv_rows(src):
+        if not columns:
+            columns, is_header = _columns(src, row)
+            if is_header:
+                continue
+        refuse_more(len(lines), src)
+        cells = _cells(src, number, row, columns)
+        name = re.sub(r"[/\\]+", "/", cells.pop("path"))
+        values = tuple(known.setdefault(text, text) for text in cells.values())
+        if name in lines and lines[name] != values:
+            raise TransferError(
+                f"Expected one label, split and group an image in {src}. Line {number} has others "
+                f"for {name[:80]!r} than a line before."
+            )
+        repeated += name in lines
+        lines[name] = values
+    if not lines:
+        raise TransferError(f"Expected a line for each image in {src}. It has none.")
+    folders: dict[str, bool] = {}
+    left_out = [
+        (name, "its folder is a link") for name in lines if not _inside(src.parent, name, folders)
     ]
-    if np.min(shares) >= _LEAST_SHARE:
-        return split, order, True
-    for indices in classes:
-        split[indices] = _cut(len(indices))
-    return split, np.concatenate(classes), False
+    for name, _ in left_out:
+        del lines[name]
+    others = [column for column in columns if column != "path"]
+    values_of = dict(zip(others, map(list, zip(*lines.values(), strict=True)), strict=True))
+    classes, labels = numbered(values_of["label"])
+    split = None
+    if "split" in values_of:
+        split = np.array([_split_number(src, text) for text in values_of["split"]], np.int64)
+    images = list(lines)
+    dropped = {"repeated line": repeated}
+    groups = values_of.get("group")
+    return Listing(src.parent, classes, images, images, labels, split, groups, left_out, dropped)
 
 
-def _cut(count: int) -> np.ndarray:
-    """Split of each of ``count`` images in order, with a gap at the end of train and of valid."""
-    gap = max(1, round(_GAP * count))
-    valid, test = round(_TRAIN * count), round((_TRAIN + _VALID) * count)
-    split = np.repeat([0, 1, 2], [valid, test - valid, count - test])
-    split[valid - gap : valid] = -1
-    split[test - gap : test] = -1
-    return split
+def _columns(src: Path, row: list[str]) -> tuple[dict[str, int], bool]:
+    """Where the columns stand, by the first line, and whether that line names them."""
+    first = [cell.strip().lower() for cell in row]
+    named = [
+        (column, place)
+        for column, names in _NAMES.items()
+        for place, cell in enumerate(first)
+        if cell in names
+    ]
+    columns = dict(named)
+    if len(columns) < len(named):
+        raise TransferError(f"Expected each of {', '.join(_NAMES)} once in the header of {src}.")
+    if "path" in columns and "label" in columns:
+        return columns, True
+    if len(first) >= 2 and first[0].endswith(SUFFIXES):
+        return {"path": 0, "label": 1}, False
+    raise TransferError(
+        f"Expected the columns path and label, separated by commas, in the first line of {src}. "
+        f"Received: {', '.join(first)[:80]!r}."
+    )
 
 
-def in_order(name: str) -> list[str | int]:
-    """A key that orders numbers in names as numbers; text and numbers alternate."""
-    parts = re.split(r"([0-9]+)", name)
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
+def _cells(src: Path, number: int, row: list[str], columns: dict[str, int]) -> dict[str, str]:
+    if len(row) <= max(columns.values()):
+        raise TransferError(
+            f"Expected {max(columns.values()) + 1} columns in line {number} of {src}. "
+            f"Received: {len(row)}."
+        )
+    cells = {column: row[place].strip() for column, place in columns.items()}
+    for column, text in cells.items():
+        if not text or (column != "path" and len(text) > _MOST_CHARACTERS):
+            raise TransferError(
+                f"Expected a {column} of 1..{_MOST_CHARACTERS} characters in line {number} of "
+                f"{src}. Received: {text[:80]!r}."
+            )
+    return cells
+
+
+def _split_number(src: Path, text: str) -> int:
+    if text.lower() not in SPLIT_OF:
+        raise TransferError(
+            f"Expected train, valid or test in the column split of {src}. Received: {text[:80]!r}."
+        )
+    return SPLIT_OF[text.lower()]
+
+
+def _inside(src: Path, name: str, folders: dict[str, bool]) -> bool:
+    """Whether the folders of a path are plain ones, no links; what is known of them is kept."""
+    parent, slash, last = name.rpartition("/")
+    plain_name(src / parent, last)
+    if not slash:
+        return True
+    if parent not in folders:  # "/x.jpg" has an empty parent, which is no plain name
+        plain_name(src, parent.rpartition("/")[2])
+        folders[parent] = _inside(src, parent, folders) and not (src / parent).is_symlink()
+    return folders[parent]

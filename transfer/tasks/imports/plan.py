@@ -1,13 +1,14 @@
 """An import: what is to be read, and how it is read, written and told.
 
-Beside the arrays the data set gets ``contact-sheet.png``, some training images of each class, and
-if files could not be read ``left-out.csv``, which names all of them.
+Beside the arrays the data set gets ``contact-sheet.png``, some training images of each class;
+``train_files.csv``, ``valid_files.csv`` and ``test_files.csv``, from the index of an image to its
+file; and ``left-out.csv``, which names what was not imported, if anything.
 """
 
 import csv
 import io
-import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,14 @@ from typing import Any
 import numpy as np
 
 from transfer.errors import TransferError
-from transfer.files import write_atomically
 from transfer.progress import track
 from transfer.tasks.checks.contact_sheet import contact_sheet
-from transfer.tasks.dataset import Split, check_description, write_dataset
+from transfer.tasks.dataset import SPLITS, Split, check_description, default_name, write_dataset
 from transfer.tasks.imports.images import Decoded, read_images
 
 CONTACT_SHEET, LEFT_OUT = "contact-sheet.png", "left-out.csv"
 _UNREADABLE = "image missing or unreadable"
-_NAMED = 5  # unreadable images the summary names
+_NAMED = 5  # of the files left out, in the summary
 _SQUASHED = 1.1  # ratio of aspects from which a person would see that images were stretched
 _MULTIPLE = 16  # of the sides that are suggested: MobileNet halves five times, the stem included
 
@@ -65,19 +65,33 @@ class ImportSummary:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A data set before any image is opened; images, labels and recordings by split.
+    """A data set before any image is opened, its images in the order the data set takes.
 
     Attributes
     ----------
     src : Path
         Folder that holds all images.
+    images : list of str, length N
+        Paths below ``src``.
+    labels, split : int64 (N,)
+        ``split``: 0 train, 1 valid, 2 test, -1 none.
+    recordings : int64 (N,) or None
+    frames : bool
+        See `transfer.tasks.dataset.Dataset`.
+    left_out : list of (str, str)
+        Files that are not imported, and why.
+    dropped : dict
+        Numbers of other things left out, by reason.
     """
 
     src: Path
     classes: tuple[str, ...]
-    images: Mapping[str, list[Path]]
-    labels: Mapping[str, np.ndarray]
-    recordings: Mapping[str, np.ndarray] | None
+    images: list[str]
+    labels: np.ndarray
+    split: np.ndarray
+    recordings: np.ndarray | None
+    frames: bool
+    left_out: list[tuple[str, str]]
     dropped: Mapping[str, int]
     remarks: tuple[str, ...]
     recipe: Mapping[str, Any]
@@ -86,80 +100,89 @@ class Plan:
 def carry_out(plan: Plan, out: Path, height: int, width: int, name: str | None) -> ImportSummary:
     """Read the images and write the data set; what cannot work is refused before reading.
 
-    Images that are missing or cannot be read are left out, counted and named.
-
     Raises
     ------
     TransferError
-        If the data set would lack a class in a split, or ``out`` cannot be written.
+        If no image can be read, the data set would lack a class in a split, or ``out`` cannot be
+        written.
     """
-    name = name or out.resolve().name
+    name = name or default_name(out)
     check_description(str(out), name, height, width, plan.classes)
-    total = sum(map(len, plan.images.values()))
+    total = int((plan.split >= 0).sum())
     progress = iter(track(range(total), total, f"Importing to {out.name}"))
-    splits, decoded = {}, []
-    for split, paths in plan.images.items():
-        read = read_images(paths, height, width, progress)
-        recordings = plan.recordings[split][read.kept] if plan.recordings else None
-        splits[split] = Split(read.images, plan.labels[split][read.kept], recordings)
+    splits, decoded, tables = {}, [], {}
+    left_out = list(plan.left_out)
+    first = ""
+    for number, split in enumerate(SPLITS):
+        indices = np.flatnonzero(plan.split == number)
+        read = read_images([plan.src / plan.images[i] for i in indices], height, width, progress)
         decoded.append(read)
-    unreadable = [entry for read in decoded for entry in read.unreadable]
-    if len(unreadable) == total:
-        raise TransferError(f"Expected images that can be read in {plan.src}. {unreadable[0][1]}")
-    dropped = {**plan.dropped, _UNREADABLE: len(unreadable)}
-    recipe = {**plan.recipe, "dropped": dropped}
+        for path, error in read.unreadable:
+            first = first or str(error)
+            left_out.append((path.relative_to(plan.src).as_posix(), f"{_UNREADABLE}: {error}"))
+        kept = indices[read.kept]
+        recordings = None if plan.recordings is None else plan.recordings[kept]
+        splits[split] = Split(read.images, plan.labels[kept], recordings)
+        files = enumerate(plan.images[i] for i in kept)
+        tables[f"{split}_files.csv"] = _table(("index", "file"), files)
+    unreadable = sum(len(read.unreadable) for read in decoded)
+    if unreadable == total:
+        raise TransferError(f"Expected images that can be read in {plan.src}. {first}")
+    reasons = Counter(reason.partition(":")[0] for _, reason in left_out)
+    dropped = {**plan.dropped, _UNREADABLE: 0, **reasons}
+    if left_out:
+        tables[LEFT_OUT] = _table(("file", "reason"), left_out)
+    tables[CONTACT_SHEET] = contact_sheet(splits["train"], plan.classes)
     write_dataset(
-        out, splits, name=name, height=height, width=width, classes=plan.classes, recipe=recipe
+        out,
+        splits,
+        name=name,
+        height=height,
+        width=width,
+        classes=plan.classes,
+        frames=plan.frames,
+        recipe={**plan.recipe, "dropped": dropped},
+        beside=tables,
     )
-    write_atomically(out / CONTACT_SHEET, contact_sheet(splits["train"], plan.classes))
-    if unreadable:
-        write_atomically(out / LEFT_OUT, _table(plan.src, unreadable))
-    return ImportSummary(
-        total - len(unreadable) + sum(dropped.values()),
-        plan.classes,
-        {
-            split: tuple(np.bincount(value.labels, minlength=len(plan.classes)).tolist())
-            for split, value in splits.items()
-        },
-        dropped,
-        (*plan.remarks, _about_sizes(decoded, height, width), *_named(plan.src, unreadable)),
-    )
+    remarks = [*plan.remarks, _about_sizes(decoded, height, width)]
+    if left_out:
+        more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
+        names = ", ".join(file for file, _ in left_out[:_NAMED])
+        remarks.append(f"left out: {names}{more}; {LEFT_OUT} names all and says why")
+    if first:
+        remarks.append(f"first image left out: {first}")
+    counts = {
+        split: tuple(np.bincount(value.labels, minlength=len(plan.classes)).tolist())
+        for split, value in splits.items()
+    }
+    records = total - unreadable + sum(dropped.values())
+    return ImportSummary(records, plan.classes, counts, dropped, tuple(remarks))
 
 
 def _about_sizes(decoded: list[Decoded], height: int, width: int) -> str:
     """What sizes the images had, and whether most were stretched."""
     sides = np.concatenate([read.sides for read in decoded])
-    low, high = sides.min(0), sides.max(0)
-    if (low == high).all():
-        said = f"images of {low[0]}x{low[1]} pixels"
-    else:
-        said = f"images of {low[0]}x{low[1]} to {high[0]}x{high[1]} pixels"
-    said += f" (height x width), resized as a whole to {height}x{width}"
+    low, high = ("x".join(map(str, side)) for side in (sides.min(0), sides.max(0)))
+    sizes = low if low == high else f"{low} to {high}"
+    words = f"images of {sizes} pixels (height x width), resized as a whole to {height}x{width}"
     aspect = float(np.median(sides[:, 0] / sides[:, 1]))
     if max(aspect * width / height, height / width / aspect) < _SQUASHED:
-        return said
+        return words
     kept = np.sqrt(height * width * np.array([aspect, 1 / aspect])) / _MULTIPLE
     better = "x".join(str(side) for side in np.maximum(2, kept.round()).astype(int) * _MULTIPLE)
     return (
-        f"{said}: most are stretched; --size {better} here and --input {better} for the study "
+        f"{words}: most are stretched; --size {better} here and --input {better} for the study "
         "come closer to their shape"
     )
 
 
-def _named(src: Path, unreadable: list[tuple[Path, TransferError]]) -> list[str]:
-    if not unreadable:
-        return []
-    names = [os.path.relpath(path, src) for path, _ in unreadable[:_NAMED]]
-    more = f" and {len(unreadable) - _NAMED} more" if len(unreadable) > _NAMED else ""
-    return [
-        f"left out, {_UNREADABLE}: {', '.join(names)}{more}; {LEFT_OUT} names all and says why",
-        f"first image left out: {unreadable[0][1]}",
-    ]
-
-
-def _table(src: Path, unreadable: list[tuple[Path, TransferError]]) -> str:
+def _table(header: tuple[str, str], rows: Iterable[tuple[object, str]]) -> bytes:
+    """A CSV whose cells no spreadsheet takes for a formula: of a path, ``./`` changes nothing."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(("path", "reason"))
-    writer.writerows((os.path.relpath(path, src), str(error)) for path, error in unreadable)
-    return stream.getvalue()
+    writer.writerow(header)
+    writer.writerows(
+        [f"./{cell}" if str(cell).startswith(("=", "+", "-", "@")) else cell for cell in row]
+        for row in rows
+    )
+    return stream.getvalue().encode("utf-8", "surrogateescape")

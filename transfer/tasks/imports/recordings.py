@@ -1,9 +1,11 @@
-"""A recording: what every drive from another machine is read into, and how its files are opened.
+"""What every recorded drive is read into, and how files from elsewhere are opened.
 
-A recording is not trusted: no name in it may lead out of its folder, and every file in it has a
-largest size.
+Nothing from elsewhere is trusted: no name in it may lead out of its folder, no link is followed,
+and whatever the files hold, reading them takes less than `MOST_BYTES` of memory.
 """
 
+import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -11,10 +13,13 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from transfer.errors import TransferError
-from transfer.files import read_bytes
+from transfer.files import open_plain
 
-MAX_RECORDS = 2_000_000
-MAX_FILE_BYTES = 64 << 20
+MOST_BYTES = 1 << 30  #: of memory, for all that is read of one source or for one decoded image
+MAX_RECORDS = 1_000_000  #: images of one import
+_MAX_FILE_BYTES = 256 << 20
+_MAX_LINE = 64 << 10
+_MAX_NAME = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +28,13 @@ class Recording:
 
     Attributes
     ----------
-    images : list of Path, length N
-        Plain files inside the recording; some may be missing or damaged.
+    images : list of str, length N
+        Paths below the folder of the recording; some may be missing or damaged.
     angles : float64 (N,)
         Steering, -1 = full left, 1 = full right.
     seconds : float64 (N,)
         Time of each record, of any origin.
-    sessions : list of str, length N
+    sessions : int64 (N,)
         A change means that the recording was interrupted.
     dropped : dict
         Records left out, by reason.
@@ -37,29 +42,29 @@ class Recording:
         Where ``seconds`` come from, in words.
     """
 
-    images: list[Path]
+    images: list[str]
     angles: np.ndarray
     seconds: np.ndarray
-    sessions: list[str]
+    sessions: np.ndarray
     dropped: dict[str, int]
     clock: str
 
 
-def plain_file(folder: Path, name: Any) -> Path:
-    """``folder / name``, if that is a plain name in it and no link; it may be missing.
+def plain_name(folder: Path, name: Any) -> str:
+    """``name``, if it is the name of a file right in ``folder``.
 
     Raises
     ------
     TransferError
-        If the name leads anywhere else: the recording is hostile or damaged, and is not read.
+        If it leads anywhere else: the source is hostile or damaged, and is not read.
     """
-    plain = isinstance(name, str) and 0 < len(name) < 256 and not set(name) & set("/\\\0")
-    if not plain or name in (".", "..") or (folder / name).is_symlink() or folder.is_symlink():
+    plain = isinstance(name, str) and 0 < len(name) <= _MAX_NAME and not set(name) & set("/\\\0")
+    if not plain or name in (".", ".."):
         raise TransferError(
             f"Expected the name of a plain file inside {folder}. Received: {str(name)[:80]!r}; "
             "nothing was imported."
         )
-    return folder / name
+    return name
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
@@ -67,16 +72,32 @@ def is_number(value: Any) -> TypeGuard[int | float]:
     return type(value) in (int, float) and abs(value) < 1e15  # also false for nan
 
 
-def read_text(path: Path, limit: int = MAX_FILE_BYTES) -> str:
-    """The UTF-8 text of a file of at most ``limit`` bytes.
+def read_lines(path: Path, longest: int = _MAX_LINE) -> Iterator[str]:
+    """The lines of a UTF-8 text, one at a time, without their ends.
 
     Raises
     ------
     TransferError
-        If the file is missing, larger, or not UTF-8.
+        If the file is missing, a link, not UTF-8, larger than 256 MiB, or has a line of more than
+        ``longest`` characters.
     """
+    total = 0
     try:
-        return read_bytes(path, limit).decode("utf-8")
+        with open_plain(path) as stream, io.TextIOWrapper(stream, "utf-8-sig") as text:
+            while line := text.readline(longest + 1):
+                total += len(line)
+                if len(line) > longest or total > _MAX_FILE_BYTES:
+                    raise TransferError(
+                        f"Expected lines of at most {longest} characters, and {_MAX_FILE_BYTES} in "
+                        f"all, in {path}. Received: more."
+                    )
+                yield line.rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
         raise TransferError(f"Expected text in {path}. Received: {reason}.") from error
+
+
+def refuse_more(count: int, src: Path) -> None:
+    """Raise a `TransferError` if ``count`` records or images are more than an import takes."""
+    if count > MAX_RECORDS:
+        raise TransferError(f"Expected at most {MAX_RECORDS} images in {src}. Received: more.")

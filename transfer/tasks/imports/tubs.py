@@ -1,12 +1,13 @@
-"""Read a Donkeycar drive (a "tub"): which images, steered how, when.
+"""Read a Donkeycar tub, version 1 or 2, without trusting it.
 
-A tub is a folder of camera images with the driver's steering. Version 2: ``manifest.json`` names
-``catalog_*.catalog`` files of one JSON record a line, images in ``images/``. Version 1: one
-``record_*.json`` an image, beside it. Its names are not trusted: none may lead out of the folder.
+Version 2: ``manifest.json`` (one JSON value a line; the last names catalogs and deleted records),
+``*.catalog`` (one record a line) and ``images/``. Version 1: ``record_N.json`` and images in one
+folder. A record holds ``user/angle`` (-1 = full left, 1 = full right), ``user/mode``,
+``cam/image_array`` (name of the image) and a time in milliseconds.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,15 @@ import numpy as np
 
 from transfer.errors import TransferError
 from transfer.tasks.imports.recordings import (
-    MAX_FILE_BYTES,
-    MAX_RECORDS,
     Recording,
     is_number,
-    plain_file,
-    read_text,
+    plain_name,
+    read_lines,
+    refuse_more,
 )
 
 _FRAMES_PER_SECOND = 20.0  # Donkeycar's default, for version 1 tubs without a clock
-_MAX_RECORD_BYTES = 64 << 10
+_MAX_MANIFEST_LINE = 8 << 20
 
 
 def tub_reader(src: Path) -> Callable[[Path], Recording] | None:
@@ -39,83 +39,90 @@ def tub_reader(src: Path) -> Callable[[Path], Recording] | None:
 
 
 def _read_v2(src: Path) -> Recording:
-    lines = read_text(src / "manifest.json").splitlines()
-    catalogs = _object(lines[-1], src / "manifest.json") if lines else {}
-    names, deleted = catalogs.get("paths"), catalogs.get("deleted_indexes", [])
+    manifest = src / "manifest.json"
+    last = ""
+    for line in read_lines(manifest, _MAX_MANIFEST_LINE):
+        last = line or last
+    content = _object(last, manifest)
+    names, deleted = content.get("paths"), content.get("deleted_indexes", [])
     if not isinstance(names, list) or not isinstance(deleted, list):
-        raise TransferError(
-            f"Expected the paths of catalogs in the last line of {src}/manifest.json."
-        )
-    deleted_indices = {index for index in deleted if isinstance(index, int)}
-    records = []
-    for name in names:
-        catalog = plain_file(src, name)
-        for line in read_text(catalog).splitlines():
-            records.append(_object(line, catalog))
-            if len(records) > MAX_RECORDS:
-                raise TransferError(f"Expected at most {MAX_RECORDS} records in {src}.")
-    indices = [record.get("_index") for record in records]
-    kept = [
-        record
-        for record, index in zip(records, indices, strict=True)
-        if not (
-            isinstance(index, int) and index in deleted_indices
-        )  # a foreign one may be anything
-    ]
-    times = [record.get("_timestamp_ms") for record in kept]
-    return _recording(
-        src / "images",
-        kept,
-        times,
-        "clock of the tub",
-        {"deleted in the tub": len(records) - len(kept)},
-    )
+        raise TransferError(f"Expected the paths of catalogs in the last line of {manifest}.")
+    catalogs = [plain_name(src, name) for name in names]
+    if len(set(catalogs)) < len(catalogs):
+        raise TransferError(f"Expected every catalog once in {manifest}.")
+    if (src / "images").is_symlink():
+        raise TransferError(f"Expected a folder at {src / 'images'}. Received: a link.")
+    deleted_indices = {index for index in deleted if type(index) is int}
+    dropped = {"deleted in the tub": 0}
+
+    def records() -> Iterator[tuple[Any, dict[str, Any]]]:
+        for name in catalogs:
+            for line in read_lines(src / name):
+                record = _object(line, src / name)
+                index = record.get("_index")
+                if type(index) is int and index in deleted_indices:
+                    dropped["deleted in the tub"] += 1
+                else:
+                    yield record.get("_timestamp_ms"), record
+
+    return _recording(src, "images/", records(), "clock of the tub", dropped)
 
 
 def _read_v1(src: Path) -> Recording:
-    paths = {}
+    numbers = []
     for path in src.glob("record_*.json"):
         number = path.stem.removeprefix("record_")
         if number.isascii() and number.isdigit() and len(number) < 10:
-            paths[int(number)] = plain_file(src, path.name)
-    if not 0 < len(paths) <= MAX_RECORDS:
-        raise TransferError(f"Expected 1..{MAX_RECORDS} files record_NUMBER.json in {src}.")
-    numbers = sorted(paths)
-    records = [_object(read_text(paths[n], _MAX_RECORD_BYTES), paths[n]) for n in numbers]
-    times = [record.get("milliseconds") for record in records]
-    clock = "clock of the tub"
-    if not all(is_number(time) for time in times):
-        clock = f"no clock in the tub: {_FRAMES_PER_SECOND:g} frames a second assumed"
-        times = [number / _FRAMES_PER_SECOND * 1000 for number in numbers]
-    return _recording(src, records, times, clock, {})
+            numbers.append((int(number), path.name))
+            refuse_more(len(numbers), src)
+    numbers.sort()
+
+    def records(clock: bool) -> Iterator[tuple[Any, dict[str, Any]]]:
+        for number, name in numbers:
+            record = _object("".join(read_lines(src / name)), src / name)
+            time = record.get("milliseconds")
+            yield time if clock else number / _FRAMES_PER_SECOND * 1000, record
+
+    if all(is_number(time) for time, _ in records(clock=True)):
+        return _recording(src, "", records(clock=True), "clock of the tub", {})
+    assumed = f"no clock in the tub: {_FRAMES_PER_SECOND:g} frames a second assumed"
+    return _recording(src, "", records(clock=False), assumed, {})
 
 
 def _recording(
-    folder: Path, records: list[dict], times: list[Any], clock: str, dropped: dict[str, int]
+    src: Path,
+    below: str,
+    records: Iterable[tuple[Any, dict[str, Any]]],
+    clock: str,
+    dropped: dict[str, int],
 ) -> Recording:
-    """The records a driver steered, with an angle, a time and an image inside ``folder``."""
+    """The records that a driver steered, with an angle, a time and the name of an image."""
     images, angles, seconds, sessions = [], [], [], []
+    numbers: dict[str, int] = {}  # of sessions
     malformed = pilot = 0
-    for record, time in zip(records, times, strict=True):
+    for count, (time, record) in enumerate(records, 1):
+        refuse_more(count, src)
         angle, image = record.get("user/angle"), record.get("cam/image_array")
         if not (is_number(angle) and is_number(time) and isinstance(image, str)):
             malformed += 1
         elif record.get("user/mode", "user") != "user":
             pilot += 1  # the car steered itself: the driver's angle means nothing
         else:
-            images.append(plain_file(folder, image))
+            images.append(below + plain_name(src / below, image))
             angles.append(float(angle))
             seconds.append(float(time) / 1000)
-            sessions.append(str(record.get("_session_id", "")))
+            session = str(record.get("_session_id", ""))
+            sessions.append(numbers.setdefault(session, len(numbers)))
     if not images:
-        raise TransferError(f"Expected records with cam/image_array and user/angle in {folder}.")
-    dropped = dropped | {"malformed record": malformed, "driven by a pilot": pilot}
-    return Recording(images, np.array(angles), np.array(seconds), sessions, dropped, clock)
+        raise TransferError(f"Expected records with cam/image_array and user/angle in {src}.")
+    dropped |= {"malformed record": malformed, "driven by a pilot": pilot}
+    times, changes = np.array(seconds), np.array(sessions, np.int64)
+    return Recording(images, np.array(angles), times, changes, dropped, clock)
 
 
 def _object(line: str, path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(line) if len(line) <= MAX_FILE_BYTES else None
+        value = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise TransferError(f"Expected one JSON object a line in {path}. It is damaged.") from error
     if not isinstance(value, dict):

@@ -8,7 +8,6 @@ full left to 1 = full right, as in a Donkeycar tub.
 The time of a frame is in the name of its image, ``center_2016_12_01_13_30_48_287.jpg``.
 """
 
-import csv
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from transfer.errors import TransferError
-from transfer.tasks.imports.recordings import (
-    MAX_RECORDS,
-    Recording,
-    is_number,
-    plain_file,
-    read_text,
-)
+from transfer.tasks.imports.listing import csv_rows
+from transfer.tasks.imports.recordings import Recording, is_number, plain_name, refuse_more
 
 COLUMNS = ("center", "left", "right", "steering", "throttle", "brake", "speed")
 _FRAMES_PER_SECOND = 15.0  # the simulator samples every 0.0667 s
@@ -40,60 +34,45 @@ def read_udacity(src: Path) -> Recording:
     Raises
     ------
     TransferError
-        If the log is damaged, names no image in ``IMG``, or names a file outside it.
+        If the log is damaged or names a file outside ``IMG``.
     """
     log = src / "driving_log.csv"
-    center, steering, rows = _rows(log)
-    images, angles, numbers = [], [], []
-    malformed = missing = 0
-    for number, row in enumerate(rows):
+    if (src / "IMG").is_symlink():
+        raise TransferError(f"Expected a folder at {src / 'IMG'}. Received: a link.")
+    columns = list(COLUMNS)
+    images, angles, times, malformed = [], [], [], 0
+    for number, (_, row) in enumerate(csv_rows(log)):
+        refuse_more(number, log)
+        if number == 0:
+            header = [cell.strip().lower() for cell in row]
+            if "center" in header and "steering" in header:
+                columns = header
+                continue
+        if len(row) > len(columns):  # read on, 0,05 would be taken for a steering of 0
+            raise TransferError(
+                f"Expected {len(columns)} columns in {log}. Received: {len(row)}; write numbers "
+                "with a decimal point and paths without commas."
+            )
+        center, steering = columns.index("center"), columns.index("steering")
         angle = _number(row[steering]) if len(row) > max(center, steering) else None
         if angle is None or not row[center].strip():
             malformed += 1
             continue
-        image = plain_file(src / "IMG", re.split(r"[/\\]", row[center].strip())[-1])
-        if not image.is_file():
-            missing += 1
-            continue
-        images.append(image)
+        name = plain_name(src / "IMG", re.split(r"[/\\]", row[center].strip())[-1])
+        images.append(f"IMG/{name}")
         angles.append(angle)
-        numbers.append(number)
+        times.append((_seconds(name), number / _FRAMES_PER_SECOND))
     if not images:
         raise TransferError(
-            f"Expected lines of {log} with steering and an image in {src / 'IMG'}. Received: "
-            f"{missing} lines whose image is missing, {malformed} malformed ones."
+            f"Expected lines of {log} with steering and an image. Received: {malformed} others."
         )
-    times = [_seconds(image.name) for image in images]
-    seconds = np.array([time for time in times if time is not None])
-    clock = "clock in the names of the images"
-    if len(seconds) < len(images):
+    clock, seconds = "clock in the names of the images", [time for time, _ in times]
+    if None in seconds:
         clock = f"no clock in the names: {_FRAMES_PER_SECOND:g} frames a second assumed"
-        seconds = np.array(numbers) / _FRAMES_PER_SECOND
-    dropped = {"malformed line": malformed, "image missing": missing}
-    return Recording(images, np.array(angles), seconds, [""] * len(images), dropped, clock)
-
-
-def _rows(log: Path) -> tuple[int, int, list[list[str]]]:
-    """Where center and steering stand, and the lines below the header, if there is one."""
-    try:
-        rows = list(csv.reader(read_text(log).removeprefix("\ufeff").splitlines()))
-    except csv.Error as error:
-        raise TransferError(f"Expected comma-separated lines in {log}: {error}.") from error
-    rows = [row for row in rows if row]
-    if len(rows) > MAX_RECORDS:
-        raise TransferError(f"Expected at most {MAX_RECORDS} lines in {log}.")
-    columns = [cell.strip().lower() for cell in rows[0]] if rows else []
-    if "center" in columns and "steering" in columns:
-        del rows[0]
-    else:
-        columns = list(COLUMNS)
-    long = next((row for row in rows if len(row) > len(columns)), None)
-    if long is not None:  # read on, 0,05 would be taken for a steering of 0
-        raise TransferError(
-            f"Expected {len(columns)} columns in {log}. Received: {len(long)}; write numbers with "
-            "a decimal point and paths without commas."
-        )
-    return columns.index("center"), columns.index("steering"), rows
+        seconds = [time for _, time in times]
+    sessions = np.zeros(len(images), np.int64)
+    dropped = {"malformed line": malformed}
+    return Recording(images, np.array(angles), np.array(seconds, float), sessions, dropped, clock)
 
 
 def _number(text: str) -> float | None:

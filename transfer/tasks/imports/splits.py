@@ -1,0 +1,372 @@
+"""Split images into train, valid and test so that no test image has its neighbour in training.
+
+A drive is split by time (`split_by_stretches`). Other images are split by what is known of them:
+
+- Where images belong to groups (a recording, a person, an object), no group is divided.
+- Else names of frames are usually in the order of time, and the split goes by the order of names:
+  the first 80 % are train, the next 10 % valid, the last 10 % test, and 2 % are dropped at the end
+  of train and of valid. Where names run through all classes (``left/0017.jpg``,
+  ``forward/0018.jpg``) they are ordered together, and the same time is test for every class. Where
+  that would leave a class out of a split, each class is split in its own order.
+- On demand images are dealt at random within each class: right for photographs that are independent
+  of each other, wrong for frames of a video.
+
+Where the source itself says which images are train, valid or test, only what is missing is split
+off its training images.
+"""
+
+import re
+import warnings
+from collections import Counter
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from transfer.errors import TransferError
+from transfer.tasks.balance import shuffled_classes
+from transfer.tasks.dataset import CLASSES, SPLITS
+from transfer.tasks.imports.listing import Listing, in_order, numbered
+
+Ratios = tuple[float, float, float]  #: shares of train, valid and test
+RATIOS: Ratios = (0.8, 0.1, 0.1)
+_GAP = 0.02  # of the images, dropped between two splits by the order of names
+_MAX_PAUSE = 0.2  # seconds between frames; more is a pause, at which the clock stands still
+_SEED = 0
+_ONE_PATTERN = 0.9  # of the names differ in their numbers only: they may be those of frames
+
+
+def driving_clock(seconds: np.ndarray, sessions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A clock that stands still in pauses, and where the pauses are.
+
+    The car does not move in a pause, so a pause does not separate the frames around it.
+
+    Parameters
+    ----------
+    seconds : float64 (N,)
+        Timestamps in the order of the drive; a step back is a pause.
+    sessions : int64 (N,)
+        A change of session is a pause.
+
+    Returns
+    -------
+    clock : float64 (N,)
+        Seconds of driving since the first frame, not decreasing.
+    pauses : bool (N,)
+        Whether a pause lies right before a frame.
+    """
+    steps = np.diff(seconds)
+    pause = (steps < 0) | (steps > _MAX_PAUSE) | (np.diff(sessions) != 0)
+    clock = np.concatenate([[0.0], np.cumsum(np.where(pause, 0.0, steps))])
+    return clock, np.concatenate([[False], pause])
+
+
+def split_by_stretches(
+    clock: np.ndarray,
+    labels: np.ndarray,
+    stretch_seconds: float,
+    gap_seconds: float,
+    ratios: Ratios = RATIOS,
+) -> np.ndarray:
+    """Assign frames to train (0), valid (1), test (2) or none (-1: too close to another split).
+
+    The clock is cut into stretches of equal length. Of every ten stretches one is valid and one is
+    test (for 80:10:10; other ratios in steps of a tenth or a twentieth), the same of every ten.
+    Training frames too close to a valid or test frame are dropped, and so are valid frames too
+    close to a test frame. Of all ways to choose the stretches the one is taken whose class shares
+    deviate least from the drive's; only labels are looked at.
+
+    Parameters
+    ----------
+    clock : float64 (N,)
+        As from `driving_clock`.
+    labels : int64 (N,)
+    stretch_seconds, gap_seconds : float
+
+    Raises
+    ------
+    TransferError
+        If every way leaves a class out of a split: the drive is too short or too one-sided.
+    """
+    parts = 10 if np.allclose(np.multiply(ratios, 10) % 1, 0) else 20
+    sizes = [max(1, round(ratio * parts)) for ratio in ratios[1:]]
+    place = (clock // stretch_seconds).astype(np.int64) % parts
+    classes = np.unique(labels)
+    shares = np.array([(labels == label).mean() for label in classes])
+    best, least = None, np.inf
+    for starts in product(range(parts), repeat=2):
+        split_of = np.zeros(parts, np.int64)
+        for number, start, size in zip((1, 2), starts, sizes, strict=True):
+            split_of[(start + np.arange(size)) % parts] += number
+        if np.bincount(split_of, minlength=3)[1:].tolist() != sizes:
+            continue  # valid and test overlap
+        split = _keep_apart(clock, split_of[place], gap_seconds)
+        counts = np.array([[(labels[split == s] == c).sum() for c in classes] for s in range(3)])
+        if counts.min() == 0:
+            continue
+        deviation = np.abs(counts[1:] / counts[1:].sum(axis=1, keepdims=True) - shares).max()
+        if deviation < least:
+            best, least = split, deviation
+    if best is None or len(classes) < len(CLASSES):
+        raise TransferError(
+            f"Expected frames of {', '.join(CLASSES)} in train, valid and test. Received: "
+            f"{clock[-1]:.0f} s of driving, too short or too one-sided to be split into stretches "
+            f"of {stretch_seconds:g} s."
+        )
+    return best
+
+
+def _keep_apart(clock: np.ndarray, split: np.ndarray, gap_seconds: float) -> np.ndarray:
+    """Drop train frames near valid or test, and valid frames near test."""
+    kept = split.copy()
+    for number in (1, 0):
+        kept[(split == number) & (_distance(clock, clock[split > number]) < gap_seconds)] = -1
+    return kept
+
+
+def _distance(clock: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Seconds from each time to the nearest of ``others`` (sorted)."""
+    fenced = np.concatenate([[-np.inf], others, [np.inf]])
+    after = np.searchsorted(fenced, clock)
+    return np.minimum(fenced[after] - clock, clock - fenced[after - 1])
+
+
+@dataclass(frozen=True, eq=False)
+class Parted:
+    """How images are split.
+
+    Attributes
+    ----------
+    split : int64 (N,)
+        0 train, 1 valid, 2 test, -1 none.
+    order : int64 (N,)
+        Indices in the order the data set takes.
+    groups : int64 (N,) or None
+        The number of each image's group.
+    frames : bool
+        Whether neighbours in that order may be frames of one sequence.
+    remark : str
+        How it was done.
+    """
+
+    split: np.ndarray
+    order: np.ndarray
+    groups: np.ndarray | None
+    frames: bool
+    remark: str
+
+
+def split_listing(listing: Listing, ratios: Ratios = RATIOS, stratified: bool = False) -> Parted:
+    """Split the images of a listing, or what it leaves open.
+
+    Raises
+    ------
+    TransferError
+        If it has no training images, or a class has too few images or groups.
+    """
+    labels, names = listing.labels, listing.names
+    order = np.array(sorted(range(len(names)), key=lambda index: in_order(names[index])))
+    sequence = _look_like_frames(names, labels[order])
+    split = np.zeros(len(labels), np.int64) if listing.split is None else listing.split.copy()
+    missing = [number for number in range(3) if number not in split]
+    if 0 in missing:
+        raise TransferError(f"Expected images for train in {listing.src}.")
+    groups = None
+    if listing.groups is not None:
+        groups = numbered(listing.groups)[1]
+        order = order[np.argsort(groups[order], kind="stable")]
+    remarks = [] if listing.split is None else ["split as the source says"]
+    if missing:
+        pool = order[split[order] == 0]
+        kept = ratios[0] + sum(ratios[number] for number in missing)
+        shares = {number: ratios[number] / kept for number in missing}
+        pooled = (labels[pool], listing.classes, shares)
+        if groups is not None:
+            split[pool] = split_by_group(groups[pool], *pooled)
+            way = f"by {groups.max() + 1} groups, none divided"
+        elif stratified:
+            split[pool] = split_at_random(*pooled)
+            way = "at random within each class"
+        else:
+            split[pool], together = split_by_name(*pooled)
+            if not together:
+                order = order[np.argsort(labels[order], kind="stable")]
+            way = (
+                f"by the order of names, {'all classes together' if together else 'by class'}, "
+                f"taken for the order of time, {_GAP:.0%} dropped between splits"
+            )
+        parts = [f"{SPLITS[number]} {shares[number]:.0%}" for number in missing]
+        whole = "the images" if listing.split is None else "the training images"
+        remarks.append(f"{' and '.join(parts)} of {whole}, split off {way}")
+    if stratified and sequence:
+        remarks.append(
+            "warning: the names look like those of frames of a video, whose neighbours are now in "
+            "different splits; split by their order or by group instead"
+        )
+    frames = sequence and groups is None
+    return Parted(split, order, groups, frames, "; ".join(remarks))
+
+
+def _look_like_frames(names: list[str], labels_in_order: np.ndarray) -> bool:
+    """Whether images seem to be frames sorted into classes: one numbering runs through all."""
+    last = [name.rpartition("/")[2] for name in names]
+    patterns = Counter(re.sub("[0-9]+", "#", name) for name in last)
+    pattern, count = patterns.most_common(1)[0]
+    if len(set(last)) < len(last) or "#" not in pattern or count < _ONE_PATTERN * len(last):
+        return False
+    return int((np.diff(labels_in_order) != 0).sum()) > 2 * len(np.unique(labels_in_order))
+
+
+def split_by_group(
+    groups: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], shares: dict[int, float]
+) -> np.ndarray:
+    """Assign whole groups to train (0) and to the splits of ``shares``, int64 (N,).
+
+    Test is split off first, then valid. Each time scikit-learn's ``StratifiedGroupKFold`` deals the
+    groups to as many parts of like size and like class shares as the share asks for, and the part
+    that comes closest is taken. If every part lacks a class, there are fewer and larger parts.
+
+    Parameters
+    ----------
+    groups, labels : int64 (N,)
+    classes : tuple of str
+        Names of the labels, for the message.
+    shares : dict
+        Of all images, for 1 (valid) and 2 (test), or one of them.
+
+    Raises
+    ------
+    TransferError
+        If no such split has every class everywhere: a class has too few groups, or few groups
+        that it shares with others.
+    """
+    in_groups = [len(np.unique(groups[labels == label])) for label in range(len(classes))]
+    if min(in_groups) <= len(shares):
+        raise TransferError(
+            f"Expected {len(shares) + 1} groups or more of every class, one for each split. "
+            f"Received: {min(in_groups)} of {classes[int(np.argmin(in_groups))]!r}."
+        )
+    split = np.zeros(len(groups), np.int64)
+    for number in sorted(shares, reverse=True):
+        rest = np.flatnonzero(split == 0)
+        to_come = sum(other < number for other in shares)
+        share = shares[number] * len(groups) / len(rest)
+        part = _best_part(groups[rest], labels[rest], len(classes), share, to_come + 1)
+        if part is None:
+            raise TransferError(
+                "Expected groups that can be dealt to train, valid and test with every class in "
+                f"each. Received: {len(np.unique(groups))} groups that cannot; use smaller groups, "
+                "or split the images yourself."
+            )
+        split[rest[part]] = number
+    return split
+
+
+def _best_part(
+    groups: np.ndarray, labels: np.ndarray, classes: int, share: float, spare: int
+) -> np.ndarray | None:
+    """Indices of whole groups, about a share of all; each class keeps ``spare`` groups or more."""
+    from sklearn.model_selection import StratifiedGroupKFold  # slow to import, seldom needed
+
+    wanted = np.bincount(labels, minlength=classes) / len(labels)
+    table = np.unique(np.stack([groups, labels]), axis=1)  # (2, pairs of a group and a class)
+    for parts in range(min(round(1 / share), len(np.unique(groups))), 1, -1):
+        best, least = None, np.inf
+        with warnings.catch_warnings(action="ignore"):  # a class smaller than the parts is no fault
+            try:
+                folds = list(StratifiedGroupKFold(parts).split(labels, labels, groups))
+            except ValueError:  # every class is smaller than the number of parts
+                continue
+        for _, part in folds:
+            left = table[1][~np.isin(table[0], groups[part])]
+            counts = np.bincount(labels[part], minlength=classes)
+            if counts.min() == 0 or np.bincount(left, minlength=classes).min() < spare:
+                continue
+            size = counts.sum()
+            deviation = np.abs(counts / size - wanted).max() + abs(size / len(labels) / share - 1)
+            if deviation < least:
+                best, least = part, deviation
+        if best is not None:
+            return best
+    return None
+
+
+def split_by_name(
+    labels: np.ndarray, classes: tuple[str, ...], shares: dict[int, float]
+) -> tuple[np.ndarray, bool]:
+    """Assign images to train (0), to the splits of ``shares`` or to none (-1), by their order.
+
+    Parameters
+    ----------
+    labels : int64 (N,)
+        In the order of the names.
+    classes : tuple of str
+        Names of the labels, for the message.
+    shares : dict
+        Of the images, for 1 (valid) and 2 (test), or one of them.
+
+    Returns
+    -------
+    split : int64 (N,)
+    together : bool
+        Whether the order of all was cut, or that of each class.
+
+    Raises
+    ------
+    TransferError
+        If a class has too few images.
+    """
+    _refuse_few(labels, classes, shares, 2)  # one of them is dropped between two splits
+    split = _cut(len(labels), shares, _GAP)
+    of_class = [np.flatnonzero(labels == label) for label in range(len(classes))]
+    enough = [
+        (split[indices] == number).mean() >= share / 2
+        for indices in of_class
+        for number, share in {**shares, 0: 1 - sum(shares.values())}.items()
+    ]
+    if all(enough):
+        return split, True
+    for indices in of_class:
+        split[indices] = _cut(len(indices), shares, _GAP)
+    return split, False
+
+
+def split_at_random(
+    labels: np.ndarray, classes: tuple[str, ...], shares: dict[int, float]
+) -> np.ndarray:
+    """Deal the images of each class at random, the same way every time; as `split_by_name`."""
+    _refuse_few(labels, classes, shares, 1)
+    split = np.empty(len(labels), np.int64)
+    for indices in shuffled_classes(labels, _SEED):
+        split[indices] = _cut(len(indices), shares, gap=0)
+    return split
+
+
+def _refuse_few(
+    labels: np.ndarray, classes: tuple[str, ...], shares: dict[int, float], each: int
+) -> None:
+    """Every class must have enough images to give ``each`` to every split."""
+    counts = np.bincount(labels, minlength=len(classes))
+    smallest = min(*shares.values(), 1 - sum(shares.values()))
+    least = int(np.ceil(each / smallest - 1e-9))
+    if counts.min() < least:
+        raise TransferError(
+            f"Expected at least {least} images of every class, to split them. Received: "
+            f"{counts.min()} of {classes[int(counts.argmin())]!r}; add some, or split the images "
+            "into train, valid and test yourself."
+        )
+
+
+def _cut(count: int, shares: dict[int, float], gap: float) -> np.ndarray:
+    """Split of ``count`` images in order; a gap ends every part but the last."""
+    split = np.zeros(count, np.int64)
+    dropped = max(1, round(gap * count)) if gap else 0
+    left = 1.0
+    starts = []
+    for number in sorted(shares, reverse=True):
+        left -= shares[number]
+        starts.append((number, round(left * count)))
+    for number, start in reversed(starts):
+        split[start:] = number
+        split[start - dropped : start] = -1
+    return split
