@@ -22,7 +22,7 @@ from transfer.deploy.driving.simulate import (
 )
 from transfer.deploy.driving.table import COLUMNS, by_network, read_drives, summarise
 from transfer.deploy.export.runtimes import Opened
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.tasks.lanes.driver import LEFT, RIGHT, SPEED, make_driver, record_lap, start
 from transfer.tasks.lanes.track import lookup, make_track, track_from_centre
 
@@ -241,7 +241,7 @@ def test_a_network_with_other_classes_cannot_drive(own_study, tmp_path):
     "change", [{"tracks": 0}, {"seeds": ()}, {"seeds": (1, 1)}, {"laps": 0}, {"laps": math.nan}]
 )
 def test_settings_out_of_range_are_refused(tmp_path, change):
-    with pytest.raises(UsageError):
+    with pytest.raises(TransferError):
         drive_network("forward", tmp_path / "out", **change)
     assert not (tmp_path / "out").exists()
 

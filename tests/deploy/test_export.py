@@ -17,7 +17,7 @@ from transfer.deploy.export.convert import plain_layers
 from transfer.deploy.export.finished import read_finished
 from transfer.deploy.export.runtimes import open_exported
 from transfer.deploy.export.write import TOLERANCE, export
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import build
 from transfer.networks.transplant import set_weights
@@ -195,7 +195,7 @@ def test_another_data_set_than_the_studys_is_refused(study, tmp_path, small_data
 def test_a_run_that_is_not_there_is_named(own_study):
     with pytest.raises(TransferError, match="baseB_s7"):
         read_finished(own_study / "baseB_s7")
-    with pytest.raises(UsageError, match="name of a run"):
+    with pytest.raises(TransferError, match="name of a run"):
         read_finished(own_study / "network")
     (own_study / "models" / f"{RUN}.weights.h5").unlink()
     with pytest.raises(TransferError, match="under version control"):

@@ -10,7 +10,7 @@ from transfer.deploy.costs.measure import file_sizes, measure, weight_bytes
 from transfer.deploy.costs.stopwatch import time_file
 from transfer.deploy.costs.table import COLUMNS, read_exported
 from transfer.deploy.export.convert import plain_layers
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, multiply_adds, parameters
 from transfer.networks.mobilenet import build
 from transfer.networks.weights import write_weights
@@ -89,7 +89,7 @@ def test_onnx_weights_are_the_initializers_of_the_file(exported):
 @needs_onnx
 @pytest.mark.slow
 def test_every_format_is_measured_and_rows_stay(own_study, small_data):
-    with pytest.raises(UsageError):
+    with pytest.raises(TransferError):
         measure(own_study, [RUN], ["litert"], calls=199)
     measure(own_study, [RUN], ["litert"])
     frame = measure(own_study, [RUN], ["litert-int8", "onnx"])
@@ -122,7 +122,7 @@ def test_the_stopwatch_measures_the_network_and_not_its_parent(exported):
 
 
 def test_what_cannot_be_measured_is_said(own_study):
-    with pytest.raises(UsageError, match="Received: tflite"):
+    with pytest.raises(TransferError, match="Received: tflite"):
         measure(own_study, [RUN], ["tflite"])
     with pytest.raises(TransferError, match="baseB_s0"):
         measure(own_study, ["baseB_s0"], ["keras"])

@@ -10,7 +10,7 @@ from transfer.deploy.export.runtimes import open_exported
 from transfer.deploy.export.write import chosen_images, export
 from transfer.deploy.reestimation.measure import measure_reestimation
 from transfer.deploy.reestimation.table import read_reestimation
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import build, random_weights
 from transfer.networks.transplant import set_weights
@@ -117,7 +117,7 @@ def test_an_export_can_be_reestimated_and_says_so(spoilt, tmp_path, tinted_data)
 
 @pytest.mark.parametrize("images", [0, 97])
 def test_more_images_than_there_are_is_refused(spoilt, images):
-    with pytest.raises(UsageError, match="Expected 1 to 96 images"):
+    with pytest.raises(TransferError, match="Expected 1 to 96 training images"):
         measure_reestimation(spoilt, [NAME], images)
     assert not (spoilt / "reestimation.csv").exists()
 

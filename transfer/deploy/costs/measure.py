@@ -20,7 +20,7 @@ from transfer.deploy.costs.stopwatch import CALLS, Timing, time_file
 from transfer.deploy.costs.table import COLUMNS, exported_path, read_costs
 from transfer.deploy.export.finished import Finished, open_data, read_finished
 from transfer.deploy.export.runtimes import PACKAGES, SUFFIXES, require
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.machine import cores
 from transfer.networks.architecture import (
     Architecture,
@@ -67,16 +67,15 @@ def measure(
 
     Raises
     ------
-    UsageError
-        If a format is unknown or the calls are too few.
     TransferError
-        If a run, the data or a package is missing, or a file fails its verification.
+        If a format is unknown, the calls are too few, a run, the data or a package is missing, or
+        a file fails its verification.
     """
     study_dir = Path(study_dir)
     if unknown := set(formats) - set(FORMATS):
-        raise UsageError(f"Expected formats of {', '.join(FORMATS)}. Received: {min(unknown)}.")
+        raise TransferError(f"Expected formats of {', '.join(FORMATS)}. Received: {min(unknown)}.")
     if calls < CALLS:
-        raise UsageError(f"Expected {CALLS} calls or more, for a 95th percentile: {calls}.")
+        raise TransferError(f"Expected {CALLS} calls or more, for a 95th percentile: {calls}.")
     names = list(read_runs(study_dir)["run"]) if runs is None else list(runs)
     finished = [read_finished(study_dir / name) for name in names]
     if not finished:

@@ -26,7 +26,7 @@ from transfer.deploy.driving.simulate import (
 from transfer.deploy.driving.table import COLUMNS, Summary, read_drives, summarise
 from transfer.deploy.export.finished import read_finished
 from transfer.deploy.export.runtimes import SUFFIXES, open_exported
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.runs import parse_runs
 from transfer.tables import write_table
 from transfer.tasks.dataset import CLASSES, HEIGHT, WIDTH
@@ -59,11 +59,12 @@ def drive_network(
     Raises
     ------
     TransferError
-        If the network is not there or does not tell forward, left and right.
+        If the network is not there or has other classes than forward, left and right, or there
+        are no tracks or seeds to drive on.
     """
     out = Path(out)
     if tracks < 1 or not seeds or len(set(seeds)) < len(seeds):
-        raise UsageError(f"Expected one track or more, and different seeds: {tracks}, {seeds}.")
+        raise TransferError(f"Expected one track or more, and different seeds: {tracks}, {seeds}.")
     courses = [make_course(number, seed) for number in range(tracks) for seed in seeds]
     name, pilot = open_pilot(network, courses)
     moments: list[Moment] = []

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from transfer.errors import UsageError
+from transfer.errors import TransferError
 from transfer.tasks.lanes.camera import Scene, make_scene, render
 from transfer.tasks.lanes.driver import (
     FORWARD,
@@ -116,7 +116,9 @@ def make_course(number: int, seed: int) -> Course:
         If a number is out of range.
     """
     if not 0 <= number < _MAX_NUMBER or not 0 <= seed < _MAX_NUMBER:
-        raise UsageError(f"Expected a track and a seed of 0 or more. Received: {number}, {seed}.")
+        raise TransferError(
+            f"Expected a track and a seed of 0 or more. Received: {number}, {seed}."
+        )
     clockwise = number % 3 == 2
     # Data sets are seeded with three words, which count as followed by zeros: never these four.
     track = make_track(np.random.default_rng([number, 0, 0, 1]), clockwise)
@@ -150,7 +152,7 @@ def drive(
     list of Drive, one a course, a function of courses, pilot and laps alone.
     """
     if not 0 < laps <= 1000:
-        raise UsageError(f"Expected laps above 0 and at most 1000. Received: {laps:g}.")
+        raise TransferError(f"Expected laps above 0 and at most 1000. Received: {laps:g}.")
     cars = [_OnTheWay(course) for course in courses]
     frames = [math.ceil(laps * course.track.length / SPEED) for course in courses]
     for frame in range(max(frames, default=0)):

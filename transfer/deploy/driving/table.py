@@ -1,4 +1,4 @@
-"""``driving.csv``: drives of networks in the simulator, one row a drive, and what they come to."""
+"""``driving.csv``: drives of networks in the simulator, one row a drive, summarised by network."""
 
 import math
 import re
@@ -18,17 +18,8 @@ from transfer.tables import read_table
 #: Pilots that are no networks: the simulator's own driver, and one that never presses a key.
 REFERENCES = ("driver", "forward")
 COLUMNS = (
-    "network",
-    "track",
-    "seed",
-    "clockwise",
-    "frames",
-    "distance",
-    "interventions",
-    "in_lane",
-    "offset",
-    "laps",
-    "clean_laps",
+    *("network", "track", "seed", "clockwise", "frames", "distance", "interventions", "in_lane"),
+    *("offset", "laps", "clean_laps"),
 )
 _NUMBERS = ("distance", "interventions", "in_lane", "offset", "laps", "clean_laps")
 _FORMATS = "|".join(sorted(FORMAT_LABELS, key=len, reverse=True))
@@ -37,7 +28,7 @@ _NAME = re.compile(rf"(?P<run>.+?_s\d+)(_(?P<format>{_FORMATS}))?")
 
 @dataclass(frozen=True)
 class Summary:
-    """All drives of a network in one line.
+    """All drives of a network together.
 
     Attributes
     ----------
@@ -70,9 +61,9 @@ def summarise(drives: pd.DataFrame) -> Summary:
     """Summarise drives of one network.
 
     The interval of the distance between interventions is the exact one of a Poisson count
-    (Garwood 1936), widened where drives differ by more than chance: the count is divided by the
-    dispersion (Pearson's chi-square over its degrees of freedom, at least 1), as in a
-    quasi-Poisson regression. A track with one corner that a network cannot take makes it so.
+    (Garwood 1936). Where drives differ by more than chance, as on a track with one corner that
+    the network cannot take, it is widened as in a quasi-Poisson regression: the count is divided
+    by the dispersion (Pearson's chi-square over its degrees of freedom, at least 1).
 
     Parameters
     ----------
@@ -134,10 +125,10 @@ def by_network(drives: pd.DataFrame) -> pd.DataFrame:
         Columns ``network`` (without seed and format), ``kind``, ``n``, ``bn``, ``format`` (""
         for the network itself), ``seeds``, ``drives``, ``per_lap`` with ``low`` and ``high``,
         ``offset`` (mean distance from the centre line, half widths) with ``offset_low`` and
-        ``offset_high``, ``in_lane``. 95 % intervals are Student's t over the networks' seeds, that
-        of ``per_lap`` at least as wide as `summarise` gives over drives: seeds that all need no
-        help do not show that none ever will. With one seed they are over drives, which know
-        nothing of another seed. References have the kind "".
+        ``offset_high``, ``in_lane``. 95 % intervals are Student's t over the network's seeds;
+        with one seed they are over its drives. That of ``per_lap`` is at least as wide as
+        `summarise` gives over drives: where no seed needed help, another one still may. The
+        references have the kind "".
     """
     parts = [_parsed(str(name)) for name in drives["network"]]
     named = drives.reset_index(drop=True).join(
@@ -146,15 +137,15 @@ def by_network(drives: pd.DataFrame) -> pd.DataFrame:
     keys = ["name", "kind", "n", "bn", "format"]
     rows = []
     for key, group in named.groupby(keys, sort=False, dropna=False):
-        by_seed = [of_seed for _, of_seed in group.groupby("network_seed")]
+        by_seed = [drives for _, drives in group.groupby("network_seed")]
         rate, low, high = summarise(group).per_lap
         offsets = group["offset"].to_numpy(float)
         if len(by_seed) > 1:
-            _, lowest, highest = t_interval([summarise(of).per_lap[0] for of in by_seed])
+            _, lowest, highest = t_interval([summarise(drives).per_lap[0] for drives in by_seed])
             low, high = max(0.0, min(low, lowest)), max(high, highest)
-            offsets = np.array([of["offset"].mean() for of in by_seed])
-        counted = (len(by_seed), len(group), rate, low, high)
-        rows.append((*key, *counted, *t_interval(offsets), group["in_lane"].mean()))
+            offsets = np.array([drives["offset"].mean() for drives in by_seed])
+        counts = (len(by_seed), len(group), rate, low, high)
+        rows.append((*key, *counts, *t_interval(offsets), group["in_lane"].mean()))
     columns = ["network", *keys[1:], "seeds", "drives", "per_lap", "low", "high"]
     columns += ["offset", "offset_low", "offset_high", "in_lane"]
     return pd.DataFrame(rows, columns=columns).astype({"n": "Int64"})

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.program import how_to_install
 from transfer.progress import quietly
 
@@ -59,25 +59,31 @@ def format_of(path: str | Path) -> str:
 
     Raises
     ------
-    UsageError
+    TransferError
         If it stands for none.
     """
     for name, suffix in SUFFIXES.items():
         if Path(path).suffix == suffix:
             return name
     known = ", ".join(f"{suffix} ({name})" for name, suffix in SUFFIXES.items())
-    raise UsageError(f"Expected a file that ends in {known}. Received: {path}.")
+    raise TransferError(f"Expected a file that ends in {known}. Received: {path}.")
 
 
 def check_request(out: Path, kind: str | None, int8: bool) -> str:
-    """The format asked for, if the request makes sense; else a `UsageError`."""
+    """The format to write ``out`` in.
+
+    Raises
+    ------
+    TransferError
+        If file, format and ``int8`` contradict each other.
+    """
     kind = kind or format_of(out)
     if kind not in SUFFIXES:
-        raise UsageError(f"Expected a format of {', '.join(SUFFIXES)}. Received: {kind!r}.")
+        raise TransferError(f"Expected a format of {', '.join(SUFFIXES)}. Received: {kind!r}.")
     if out.suffix != SUFFIXES[kind]:
-        raise UsageError(f"Expected a {kind} file to end in {SUFFIXES[kind]}. Received: {out}.")
+        raise TransferError(f"Expected a {kind} file to end in {SUFFIXES[kind]}. Received: {out}.")
     if int8 and kind != "litert":
-        raise UsageError(f"Expected --int8 with the format litert. Received: {kind}.")
+        raise TransferError(f"Expected --int8 with the format litert. Received: {kind}.")
     return kind
 
 

@@ -32,7 +32,7 @@ from transfer.deploy.export.runtimes import (
     open_exported,
     require,
 )
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.files import write_atomically
 from transfer.networks.mobilenet import build
 from transfer.networks.transplant import set_weights
@@ -100,11 +100,10 @@ def export(
 
     Raises
     ------
-    UsageError
-        If format, suffix and ``int8`` contradict each other.
     TransferError
-        If the run or its data are at fault, a package is missing, or the file does not give the
-        network's predictions; then nothing is written.
+        If format, suffix and ``int8`` contradict each other, the run or its data are at fault, a
+        package is missing, or the file does not give the network's predictions. Then nothing is
+        written.
     """
     out = Path(out)
     kind = check_request(out, kind, int8)
@@ -121,7 +120,8 @@ def export_finished(
     weights = finished.weights()
     _check_recorded(finished, _predictions(_network(finished, data, weights), data))
     if images:
-        weights = reestimated(finished, data, weights, images)
+        architecture = finished.architecture((data.height, data.width))
+        weights = reestimate(architecture, weights, chosen_images(data, images))
     return export_weights(finished, data, weights, out, kind, int8, {"reestimated_on": images})
 
 
@@ -190,20 +190,18 @@ def _check_recorded(finished: Finished, expected: np.ndarray) -> None:
         )
 
 
-def reestimated(
-    finished: Finished, data: Dataset, weights: Mapping[str, np.ndarray], images: int
-) -> dict[str, np.ndarray]:
-    """The weights with all BatchNorm statistics estimated anew on training images, unlabelled."""
-    if not 1 <= images <= len(data.train.images):
-        raise UsageError(
-            f"Expected 1 to {len(data.train.images)} images to re-estimate on. Received: {images}."
-        )
-    architecture = finished.architecture((data.height, data.width))
-    return reestimate(architecture, weights, chosen_images(data, images))
-
-
 def chosen_images(data: Dataset, count: int) -> np.ndarray:
-    """Training images drawn from a fixed seed, uint8 (count, height, width, 3)."""
+    """Training images drawn from a fixed seed, uint8 (count, height, width, 3).
+
+    Raises
+    ------
+    TransferError
+        If there are not as many.
+    """
+    if not 1 <= count <= len(data.train.images):
+        raise TransferError(
+            f"Expected 1 to {len(data.train.images)} training images to use. Received: {count}."
+        )
     chosen = np.random.default_rng(_CHOICE_SEED).choice(len(data.train.images), count, False)
     return np.array(data.train.images[np.sort(chosen)])
 

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from transfer.deploy.export.finished import Finished, open_data, read_finished
-from transfer.deploy.export.write import chosen_images, reestimated
+from transfer.deploy.export.write import chosen_images
 from transfer.deploy.reestimation.table import COLUMNS, read_reestimation
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.files import sha256_of
 from transfer.networks.architecture import Architecture
 from transfer.networks.sources import find_source
@@ -67,10 +67,8 @@ def measure_reestimation(
 
     Raises
     ------
-    UsageError
-        If there are not as many training images.
     TransferError
-        If a run, the data or the source is missing.
+        If a run, the data or the source is missing, or there are not as many training images.
     """
     study_dir = Path(study_dir)
     table = read_runs(study_dir)
@@ -79,17 +77,14 @@ def measure_reestimation(
     if not finished:
         raise TransferError(f"Expected finished runs in {study_dir}. There are none.")
     dataset = open_data(finished[0], data)
-    if not 1 <= images <= len(dataset.train.images):
-        raise UsageError(
-            f"Expected 1 to {len(dataset.train.images)} images to re-estimate on: {images}."
-        )
+    chosen = chosen_images(dataset, images)
     base_a = None if source is None else _source(finished[0], source)
     path = study_dir / "reestimation.csv"
     for run in track(finished, len(finished), "re-estimating"):
         # Written after every run: what is measured stays if the next one fails.
-        _write(path, list(_rows(run, dataset, images)))
+        _write(path, list(_rows(run, dataset, chosen)))
     if base_a is not None:
-        _write(path, _probe(finished[0], dataset, images, base_a))
+        _write(path, _probe(finished[0], dataset, chosen, base_a))
     return read_reestimation(path)
 
 
@@ -103,7 +98,7 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     write_table(path, frame.astype({"n": "Int64"}))
 
 
-def _rows(finished: Finished, data: Dataset, images: int) -> Iterator[dict[str, Any]]:
+def _rows(finished: Finished, data: Dataset, images: np.ndarray) -> Iterator[dict[str, Any]]:
     run, weights = finished.run, finished.weights()
     architecture = finished.architecture((data.height, data.width))
     network = _network(architecture)
@@ -114,12 +109,11 @@ def _rows(finished: Finished, data: Dataset, images: int) -> Iterator[dict[str, 
 
     before = measured(weights)
     named: dict[str, Any] = {"run": run.name, "kind": run.kind, "n": run.n, "bn": run.bn}
-    named |= {"seed": run.seed, "images": images, "split": "test", "before": before}
-    frozen = frozen_layers(run)
-    if frozen:
-        again = reestimate(architecture, weights, chosen_images(data, images), frozen)
+    named |= {"seed": run.seed, "images": len(images), "split": "test", "before": before}
+    if frozen := frozen_layers(run):
+        again = reestimate(architecture, weights, images, frozen)
         yield {**named, "layers": "frozen", "after": measured(again)}
-    again = reestimated(finished, data, weights, images)
+    again = reestimate(architecture, weights, images)
     yield {**named, "layers": "all", "after": measured(again)}
 
 
@@ -132,16 +126,18 @@ def _network(architecture: Architecture) -> Trainer:
 def _source(finished: Finished, source: str) -> Path:
     """The weight file of the study's own source."""
     name, path = find_source(source, finished.alpha)
-    held = read_study(finished.study_dir).get("source")
-    if not isinstance(held, dict) or held.get("sha256") != sha256_of(path):
+    recorded = read_study(finished.study_dir).get("source")
+    if not isinstance(recorded, dict) or recorded.get("sha256") != sha256_of(path):
         raise TransferError(
-            f"Expected the source of {finished.study_dir}. {name} is another; say which with "
-            "--source."
+            f"Expected the source of {finished.study_dir}. {name} has other weights. Say which "
+            "with --source."
         )
     return path
 
 
-def _probe(finished: Finished, data: Dataset, images: int, base_a: Path) -> list[dict[str, Any]]:
+def _probe(
+    finished: Finished, data: Dataset, images: np.ndarray, base_a: Path
+) -> list[dict[str, Any]]:
     """Ridge probes on baseA's features: by the source's statistics, and by the target's."""
     architecture = Architecture(
         alpha=finished.alpha,
@@ -150,25 +146,22 @@ def _probe(finished: Finished, data: Dataset, images: int, base_a: Path) -> list
         classes=len(data.classes),
     )
     weights = read_weights(base_a, architecture)
-    again = reestimate(architecture, weights, chosen_images(data, images))
-    found = []
-    for values in (weights, again):
-        features = feature_function(architecture, values)
-        scores = measure_scores(data, features, None, batch_size(architecture))
-        probe = scores[scores["score"] == "ridge_probe"].set_index("block")["value"]
-        found.append(probe)
+    before, after = (
+        _probe_accuracies(architecture, values, data)
+        for values in (weights, reestimate(architecture, weights, images))
+    )
+    named = {"kind": "probe", "bn": "", "seed": 0, "layers": "all", "split": "validation"}
+    named["images"] = len(images)
     return [
-        {
-            "run": f"probe-{block}",
-            "kind": "probe",
-            "n": block,
-            "bn": "",
-            "seed": 0,
-            "images": images,
-            "split": "validation",
-            "layers": "all",
-            "before": found[0][block],
-            "after": found[1][block],
-        }
-        for block in found[0].index
+        {"run": f"probe-{n}", "n": n, **named, "before": before[n], "after": after[n]}
+        for n in before.index
     ]
+
+
+def _probe_accuracies(
+    architecture: Architecture, weights: Mapping[str, np.ndarray], data: Dataset
+) -> pd.Series:
+    """Validation accuracy of the ridge probe after every block."""
+    features = feature_function(architecture, weights)
+    scores = measure_scores(data, features, None, batch_size(architecture))
+    return scores[scores["score"] == "ridge_probe"].set_index("block")["value"]
