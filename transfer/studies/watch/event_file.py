@@ -1,27 +1,20 @@
 """Event files of TensorBoard: events, and a file of them that only grows.
 
 An event file is a TFRecord of ``Event`` messages. The messages and the writer of records are those
-of the package ``tensorboard``, which needs no TensorFlow for them.
+of the package ``tensorboard``. Its writer of whole files is not used: it imports TensorFlow where
+that is installed, and names files by time and process.
 """
 
-import struct
+import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from transfer.errors import TransferError
-from transfer.files import open_atomically, read_bytes
+from transfer.files import read_bytes, write_atomically
 
 _VERSION = "brain.Event:2"  # the first event of every file
-_HEADER = struct.Struct("<QI")  # of a TFRecord: length, checksum of the length
-_MAX_EVENT_BYTES = 1 << 20
 _MAX_FILE_BYTES = 64 << 20
-
-
-def version_event() -> Any:
-    """The event that begins a file."""
-    from tensorboard.compat.proto import event_pb2
-
-    return event_pb2.Event(file_version=_VERSION)
 
 
 def scalar_event(tag: str, value: float, step: int, seconds: float = 0.0) -> Any:
@@ -43,44 +36,33 @@ def hparams_event(tag: str, content: Any) -> Any:
     return event_pb2.Event(summary=summary_pb2.Summary(value=[value]))
 
 
-def bring_up_to_date(path: Path, events: list[Any]) -> None:
-    """Append what the file lacks; write it anew if it begins otherwise or is damaged."""
+def bring_up_to_date(path: Path, events: Iterable[Any]) -> None:
+    """Append what the file lacks of these events; write it anew if it begins otherwise.
+
+    The same events are the same bytes, so a file cut off anywhere is continued where it ends.
+
+    Raises
+    ------
+    TransferError
+        If the file cannot be written.
+    """
+    from tensorboard.compat.proto import event_pb2
     from tensorboard.summary.writer.record_writer import RecordWriter
 
-    records = [event.SerializeToString(deterministic=True) for event in events]
-    there = _records(path)
-    if there == records:
-        return
-    if there is not None and there == records[: len(there)]:
+    buffer = io.BytesIO()
+    writer = RecordWriter(buffer)
+    for event in (event_pb2.Event(file_version=_VERSION), *events):
+        writer.write(event.SerializeToString(deterministic=True))
+    content = buffer.getvalue()
+    try:
+        written = read_bytes(path, _MAX_FILE_BYTES)
+    except OSError:
+        written = None
+    if written is None or not content.startswith(written):
+        write_atomically(path, content)
+    elif len(written) < len(content):
         try:
             with open(path, "ab") as stream:
-                writer = RecordWriter(stream)
-                for record in records[len(there) :]:
-                    writer.write(record)
-                writer.flush()
+                stream.write(content[len(written) :])
         except OSError as error:
             raise TransferError(f"Cannot write {path}: {error.strerror or error}.") from error
-        return
-    with open_atomically(path) as stream:
-        writer = RecordWriter(stream)
-        for record in records:
-            writer.write(record)
-
-
-def _records(path: Path) -> list[bytes] | None:
-    """The records of a TFRecord file; None if there is no such file or it ends in half a record."""
-    try:
-        content = read_bytes(path, _MAX_FILE_BYTES)
-    except OSError:
-        return None
-    found, place = [], 0
-    while place < len(content):
-        if place + _HEADER.size > len(content):
-            return None
-        length, _ = _HEADER.unpack_from(content, place)
-        end = place + _HEADER.size + length + 4  # and the checksum of the record
-        if length > _MAX_EVENT_BYTES or end > len(content):
-            return None
-        found.append(content[place + _HEADER.size : end - 4])
-        place = end
-    return found

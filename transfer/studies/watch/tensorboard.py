@@ -28,7 +28,6 @@ from transfer.studies.watch.event_file import (
     bring_up_to_date,
     hparams_event,
     scalar_event,
-    version_event,
 )
 
 FOLDER = "tensorboard"
@@ -134,8 +133,8 @@ def _write_overview(out: Path, rows: dict[str, dict[str, Any]]) -> None:
     finished = [parse_run(name) for name in rows]
     for name, points in _by_n(finished, rows).items():
         events = [scalar_event("test_accuracy", accuracy, n) for n, accuracy in points]
-        bring_up_to_date(out / "by n" / name / _FILE, [version_event(), *events])
-    bring_up_to_date(out / _FILE, [version_event(), _experiment(finished)])
+        bring_up_to_date(out / "by n" / name / _FILE, events)
+    bring_up_to_date(out / _FILE, [_experiment(finished)])
 
 
 def _rows(folder: Path) -> dict[str, dict[str, Any]]:
@@ -175,7 +174,7 @@ def _events_of_run(
     run: Run, log: pd.DataFrame, row: dict[str, Any] | None, study: dict[str, Any]
 ) -> list[Any]:
     """All events of a run so far, in the order they came about."""
-    events = [version_event(), _session_start(run, study)]
+    events = [_session_start(run, study)]
     seconds = 0.0
     for _, epoch in log.iterrows():
         seconds += float(epoch["seconds"])
