@@ -1,15 +1,35 @@
-"""How transferable are the features of MobileNet v1, block by block?
+"""How much of a pretrained network does an image task need?
 
-The floors of the package, from the ground up (a floor imports only from floors below it)::
+In Python::
 
-    tasks      give arrays            (no networks)
-    networks   give variables         (no data, no training)
-    training   turns both into a row  (no studies)
-    studies    make rows              (no figures)
-    answers    read rows              (no TensorFlow)
-    deploy     take one network away  (not how studies are executed)
+    import transfer
 
-``python -m transfer --help`` shows what can be done from a terminal.
+    data = transfer.load_data("data/mytub")
+    model = transfer.network("A5B", data)                  # a keras.Model, five blocks frozen
+    model, history, row = transfer.train("A5B", data)      # trained as in a study
+    runs = transfer.study("experiments-results/mytub", data, n="4,8,12")
+    print(transfer.verdict("experiments-results/mytub"))
+
+From a terminal: ``python -m transfer --help``. The rooms of the package stand in
+``docs/explanation.md``; a room imports only from rooms below it.
 """
 
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transfer.api import load_data, network, plot, read_study, study, train, verdict
+
 __version__ = "0.2.0"
+__all__ = ["load_data", "network", "plot", "read_study", "study", "train", "verdict"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the public functions when the first of them is used: TensorFlow takes seconds."""
+    if name in __all__:
+        return getattr(importlib.import_module("transfer.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -36,7 +36,8 @@ def build(architecture: Architecture, bn_momentum: float = 0.99) -> keras.Model:
     images = keras.Input((height, width, 3), dtype="uint8", name="images")
     x = layers.Rescaling(1.0, dtype="float32", name="to_float")(images)
     if architecture.input_size != architecture.image_size:
-        x = layers.Resizing(*architecture.input_size, name="resize")(x)
+        # Resizing's own default is training=True, and Keras hands it on to every layer above.
+        x = layers.Resizing(*architecture.input_size, name="resize")(x, training=False)
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescale")(x)
     stem = Conv2D(
         architecture.filters(0), 3, strides=2, padding="same", use_bias=False, name="conv1"

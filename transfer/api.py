@@ -1,0 +1,396 @@
+"""The public API: what ``import transfer`` offers. TensorFlow is imported by the functions that
+build or train a network, and by no other."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from transfer.answers.verdict import verdict as _verdict
+from transfer.errors import TransferError
+from transfer.figures.accuracy import accuracy_against_n
+from transfer.figures.draw import published_table, read_published
+from transfer.figures.gain import gain_against_images
+from transfer.figures.semantics import bn_semantics
+from transfer.results import read_runs
+from transfer.runs import Run, parse_run
+from transfer.studies.ask import ask
+from transfer.studies.context import Context, model_path
+from transfer.studies.setup import prepare
+from transfer.studies.study import perform
+from transfer.tasks.dataset import Dataset, load_dataset
+
+if TYPE_CHECKING:
+    import keras
+
+# TensorFlow's notes at its start are not shown.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+_FIGURES: dict[str, Callable[..., Figure]] = {
+    "accuracy_against_n": accuracy_against_n,
+    "bn_semantics": bn_semantics,
+    "gain_against_images": gain_against_images,
+}
+
+
+def load_data(path: str | Path) -> Dataset:
+    """Open a data set; the images stay on disk until they are used.
+
+    Parameters
+    ----------
+    path : path
+        Folder of a data set, as ``python -m transfer data`` makes it.
+
+    Returns
+    -------
+    Dataset
+        With ``train``, ``valid`` and ``test``: ``images``, uint8 (N, height, width, 3), and
+        ``labels``, int64 (N,); and with ``classes``, their names.
+
+    Raises
+    ------
+    TransferError
+        If there is no data set, or it is damaged.
+
+    Examples
+    --------
+    >>> data = transfer.load_data("data/mytub")
+    >>> data.train.images.shape, data.classes
+    ((96, 45, 80, 3), ('forward', 'left', 'right'))
+    """
+    return load_dataset(path)
+
+
+def network(
+    name: str,
+    data: str | Path | Dataset,
+    source: str = "fractals",
+    alpha: float = 0.25,
+    input: tuple[int, int] = (48, 80),
+    seed: int = 0,
+    base: "keras.Model | None" = None,
+) -> "keras.Model":
+    """A network before training: its blocks copied, and frozen as its name says.
+
+    It holds Keras' own layers only. It compiles, fits and saves as any other, and its file opens
+    where this package is not installed.
+
+    Parameters
+    ----------
+    name : str
+        Of the network, as ``baseB``, ``A5B``, ``A5B_legacy``, ``A5B+``, ``sliced-8``.
+    data : path or Dataset
+        The target task: it gives the size of the images and the number of classes.
+    source : str
+        Where baseA comes from: ``fractals`` (shipped), ``imagenet``, or a weight file.
+    alpha : float
+        Width multiplier, above 0 and at most 2.
+    input : (int, int)
+        Height and width that the network resizes images to; at least 32 each.
+    seed : int
+        Of the initial weights of what is not copied.
+    base : keras.Model or None
+        A trained baseB, from which BnB and BnB+ copy; other networks need none.
+
+    Returns
+    -------
+    keras.Model
+        From uint8 images (N, height, width, 3) to class probabilities float32 (N, classes).
+
+    Raises
+    ------
+    TransferError
+        If the name is not that of a network, or data, source or base do not fit.
+
+    Examples
+    --------
+    >>> model = transfer.network("A5B", "data/mytub")
+    >>> frozen = [layer.name for layer in model.layers if layer.weights and not layer.trainable]
+    >>> frozen[0], frozen[-1]
+    ('conv1', 'conv_pw_5_bn')
+    """
+    from transfer.networks.transplant import get_weights
+    from transfer.networks.weights import write_weights
+    from transfer.studies.execute import architecture_of, starting_weights
+    from transfer.tasks.balance import stratified_fraction
+
+    run, data = _run(name, seed), _opened(data)
+    with _context(run, data, source=source, alpha=alpha, input=input) as (context, _):
+        for needed in run.depends_on:
+            if base is None:
+                raise TransferError(
+                    f"{name} copies from a trained baseB. Give one: "
+                    "base=transfer.train('baseB', data)[0]."
+                )
+            shape = architecture_of(needed, context, data)
+            write_weights(model_path(context.study_dir, needed), get_weights(base), shape)
+        used = stratified_fraction(data.train.labels, run.fraction, run.seed)
+        return _model(run, context, data, starting_weights(run, context, data, used), len(used))
+
+
+def train(
+    name: str,
+    data: str | Path | Dataset,
+    source: str = "fractals",
+    alpha: float = 0.25,
+    input: tuple[int, int] = (48, 80),
+    seed: int = 0,
+    protocol: str = "fast",
+    epochs: int | None = None,
+    batch: int | None = None,
+) -> "tuple[keras.Model, pd.DataFrame, pd.Series]":
+    """Train one network as a study does, and evaluate it on the test images.
+
+    What it copies is trained before it: ``B5B`` trains baseB first. A study's workers use one
+    thread each and TensorFlow's deterministic operations; here both are as they were set, so
+    the last digits may differ from those of a study.
+
+    Parameters
+    ----------
+    name, data, source, alpha, input, seed
+        As in `network`.
+    protocol : {"fast", "reference"}
+    epochs, batch : int or None
+        Epochs at most, and images a step; None: the protocol's.
+
+    Returns
+    -------
+    model : keras.Model
+        With the weights of the best validation epoch; as from `network` otherwise.
+    history : pandas.DataFrame
+        One row an epoch: loss, accuracy, val_loss, val_accuracy, ...
+    row : pandas.Series
+        The row of ``runs.csv``: test_accuracy, test_balanced_accuracy, parameters, ...
+
+    Raises
+    ------
+    TransferError
+        As `network`; if there are fewer images than a batch, or training diverges.
+
+    Examples
+    --------
+    >>> model, history, row = transfer.train("sliced-3", "data/mytub", epochs=1, batch=16)
+    >>> row["run"], len(history), int(row["parameters"])
+    ('sliced-3_s0', 1, 3059)
+    """
+    from transfer.networks.weights import read_weights
+    from transfer.studies.execute import architecture_of, execute
+
+    run, data = _run(name, seed), _opened(data)
+    options = {"protocol": protocol, "epochs": epochs, "batch": batch}
+    logged: list[dict[str, float]] = []
+    with _context(run, data, source=source, alpha=alpha, input=input, **options) as (context, runs):
+        for each in runs:  # those it copies from, then itself
+            row = execute(each, context, lambda so_far: logged.__setitem__(slice(None), so_far))
+        shape = architecture_of(run, context, data)
+        weights = read_weights(model_path(context.study_dir, run), shape, head=True)
+        model = _model(run, context, data, weights, row["train_images"])
+    return model, pd.DataFrame(logged).set_index("epoch"), pd.Series(row)
+
+
+def study(
+    out: str | Path,
+    data: str | Path | Dataset | None = None,
+    preset: str = "quick",
+    workers: int | None = None,
+    **asked: Any,
+) -> pd.DataFrame:
+    """Train what is missing of a study, on all cores, and return all of its runs.
+
+    In a script, call it below ``if __name__ == "__main__":``, since it starts processes.
+
+    Parameters
+    ----------
+    out : path
+        Folder of the study. Finished runs in it are kept.
+    data : path, Dataset or None
+        The target task; None: simulated drives of the preset's size.
+    preset : {"quick", "full", "paper"}
+    workers : int or None
+        Processes; None: one a core.
+    **asked
+        What differs from the preset, as on the command line: ``kinds``, ``n``, ``seeds``, ``bn``,
+        ``fractions``, ``source``, ``alpha``, ``input``, ``protocol``, ``epochs``, ``batch``. Text
+        as there (``n="1-3,7"``), or lists (``n=[1, 2, 3, 7]``, ``input=(48, 80)``).
+
+    Returns
+    -------
+    pandas.DataFrame
+        As from `read_study`.
+
+    Raises
+    ------
+    TransferError
+        If something asked for, the data, the source or the folder is at fault, or a run fails.
+
+    Examples
+    --------
+    >>> runs = transfer.study(
+    ...     "experiments-results/mytub", "data/mytub", kinds=["baseB", "AnB"], n=[4, 8], seeds=[0]
+    ... )  # doctest: +SKIP
+    """
+    words = {key: _in_words(key, value) for key, value in asked.items()}
+    folder = data.path if isinstance(data, Dataset) else data
+    perform(out, ask(preset, **words), folder, preset, workers)
+    return read_runs(out)
+
+
+def read_study(path: str | Path) -> pd.DataFrame:
+    """The finished runs of a study, one row each.
+
+    Parameters
+    ----------
+    path : path
+        Folder of a study, or of the published accuracies (``all_experiments.csv`` alone).
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: run, kind, n, seed, bn, ..., test_accuracy, test_balanced_accuracy, ...
+
+    Raises
+    ------
+    TransferError
+        If the folder holds no study, or a damaged one.
+
+    Examples
+    --------
+    >>> runs = transfer.read_study("experiments-results/lanes-fractals")
+    >>> bool(runs["test_balanced_accuracy"].between(0, 1).all())
+    True
+    """
+    folder = Path(path)
+    if not (folder / "runs.csv").exists() and (folder / "all_experiments.csv").exists():
+        return read_published(folder / "all_experiments.csv")
+    return read_runs(folder)
+
+
+def verdict(path: str | Path, margin: float = 0.01) -> list[str]:
+    """The answer of a study: how many blocks are general, after which one it can be cut.
+
+    Parameters
+    ----------
+    path : path
+        Folder of a study.
+    margin : float
+        How much below baseB still counts as equal, 0..1 (0.01: one point).
+
+    Raises
+    ------
+    TransferError
+        If the folder holds no study, or a damaged one.
+
+    Examples
+    --------
+    >>> answer = transfer.verdict("experiments-results/donkey-imagenet-fast")
+    """
+    return _verdict(path, margin)
+
+
+def plot(
+    study: str | Path | pd.DataFrame,
+    figure: str = "accuracy_against_n",
+    kinds: Sequence[str] | None = None,
+    title: str = "",
+    published: bool = False,
+) -> Figure:
+    """Draw a study.
+
+    Parameters
+    ----------
+    study : path or pandas.DataFrame
+        Folder of a study, or runs as from `read_study`.
+    figure : {"accuracy_against_n", "bn_semantics", "gain_against_images"}
+    kinds : sequence of str or None
+        Kinds of network to draw, as ``["baseB", "AnB"]``; None: all.
+    title : str
+        Above the figure; "" for a folder: its name.
+    published : bool
+        Whether the published accuracies are drawn besides, as hollow markers.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    TransferError
+        If there is no such figure, or the study has no runs for it.
+
+    Examples
+    --------
+    >>> drawn = transfer.plot("experiments-results/lanes-fractals", kinds=["baseB", "AnB"])
+    >>> drawn.savefig("accuracy.png")
+    """
+    if figure not in _FIGURES:
+        raise TransferError(f"Expected a figure of {', '.join(_FIGURES)}. Received: {figure!r}.")
+    if isinstance(study, pd.DataFrame):
+        runs = study
+    else:
+        runs, title = read_study(study), title or Path(study).resolve().name
+    if kinds is not None:
+        runs = runs[runs["kind"].isin(kinds)]
+    if figure == "gain_against_images":
+        return _FIGURES[figure](runs, title)
+    points = read_published(published_table()) if published else None
+    if points is not None and kinds is not None:
+        points = points[points["kind"].isin(kinds)]
+    return _FIGURES[figure](runs, title, points)
+
+
+def _run(name: str, seed: int) -> Run:
+    """The run of a network's name, which says no seed."""
+    if "_s" in name:
+        raise TransferError(f"Expected a name without a seed, and seed=... Received: {name!r}.")
+    return parse_run(f"{name}_s{seed}")
+
+
+def _opened(data: str | Path | Dataset) -> Dataset:
+    return data if isinstance(data, Dataset) else load_dataset(data)
+
+
+def _in_words(option: str, value: Any) -> Any:
+    """A list or tuple as the command line writes it; anything else as it is."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return value
+    return ("x" if option == "input" else ",").join(map(str, value))
+
+
+@contextlib.contextmanager
+def _context(run: Run, data: Dataset, **asked: Any) -> Iterator[tuple[Context, list[Run]]]:
+    """A study of one network in a temporary folder: what its runs share, and its runs."""
+    one_run: dict[str, Any] = {
+        "kinds": run.kind,
+        "n": None if run.n is None else str(run.n),
+        "seeds": str(run.seed),
+        "bn": run.bn or None,
+        "fractions": str(run.fraction),
+    }
+    words = {key: _in_words(key, value) for key, value in asked.items()}
+    study = ask("quick", **one_run, **words)
+    with tempfile.TemporaryDirectory() as folder:
+        yield prepare(Path(folder) / "study", study, data.path), study.runs()
+
+
+def _model(
+    run: Run, context: Context, data: Dataset, weights: dict[str, Any], images: int
+) -> "keras.Model":
+    """The network with these weights, of Keras' own layers, frozen as its name says."""
+    from transfer.networks.mobilenet import build
+    from transfer.networks.plain import with_keras_layers
+    from transfer.networks.transplant import freeze, frozen_layers, set_weights
+    from transfer.studies.execute import architecture_of
+    from transfer.training.loop import batch_norm_momentum
+
+    momentum = batch_norm_momentum(images, min(context.protocol.batch, images))
+    model = build(architecture_of(run, context, data), momentum)
+    set_weights(model, weights)
+    model = with_keras_layers(model)
+    freeze(model, frozen_layers(run), run.bn)
+    return model
