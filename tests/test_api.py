@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 import transfer
@@ -141,7 +142,8 @@ def test_train_returns_the_model_of_its_row(small_data):
         (lambda data: transfer.read_study("nowhere"), "nowhere"),
         (lambda data: transfer.verdict("nowhere"), "nowhere"),
         (lambda data: transfer.plot("nowhere"), "nowhere"),
-        (lambda data: transfer.plot("nowhere", "pie"), "pie"),
+        (lambda data: transfer.plot("nowhere", "pareto"), "nowhere"),
+        (lambda data: transfer.plot(pd.DataFrame(), "pie"), "pie"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(call, said, small_data):
@@ -169,3 +171,10 @@ def test_study_does_what_is_missing_and_agrees_with_train(small_data, tmp_path):
     _, _, row = transfer.train("A4B", data, epochs=1, batch=16)
     of_study = runs.set_index("run").loc["A4B_s0"]
     assert row["val_accuracy"] == pytest.approx(of_study["val_accuracy"], abs=0.03)
+
+
+def test_missing_data_are_simulated_once_if_asked(tmp_path):
+    data = transfer.load_data(tmp_path / "lanes", simulate=240)
+    assert [len(split.labels) for split in data.splits.values()] == [240, 60, 120]
+    again = transfer.load_data(tmp_path / "lanes", simulate=480)
+    assert len(again.train.labels) == 240

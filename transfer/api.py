@@ -12,10 +12,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from transfer.answers.verdict import verdict as _verdict
+from transfer.deploy.costs.pareto import candidates
+from transfer.deploy.driving.table import read_drives
+from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
 from transfer.figures.accuracy import accuracy_against_n
 from transfer.figures.draw import published_table, read_published
+from transfer.figures.driving import driving_against_n
 from transfer.figures.gain import gain_against_images
+from transfer.figures.pareto import pareto_figure
+from transfer.figures.reestimation import reestimation_against_n
 from transfer.figures.semantics import bn_semantics
 from transfer.results import read_runs
 from transfer.runs import Run, parse_run
@@ -24,6 +30,7 @@ from transfer.studies.context import Context, model_path
 from transfer.studies.setup import prepare
 from transfer.studies.study import perform
 from transfer.tasks.dataset import Dataset, load_dataset
+from transfer.tasks.lanes.generate import generate
 
 if TYPE_CHECKING:
     import keras
@@ -32,20 +39,33 @@ if TYPE_CHECKING:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-_FIGURES: dict[str, Callable[..., Figure]] = {
+#: What can be drawn of runs, and of the folder of a study with more tables.
+_OF_RUNS: dict[str, Callable[..., Figure]] = {
     "accuracy_against_n": accuracy_against_n,
     "bn_semantics": bn_semantics,
     "gain_against_images": gain_against_images,
 }
+_OF_FOLDER: dict[str, Callable[[Path, str], Figure]] = {
+    "pareto": lambda folder, title: pareto_figure(candidates(folder), title),
+    "driving_against_n": lambda folder, title: driving_against_n(
+        read_drives(folder / "driving.csv"), read_runs(folder), title
+    ),
+    "reestimation_against_n": lambda folder, title: reestimation_against_n(
+        read_reestimation(folder / "reestimation.csv"), title
+    ),
+}
 
 
-def load_data(path: str | Path) -> Dataset:
+def load_data(path: str | Path, simulate: int | None = None) -> Dataset:
     """Open a data set; the images stay on disk until they are used.
 
     Parameters
     ----------
     path : path
         Folder of a data set, as ``python -m transfer data`` makes it.
+    simulate : int or None
+        If there is no such folder: how many training images of simulated drives to make there,
+        with a quarter as many for validation and half as many for the test.
 
     Returns
     -------
@@ -64,6 +84,8 @@ def load_data(path: str | Path) -> Dataset:
     >>> data.train.images.shape, data.classes
     ((96, 45, 80, 3), ('forward', 'left', 'right'))
     """
+    if simulate is not None and not Path(path).exists():
+        generate(path, train=simulate, valid=simulate // 4, test=simulate // 2)
     return load_dataset(path)
 
 
@@ -306,13 +328,15 @@ def plot(
     ----------
     study : path or pandas.DataFrame
         Folder of a study, or runs as from `read_study`.
-    figure : {"accuracy_against_n", "bn_semantics", "gain_against_images"}
+    figure : str
+        Of runs: ``accuracy_against_n``, ``bn_semantics``, ``gain_against_images``. Of a folder
+        that has the tables, also ``pareto``, ``driving_against_n``, ``reestimation_against_n``.
     kinds : sequence of str or None
-        Kinds of network to draw, as ``["baseB", "AnB"]``; None: all.
+        Kinds of network to draw of runs, as ``["baseB", "AnB"]``; None: all.
     title : str
-        Above the figure; "" for a folder: its name.
+        Above the figure; "": the name of the folder.
     published : bool
-        Whether the published accuracies are drawn besides, as hollow markers.
+        Whether the published accuracies are drawn beside runs, as hollow markers.
 
     Returns
     -------
@@ -321,27 +345,33 @@ def plot(
     Raises
     ------
     TransferError
-        If there is no such figure, or the study has no runs for it.
+        If there is no such figure, or the study lacks what it shows.
 
     Examples
     --------
     >>> drawn = transfer.plot("experiments-results/lanes-fractals", kinds=["baseB", "AnB"])
     >>> drawn.savefig("accuracy.png")
     """
-    if figure not in _FIGURES:
-        raise TransferError(f"Expected a figure of {', '.join(_FIGURES)}. Received: {figure!r}.")
     if isinstance(study, pd.DataFrame):
         runs = study
     else:
-        runs, title = read_study(study), title or Path(study).resolve().name
+        title = title or Path(study).resolve().name
+        if figure in _OF_FOLDER:
+            return _OF_FOLDER[figure](Path(study), title)
+        runs = read_study(study)
+    if figure not in _OF_RUNS:
+        known = ", ".join(_OF_RUNS), ", ".join(_OF_FOLDER)
+        raise TransferError(
+            f"Expected a figure of {known[0]}, or of a folder {known[1]}. Received: {figure!r}."
+        )
     if kinds is not None:
         runs = runs[runs["kind"].isin(kinds)]
     if figure == "gain_against_images":
-        return _FIGURES[figure](runs, title)
+        return _OF_RUNS[figure](runs, title)
     points = read_published(published_table()) if published else None
     if points is not None and kinds is not None:
         points = points[points["kind"].isin(kinds)]
-    return _FIGURES[figure](runs, title, points)
+    return _OF_RUNS[figure](runs, title, points)
 
 
 def _run(name: str, seed: int) -> Run:

@@ -1,5 +1,7 @@
 """Our fast layers exchanged for Keras' own, so that a saved network opens without this package."""
 
+from typing import Any
+
 import keras
 
 from transfer.networks.transplant import get_weights, set_weights
@@ -7,7 +9,8 @@ from transfer.networks.transplant import get_weights, set_weights
 
 def keras_layer(layer: keras.Layer) -> keras.Layer:
     """A new layer of the Keras class that ``layer`` is or is derived from, same configuration."""
-    kind = next(kind for kind in type(layer).__mro__ if kind.__module__.startswith("keras."))
+    kinds: tuple[Any, ...] = type(layer).__mro__
+    kind = next(kind for kind in kinds if kind.__module__.startswith("keras."))
     return kind.from_config(layer.get_config())
 
 

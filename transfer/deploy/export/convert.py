@@ -21,6 +21,7 @@ import numpy as np
 
 from transfer.deploy.export.runtimes import METADATA, require
 from transfer.errors import TransferError
+from transfer.networks.plain import keras_layer
 from transfer.networks.transplant import get_weights, set_weights
 from transfer.progress import quietly
 
@@ -47,11 +48,6 @@ def plain_layers(model: keras.Model, dtype: str = "uint8") -> keras.Model:
         names and weights as those of ``model``.
     """
 
-    def plain(layer: keras.Layer) -> keras.Layer:
-        kinds: tuple[Any, ...] = type(layer).__mro__
-        kind = next(kind for kind in kinds if kind.__module__.startswith("keras."))
-        return kind.from_config(layer.get_config())
-
     def call(layer: keras.Layer, *inputs: Any, **options: Any) -> Any:
         nothing = isinstance(layer, keras.layers.Dropout) or (
             layer.name == "to_float" and dtype == "float32"
@@ -59,7 +55,7 @@ def plain_layers(model: keras.Model, dtype: str = "uint8") -> keras.Model:
         return inputs[0] if nothing else layer(*inputs, **options)
 
     images = keras.Input(model.input.shape[1:], dtype=dtype, name="images")
-    copy = keras.models.clone_model(model, images, clone_function=plain, call_function=call)
+    copy = keras.models.clone_model(model, images, clone_function=keras_layer, call_function=call)
     copy.trainable = False
     set_weights(copy, get_weights(model))
     return copy
