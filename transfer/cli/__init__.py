@@ -1,6 +1,7 @@
 """The command line: what its help says first, and every way a command can end.
 
-Each other module here holds a group of commands: the words of each, and what it does. Nothing
+Each other module here holds a group of commands. A command is a function: its docstring is what
+`--help` says, its options stand above it. Nothing
 heavy is imported before a command runs, so that help appears at once.
 """
 
@@ -12,6 +13,7 @@ from typing import NoReturn
 
 from transfer import __version__
 from transfer.cli import answers, bench, data, deploy, study
+from transfer.cli.arguments import add_command
 from transfer.errors import TransferError, UsageError
 from transfer.program import command, say
 
@@ -55,7 +57,7 @@ class _Parser(argparse.ArgumentParser):
 
 def make_parser() -> argparse.ArgumentParser:
     """All commands with their help."""
-    parser = _Parser(
+    parser: argparse.ArgumentParser = _Parser(
         prog=command(),
         description="How much of a pretrained MobileNet v1 does your image task really need?",
         epilog=_EPILOG.format(command()),
@@ -63,8 +65,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"feature-transfer {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (data, study, answers, deploy, bench):
-        group.add_commands(commands)
+    data.add_commands(commands)
+    for call in (
+        *(study.study, study.run, study.status),
+        *(answers.verdict, answers.figures, answers.report, answers.scores),
+        *(deploy.export, deploy.measure, deploy.reestimate, deploy.drive, bench.bench),
+    ):
+        add_command(commands, call)
     return parser
 
 

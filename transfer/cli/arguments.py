@@ -1,41 +1,47 @@
-"""What commands share: how values are read from words, and how sentences are printed."""
+"""What commands share: their options, how values are read from words, how sentences are said."""
 
 import argparse
+import inspect
 import os
 import re
 import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from transfer.errors import TransferError
 from transfer.program import command, say
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Command: TypeAlias = Callable[[argparse.Namespace], None]
+Option: TypeAlias = tuple[tuple[str, ...], dict[str, Any]]
 
 
-def add_study(parser: argparse.ArgumentParser) -> None:
-    """The folder of a finished or unfinished study."""
-    parser.add_argument("study", type=Path, metavar="DIR", help="folder of the study")
+def option(*names: str, **settings: Any) -> Option:
+    """An option of a command, in the words of ``argparse``."""
+    return names, settings
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """The data set of a study, where it may have moved."""
-    text = "the study's data set (default: where the study found it)"
-    parser.add_argument("--data", type=Path, metavar="DATA", help=text)
+def options(*of_command: Option) -> Callable[[Command], Command]:
+    """Gives a function the options of the command that it does."""
+
+    def give(call: Command) -> Command:
+        vars(call)["options"] = of_command
+        return call
+
+    return give
 
 
-def add_network(parser: argparse.ArgumentParser) -> None:
-    """Which baseA, how wide, and what size of images it sees."""
-    parser.add_argument(
-        "--source",
-        help="baseA, the network that blocks are taken from: fractals (default, shipped: trained "
-        "on drawn fractals), imagenet (downloaded) or a Keras weight file",
+def add_command(commands: Commands, call: Command) -> None:
+    """Add a function as a command: its name and its docstring are those of the command."""
+    text = inspect.getdoc(call) or ""
+    first = text.partition("\n")[0].rstrip(".")
+    parser = commands.add_parser(
+        call.__name__.rstrip("_"), help=first[:1].lower() + first[1:], description=text
     )
-    text = "width of the network, a factor above 0 (default: 0.25)"
-    parser.add_argument("--alpha", type=float, help=text)
-    text = "size the images are resized to (default: 48x80)"
-    parser.add_argument("--input", metavar="HxW", help=text)
+    parser.set_defaults(call=call)
+    for names, settings in vars(call)["options"]:
+        parser.add_argument(*names, **settings)
 
 
 def whole(least: int) -> Callable[[str], int]:
@@ -62,8 +68,24 @@ def run_name(text: str) -> str:
 
 
 def run_path(text: str) -> Path:
-    """Reads ``STUDY_DIR/RUN``."""
+    """Reads ``DIR/RUN``."""
     return Path(text).parent / run_name(Path(text).name)
+
+
+STUDY = option("study", type=Path, metavar="DIR", help="folder of the study")
+OUT = option("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+_MOVED = "the study's data set (default: where the study found it)"
+DATA_OF_STUDY = option("--data", type=Path, metavar="DATA", help=_MOVED)
+#: Which baseA, how wide, and what size of images it sees.
+NETWORK = (
+    option(
+        "--source",
+        help="baseA, the network that blocks are taken from: fractals (default, shipped: trained "
+        "on drawn fractals), imagenet (downloaded) or a Keras weight file",
+    ),
+    option("--alpha", type=float, help="width of the network, a factor above 0 (default: 0.25)"),
+    option("--input", metavar="HxW", help="size the images are resized to (default: 48x80)"),
+)
 
 
 def print_sentences(sentences: Iterable[str]) -> None:

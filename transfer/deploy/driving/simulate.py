@@ -2,9 +2,8 @@
 
 Accuracy on recorded frames asks whether a network presses the key a person pressed, where that
 person drove. In the closed loop it lives with its own mistakes: a late key puts the car where no
-person was. A drive goes on for a fixed number of frames; whenever the car leaves the outer edge of
-the tape, or faces against the direction of travel, somebody puts it back on the centre line: an
-intervention.
+person was. A drive has a fixed number of frames. Whenever the car leaves the outer edge of the
+tape, or faces against the direction of travel, it is put back on the centre line: an intervention.
 
 Tracks, cameras and lights here are seeded so that no data set of `transfer.tasks.lanes` has them.
 """
@@ -112,13 +111,11 @@ def make_course(number: int, seed: int) -> Course:
 
     Raises
     ------
-    UsageError
+    TransferError
         If a number is out of range.
     """
     if not 0 <= number < _MAX_NUMBER or not 0 <= seed < _MAX_NUMBER:
-        raise TransferError(
-            f"Expected a track and a seed of 0 or more. Received: {number}, {seed}."
-        )
+        raise TransferError(f"Expected a track and a seed of 0 or more: {number}, {seed}.")
     clockwise = number % 3 == 2
     # Data sets are seeded with three words, which count as followed by zeros: never these four.
     track = make_track(np.random.default_rng([number, 0, 0, 1]), clockwise)

@@ -72,10 +72,9 @@ def read_finished(path: str | Path) -> Finished:
 
     Raises
     ------
-    UsageError
-        If the last part of the path is not the name of a run.
     TransferError
-        If there is no such study, or the run is not finished in it.
+        If the last part of the path is not the name of a run, there is no such study, or the run
+        is not finished in it.
     """
     path = Path(path)
     run, study_dir = parse_run(path.name), path.parent
