@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from sklearn.metrics import confusion_matrix
 
 from tests.reported_study import CLASSES, every_run, make_data, make_study
 from transfer.cli import main
@@ -24,7 +25,7 @@ from transfer.report import write_report
 from transfer.report.charts import accuracy_chart
 from transfer.report.facts import how_it_was_made, read_facts
 from transfer.report.frames import most_confident_mistakes, open_dataset
-from transfer.report.tables import parse_confusion
+from transfer.report.tables import confusion_matrices
 from transfer.results import read_predictions, read_runs, read_test_labels
 from transfer.runs import Run
 from transfer.statistics.comparison import FRAMES_A_BLOCK, blocks_of_neighbours
@@ -231,29 +232,35 @@ def test_the_same_study_gives_the_same_bytes(study, page):
     assert write_report(study)[0].read_text(encoding="utf-8") == page
 
 
-def test_mistakes_are_wrong_sure_and_not_neighbours(study, data):
+def mistakes_of(facts, network, dataset=None):
+    chosen = facts.runs[facts.runs["run"].str.startswith(f"{network}_s")]
+    return most_confident_mistakes(facts, chosen, "it is the smallest", dataset)
+
+
+def test_mistakes_are_wrong_sure_and_not_neighbours(study):
     facts = read_facts(study)
     labels = read_test_labels(study)
-    probabilities = read_predictions(study, "sliced-4_s0")
-    found, wrong, others = most_confident_mistakes(facts, "sliced-4_s0", None, facts.whole)
-    assert wrong == (probabilities.argmax(1) != labels).sum()
-    assert others == len(facts.whole) - 1
-    blocks = blocks_of_neighbours(len(labels))
+    mistakes = mistakes_of(facts, "sliced-4")
+    best = facts.runs.set_index("run").loc[["sliced-4_s0", "sliced-4_s1"], "val_accuracy"].idxmax()
+    assert mistakes.run == best
+    probabilities = read_predictions(study, mistakes.run)
+    assert mistakes.wrong == (probabilities.argmax(1) != labels).sum()
+    assert mistakes.others == len(facts.whole) - 1
+    segments = blocks_of_neighbours(len(labels))
     assert FRAMES_A_BLOCK > 1
-    for mistake in found:
+    for mistake in mistakes.shown:
         i = mistake.number
-        assert CLASSES[labels[i]] == mistake.label != mistake.said
-        neighbours = np.flatnonzero((blocks == blocks[i]) & (probabilities.argmax(1) != labels))
+        assert CLASSES[labels[i]] == mistake.label != mistake.answer
+        neighbours = np.flatnonzero((segments == segments[i]) & (probabilities.argmax(1) != labels))
         assert mistake.probability == pytest.approx(probabilities[neighbours].max())
-    assert len({blocks[m.number] for m in found}) == len(found) > 0
-    sure = [mistake.probability for mistake in found]
+    assert len({segments[m.number] for m in mistakes.shown}) == len(mistakes.shown) > 0
+    sure = [mistake.probability for mistake in mistakes.shown]
     assert sure == sorted(sure, reverse=True)
 
 
-def test_pictures_are_the_test_images_themselves(study, data):
+def test_pictures_are_the_test_images_themselves(study):
     facts = read_facts(study)
-    found, *_ = most_confident_mistakes(facts, "A4B_s0", open_dataset(facts), facts.whole)
-    for mistake in found[:4]:
+    for mistake in mistakes_of(facts, "A4B", open_dataset(facts)).shown[:4]:
         content = base64.b64decode(mistake.picture.removeprefix("data:image/jpeg;base64,"))
         image = np.asarray(Image.open(io.BytesIO(content)))
         assert image.shape == (12, 16, 3)
@@ -328,10 +335,28 @@ def test_a_damaged_study_ends_in_one_sentence_or_says_what_it_lacks(tmp_path, da
     assert "\n" not in said
 
 
-@pytest.mark.parametrize("text", ["", "1 2", "1 0 0;0 1 0;0 0", "1 0 0;0 1 0;0 0 -1", "a b;c d"])
-def test_a_damaged_confusion_matrix_is_left_out(text):
-    with pytest.raises(TransferError):
-        parse_confusion(text, 3)
+def test_confusion_is_that_of_scikit_learn_mean_over_seeds(study):
+    facts = read_facts(study)
+    chosen = facts.runs[facts.runs["run"].isin(["A4B_s0", "A4B_s1"])]
+    matrix = confusion_matrices(facts, chosen)[0]
+    labels = read_test_labels(study)
+    answers = [read_predictions(study, run).argmax(1) for run in chosen["run"]]
+    expected = np.mean([confusion_matrix(labels, of_run) for of_run in answers], axis=0)
+    assert matrix.network == "A4B"
+    assert [name for name, _ in matrix.rows] == list(CLASSES)
+    shown = [[float(cell.images) for cell in cells] for _, cells in matrix.rows]
+    np.testing.assert_allclose(shown, expected, atol=0.5)
+    shares = [[cell.share for cell in cells] for _, cells in matrix.rows]
+    np.testing.assert_allclose(shares, expected / expected.sum(1, keepdims=True))
+
+
+def test_predictions_of_other_classes_are_left_out(tmp_path, data):
+    out = make_study(tmp_path / "study", data, [Run("baseB")])
+    content = json.loads((out / "study.json").read_text())
+    content["dataset"]["classes"] = ["a", "b"]
+    (out / "study.json").write_text(json.dumps(content))
+    _, left_out = write_report(out)
+    assert any("test labels in 0..1" in sentence for sentence in left_out)
 
 
 def test_confusion_of_many_classes_names_the_commonest_mistakes(tmp_path):
@@ -339,7 +364,7 @@ def test_confusion_of_many_classes_names_the_commonest_mistakes(tmp_path):
     data = make_data(tmp_path / "data", names)
     out = make_study(tmp_path / "study", data, every_run(("baseB",)))
     page = write_report(out)[0].read_text()
-    assert '<th scope="col">said</th>' in page
+    assert '<th scope="col">answer</th>' in page
     assert "class 29" in page
 
 

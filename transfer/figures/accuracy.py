@@ -4,27 +4,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from transfer.errors import TransferError
-from transfer.figures.style import (
-    COLUMN,
-    KINDS,
-    METRIC_NAME,
-    PUBLISHED,
-    draw_against_n,
-    draw_bases,
-    draw_published,
-    interval_note,
-    label_blocks,
-    legend_below,
-    set_title,
-    styled,
-)
+from transfer.figures import style
 from transfer.results import as_keras_3, on_all_images
 from transfer.runs import BLOCKS, FROZEN_KINDS
 
 _KINDS_A_PANEL = 4
 
 
-@styled
+@style.styled
 def accuracy_against_n(
     runs: pd.DataFrame, title: str = "", published: pd.DataFrame | None = None
 ) -> Figure:
@@ -53,7 +40,7 @@ def accuracy_against_n(
     runs = as_keras_3(on_all_images(runs))
     if runs.empty:
         raise TransferError("Expected at least one finished run to draw. There is none yet.")
-    drawn = [kind for kind in KINDS if (runs["kind"] == kind).any()]
+    drawn = [kind for kind in style.KINDS if (runs["kind"] == kind).any()]
     panels = {"": drawn}
     if len(drawn) > _KINDS_A_PANEL:
         panels = {
@@ -61,20 +48,20 @@ def accuracy_against_n(
             "all trained (own scale)": [kind for kind in drawn if kind not in FROZEN_KINDS],
         }
     height = (1.9 if len(panels) > 1 else 2.3) * len(panels) + 0.14 * (len(drawn) // 2 + 3)
-    figure = Figure(figsize=(COLUMN, height))
+    figure = Figure(figsize=(style.COLUMN, height))
     all_axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
     hollow = False
     for axes, (name, kinds) in zip(all_axes, panels.items(), strict=True):
-        draw_bases(axes, runs, in_legend=axes is all_axes[0])
+        style.draw_bases(axes, runs, in_legend=axes is all_axes[0])
         for place, kind in enumerate(kinds):
             shift = 0.1 * (place - (len(kinds) - 1) / 2)
-            draw_against_n(axes, runs[runs["kind"] == kind], KINDS[kind], shift=shift)
-            hollow |= draw_published(axes, published, kind)
-        label_blocks(axes, BLOCKS)
+            style.draw_against_n(axes, runs[runs["kind"] == kind], style.KINDS[kind], shift=shift)
+            hollow |= style.draw_published(axes, published, kind)
+        style.label_blocks(axes, BLOCKS)
         axes.set_title(name)
-        axes.set_ylabel(METRIC_NAME)
+        axes.set_ylabel(style.METRIC_NAME)
     if hollow:  # one entry in the legend, at its end
-        all_axes[-1].plot([], [], marker="o", label="published (hollow)", **PUBLISHED)
-    set_title(figure, title, interval_note(runs))
-    legend_below(figure)
+        all_axes[-1].plot([], [], marker="o", label="published (hollow)", **style.PUBLISHED)
+    style.set_title(figure, title, style.interval_note(runs))
+    style.legend_below(figure)
     return figure

@@ -9,20 +9,7 @@ from matplotlib.figure import Figure
 from transfer.deploy.costs.table import FORMAT_LABELS
 from transfer.deploy.driving.table import by_network
 from transfer.errors import TransferError
-from transfer.figures.style import (
-    BASES,
-    COLUMN,
-    KINDS,
-    METRIC_NAME,
-    draw_against_n,
-    draw_bases,
-    draw_level,
-    label_blocks,
-    legend_below,
-    seeds_in_words,
-    set_title,
-    styled,
-)
+from transfer.figures import style
 from transfer.results import as_keras_3, on_all_images
 from transfer.runs import BLOCKS
 
@@ -33,7 +20,7 @@ _PANELS = {
 }
 
 
-@styled
+@style.styled
 def driving_against_n(drives: pd.DataFrame, runs: pd.DataFrame, title: str = "") -> Figure:
     """Test accuracy, interventions a lap and distance from the centre line against n.
 
@@ -55,49 +42,49 @@ def driving_against_n(drives: pd.DataFrame, runs: pd.DataFrame, title: str = "")
     if driven.empty:
         raise TransferError("Expected drives of a network of the study. There are none.")
     runs = as_keras_3(on_all_images(runs))
-    figure = Figure(figsize=(COLUMN, 4.9))
+    figure = Figure(figsize=(style.COLUMN, 4.9))
     above, *loops = figure.subplots(3, 1, sharex=True)
-    draw_bases(above, runs)
-    for kind, look in KINDS.items():
+    style.draw_bases(above, runs)
+    for kind, look in style.KINDS.items():
         n = driven.loc[driven["kind"] == kind, "n"]
         accuracies = runs[(runs["kind"] == kind) & runs["n"].isin(n)]
         if not accuracies.empty:
-            draw_against_n(above, accuracies, look)
+            style.draw_against_n(above, accuracies, look)
     for axes, (name, columns) in zip(loops, _PANELS.items(), strict=True):
         _draw_loop(axes, driven, columns, in_legend=axes is loops[0])
         axes.set_ylabel(name)
         axes.set_ylim(bottom=0)
-    label_blocks(loops[-1], BLOCKS)
+    style.label_blocks(loops[-1], BLOCKS)
     for axes in (above, loops[0]):
         axes.grid(axis="y")
-    above.set_ylabel(METRIC_NAME)
-    set_title(figure, title, _note(table))
-    legend_below(figure)
+    above.set_ylabel(style.METRIC_NAME)
+    style.set_title(figure, title, _note(table))
+    style.legend_below(figure)
     return figure
 
 
 def _draw_loop(axes: Axes, driven: pd.DataFrame, columns: list[str], in_legend: bool) -> None:
     """One number of the closed loop: bases as lines, kinds against n, a file of one dashed."""
-    for base in BASES:
+    for base in style.BASES:
         rows = driven[(driven["kind"] == base) & (driven["format"] == "")]
         if not rows.empty:
             mean, low, high = rows.iloc[0][columns].to_numpy(float)
-            draw_level(axes, base, (mean, low, high), in_legend=False)
-    for kind, look in KINDS.items():
+            style.draw_level(axes, base, (mean, low, high), in_legend=False)
+    for kind, look in style.KINDS.items():
         of_kind = as_keras_3(driven[driven["kind"] == kind])
         for place, (name, group) in enumerate(of_kind.groupby("format")):
             label = f"{kind}, {FORMAT_LABELS[str(name)]}" if name and in_legend else f"_{kind}"
-            style: Any = look.line | {"elinewidth": 0.6}
+            drawn: Any = look.line | {"elinewidth": 0.6}
             if name:
-                style |= {"linestyle": "--", "fillstyle": "none"}
+                drawn |= {"linestyle": "--", "fillstyle": "none"}
             rows = group.sort_values("n")
             x = rows["n"].to_numpy(float) + 0.12 * place
             mean, low, high = rows[columns].to_numpy(float).T
-            axes.errorbar(x, mean, [mean - low, high - mean], label=label, **style)
+            axes.errorbar(x, mean, [mean - low, high - mean], label=label, **drawn)
 
 
 def _note(table: pd.DataFrame) -> str:
-    seeds = seeds_in_words(table.loc[table["kind"] != "", "seeds"])
+    seeds = style.seeds_in_words(table.loc[table["kind"] != "", "seeds"])
     note = f"95 % intervals over {seeds} (one seed: over drives)"
     forward = table[table["network"] == "forward"]
     if not forward.empty:

@@ -4,31 +4,22 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from transfer.figures.style import (
-    BASES,
-    COLUMN,
-    KINDS,
-    METRIC_NAME,
-    legend_below,
-    seeds_in_words,
-    set_title,
-    styled,
-)
+from transfer.figures import style
 from transfer.statistics.gain import gains
 
 
-@styled
+@style.styled
 def gain_against_images(runs: pd.DataFrame, title: str = "") -> Figure:
     """Gain of AnB and AnB+ over baseB, in points, against the number of training images.
 
     Arguments and errors as in `gains`.
     """
     table = gains(runs)
-    figure = Figure(figsize=(COLUMN, 2.5))
+    figure = Figure(figsize=(style.COLUMN, 2.5))
     axes = figure.add_subplot()
-    axes.axhline(0, color=BASES["baseB"].colour, label="baseB")
+    axes.axhline(0, color=style.BASES["baseB"].colour, label="baseB")
     for kind, group in table.groupby("kind"):
-        look = KINDS[str(kind)]
+        look = style.KINDS[str(kind)]
         x, y = group["train_images"].to_numpy(float), 100 * group["gain"]
         axes.plot(x, y, label=f"{look.label}, mean of n = {group['n'].iloc[0]}", **look.line)
         low, high = (100 * group[column] for column in ("low", "high"))
@@ -38,10 +29,10 @@ def gain_against_images(runs: pd.DataFrame, title: str = "") -> Figure:
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.minorticks_off()
     axes.set_xlabel("training images of the target task")
-    axes.set_ylabel(f"gain of {METRIC_NAME}\nover baseB, points")
+    axes.set_ylabel(f"gain of {style.METRIC_NAME}\nover baseB, points")
     axes.grid(axis="y")
     several = table["seeds"].max() > 1
-    note = f"95 % intervals over {seeds_in_words(table['seeds'])}"
-    set_title(figure, title, note if several else "one seed, no intervals")
-    legend_below(figure, columns=1)
+    note = f"95 % intervals over {style.seeds_in_words(table['seeds'])}"
+    style.set_title(figure, title, note if several else "one seed, no intervals")
+    style.legend_below(figure, columns=1)
     return figure

@@ -6,12 +6,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from transfer.errors import TransferError
-from transfer.figures.style import COLUMN, set_title, styled
+from transfer.figures import style
 
 _LABELS = {"cka": "linear CKA", "debiased_cka": "linear CKA, debiased", "svcca": "SVCCA"}
 
 
-@styled
+@style.styled
 def heat_maps(table: pd.DataFrame, measure: str = "debiased_cka", title: str = "") -> Figure:
     """One map a pair, 0 (nothing in common, and debiased values below) to 1.
 
@@ -33,7 +33,7 @@ def heat_maps(table: pd.DataFrame, measure: str = "debiased_cka", title: str = "
             f"Received: {len(table)} rows, {measure!r}."
         )
     pairs = list(dict.fromkeys(table["pair"]))
-    figure = Figure(figsize=(2.05 * len(pairs) + 0.5, COLUMN - 0.9))
+    figure = Figure(figsize=(2.05 * len(pairs) + 0.5, style.COLUMN - 0.9))
     panels = figure.subplots(1, len(pairs), squeeze=False)[0]
     # cividis looks alike with and without red-green vision, and in grey.
     look: Any = {"vmin": 0, "vmax": 1, "cmap": "cividis", "origin": "lower"}
@@ -48,5 +48,5 @@ def heat_maps(table: pd.DataFrame, measure: str = "debiased_cka", title: str = "
         for axis, blocks in ((axes.xaxis, values.columns), (axes.yaxis, values.index)):
             axis.set_ticks(range(0, len(blocks), 3), [str(b or "stem") for b in blocks[::3]])
     figure.colorbar(drawn, ax=list(panels), label=_LABELS[measure], shrink=0.8)
-    set_title(figure, title, f"Pooled features of the same images: {_LABELS[measure]}")
+    style.set_title(figure, title, f"Pooled features of the same images: {_LABELS[measure]}")
     return figure

@@ -12,15 +12,7 @@ from matplotlib.transforms import Bbox
 
 from transfer.deploy.costs.pareto import on_front
 from transfer.errors import TransferError
-from transfer.figures.style import (
-    COLUMN,
-    FORMATS,
-    GUIDE,
-    METRIC_NAME,
-    legend_below,
-    set_title,
-    styled,
-)
+from transfer.figures import style
 
 #: Column, what it is called, and the units it is drawn in.
 _PANELS = (
@@ -38,7 +30,7 @@ _PLACES = [
 Label = tuple[float, float, str, str]  # x, y, text ("": a marker without a label), colour
 
 
-@styled
+@style.styled
 def pareto_figure(candidates: pd.DataFrame, title: str = "", margin: float = 0.01) -> Figure:
     """Test accuracy against latency, file size and multiply-adds, one panel each.
 
@@ -69,7 +61,7 @@ def pareto_figure(candidates: pd.DataFrame, title: str = "", margin: float = 0.0
     own_alpha = candidates.loc[candidates["kind"] != "baseB", "alpha"].mode()
     usual = float(own_alpha.iloc[0]) if len(own_alpha) else float(candidates["alpha"].iloc[0])
     panels = [panel for panel in _PANELS if shown[panel[0]].notna().any()]
-    figure = Figure(figsize=(2 * COLUMN, 3.0))
+    figure = Figure(figsize=(2 * style.COLUMN, 3.0))
     FigureCanvasAgg(figure)
     all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     labels = []
@@ -83,15 +75,15 @@ def pareto_figure(candidates: pd.DataFrame, title: str = "", margin: float = 0.0
         axes.set_xlabel(name)
         axes.grid()
         axes.margins(x=0.12, y=0.14)
-    all_axes[0].set_ylabel(METRIC_NAME)
+    all_axes[0].set_ylabel(style.METRIC_NAME)
     note = (
         f"line: the front; filled: shown to be within {100 * margin:g} "
         f"point{'s' * (margin != 0.01)} of baseB; numbers: n of sliced-n; B: baseB"
     )
     if len(shown) < len(candidates):
         note += f"; {len(candidates) - len(shown)} files below {lowest:.2f} are not drawn"
-    set_title(figure, title, note)
-    legend_below(figure, columns=4)
+    style.set_title(figure, title, note)
+    style.legend_below(figure, columns=4)
     figure.draw_without_rendering()
     for axes, points in zip(all_axes, labels, strict=True):
         _place(axes, points)
@@ -107,19 +99,19 @@ def _draw(
     costs = shown[cost].where(shown["seeds"] == shown["seeds"].max()).to_numpy(float)
     front = pd.Series(on_front(costs, shown["accuracy"].to_numpy(float)), shown.index)
     line = shown[front].sort_values([cost, "accuracy"])
-    steps: Any = {"color": GUIDE, "drawstyle": "steps-post", "lw": 0.8, "zorder": 1}
+    steps: Any = {"color": style.GUIDE, "drawstyle": "steps-post", "lw": 0.8, "zorder": 1}
     label = "front" if in_legend else "_front"
     axes.plot(line[cost] / unit, line["accuracy"], label=label, **steps)
-    for name, look in FORMATS.items():
+    for name, look in style.FORMATS.items():
         group = shown[(shown["format"] == name) & shown[cost].notna()]
         if group.empty:
             continue
         passed = (group["outcome"] == "non-inferior").to_numpy()
         x, y = group[cost].to_numpy(float) / unit, group["accuracy"].to_numpy(float)
-        style: Any = {"marker": look.marker, "s": 12, "edgecolors": look.colour, "linewidths": 0.8}
-        axes.scatter(x, y, c="white", zorder=2, **style)
+        drawn: Any = {"marker": look.marker, "s": 12, "edgecolors": look.colour, "linewidths": 0.8}
+        axes.scatter(x, y, c="white", zorder=2, **drawn)
         label = look.label if in_legend else f"_{name}"
-        axes.scatter(x[passed], y[passed], c=look.colour, zorder=3, label=label, **style)
+        axes.scatter(x[passed], y[passed], c=look.colour, zorder=3, label=label, **drawn)
         for place, is_on_front in enumerate(front[group.index]):
             text = _label(group.iloc[place], usual) if is_on_front else ""
             points.append((float(x[place]), float(y[place]), text, look.colour))

@@ -9,21 +9,11 @@ from matplotlib.figure import Figure
 
 from transfer.deploy.reestimation.table import gains_of_reestimation
 from transfer.errors import TransferError
-from transfer.figures.style import (
-    COLUMN,
-    METRIC_NAME,
-    PROBE,
-    SEMANTICS,
-    Look,
-    label_blocks,
-    legend_below,
-    set_title,
-    styled,
-)
+from transfer.figures import style
 from transfer.runs import BLOCKS
 
 
-@styled
+@style.styled
 def reestimation_against_n(frame: pd.DataFrame, title: str = "") -> Figure:
     """Accuracy against n before (dashed) and after re-estimation: AnB above, baseA's probe below.
 
@@ -35,12 +25,12 @@ def reestimation_against_n(frame: pd.DataFrame, title: str = "") -> Figure:
     table = gains_of_reestimation(frame)
     frozen = table[(table["kind"] == "AnB") & (table["layers"] == "frozen")]
     panels = {
-        METRIC_NAME: [
+        style.METRIC_NAME: [
             (frozen[frozen["bn"] == bn], look, f"AnB, {look.label}")
-            for bn, look in SEMANTICS.items()
+            for bn, look in style.SEMANTICS.items()
         ],
         "validation accuracy\nof a ridge probe": [
-            (table[table["kind"] == "probe"], PROBE, PROBE.label)
+            (table[table["kind"] == "probe"], style.PROBE, style.PROBE.label)
         ],
     }
     panels = {
@@ -50,28 +40,28 @@ def reestimation_against_n(frame: pd.DataFrame, title: str = "") -> Figure:
     }
     if not panels:
         raise TransferError("Expected AnB or a probe in the table of re-estimation.")
-    figure = Figure(figsize=(COLUMN, 0.8 + 1.7 * len(panels)))
+    figure = Figure(figsize=(style.COLUMN, 0.8 + 1.7 * len(panels)))
     all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (name, lines) in zip(all_axes, panels.items(), strict=True):
         for rows, look, label in lines:
             _draw_pair(axes, rows, look, label)
         axes.set_ylabel(name)
         axes.grid(axis="y")
-    label_blocks(all_axes[-1], BLOCKS)
+    style.label_blocks(all_axes[-1], BLOCKS)
     images = ", ".join(f"{count:,}" for count in sorted(set(frame["images"])))
     note = f"dashed: statistics as trained; solid: re-estimated on {images} images"
-    set_title(figure, title, note)
-    legend_below(figure, columns=1)
+    style.set_title(figure, title, note)
+    style.legend_below(figure, columns=1)
     return figure
 
 
-def _draw_pair(axes: Axes, rows: pd.DataFrame, look: Look, label: str) -> None:
+def _draw_pair(axes: Axes, rows: pd.DataFrame, look: style.Look, label: str) -> None:
     rows = rows.sort_values("n")
     n = rows["n"].to_numpy(float)
     before, after = (rows[column].to_numpy(float) for column in ("before", "after"))
-    style: Any = {"color": look.colour, "marker": look.marker}
-    axes.plot(n, before, linestyle="--", fillstyle="none", alpha=0.8, **style)
-    axes.plot(n, after, label=label, **style)
+    drawn: Any = {"color": look.colour, "marker": look.marker}
+    axes.plot(n, before, linestyle="--", fillstyle="none", alpha=0.8, **drawn)
+    axes.plot(n, after, label=label, **drawn)
     half = np.nan_to_num((rows["high"] - rows["low"]).to_numpy(float) / 2)
     if half.any():  # of the gain: what re-estimation adds, seed by seed
         axes.fill_between(n, after - half, after + half, color=look.colour, alpha=0.15, linewidth=0)

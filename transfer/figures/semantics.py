@@ -4,24 +4,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from transfer.errors import TransferError
-from transfer.figures.style import (
-    COLUMN,
-    METRIC_NAME,
-    SEMANTICS,
-    draw_against_n,
-    draw_bases,
-    draw_published,
-    interval_note,
-    label_blocks,
-    legend_below,
-    set_title,
-    styled,
-)
+from transfer.figures import style
 from transfer.results import on_all_images
 from transfer.runs import BLOCKS
 
 
-@styled
+@style.styled
 def bn_semantics(
     runs: pd.DataFrame, title: str = "", published: pd.DataFrame | None = None
 ) -> Figure:
@@ -39,16 +27,16 @@ def bn_semantics(
     frozen = runs[runs["kind"] == "AnB"]
     if frozen["bn"].nunique() < 2:
         raise TransferError("Expected AnB under two semantics of BatchNorm or more to draw.")
-    figure = Figure(figsize=(COLUMN, 2.7))
+    figure = Figure(figsize=(style.COLUMN, 2.7))
     axes = figure.add_subplot()
-    draw_bases(axes, runs)
-    for place, (bn, look) in enumerate(SEMANTICS.items()):
+    style.draw_bases(axes, runs)
+    for place, (bn, look) in enumerate(style.SEMANTICS.items()):
         if (frozen["bn"] == bn).any():
             label = f"AnB, {look.label}"
-            draw_against_n(axes, frozen[frozen["bn"] == bn], look, label, 0.1 * place)
-    draw_published(axes, published, "AnB", "AnB, published (hollow)")
-    label_blocks(axes, BLOCKS)
-    axes.set_ylabel(METRIC_NAME)
-    set_title(figure, title, interval_note(runs))
-    legend_below(figure)
+            style.draw_against_n(axes, frozen[frozen["bn"] == bn], look, label, 0.1 * place)
+    style.draw_published(axes, published, "AnB", "AnB, published (hollow)")
+    style.label_blocks(axes, BLOCKS)
+    axes.set_ylabel(style.METRIC_NAME)
+    style.set_title(figure, title, style.interval_note(runs))
+    style.legend_below(figure)
     return figure

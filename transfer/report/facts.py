@@ -1,15 +1,23 @@
 """What a report is about, read once: the study, its runs, its classes."""
 
+import functools
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from transfer.errors import TransferError
 from transfer.files import sha256_of
-from transfer.results import read_runs, read_study
+from transfer.results import (
+    on_all_images,
+    read_predictions,
+    read_runs,
+    read_study,
+    read_test_labels,
+)
 from transfer.runs import BN_SEMANTICS, KINDS, PROTOCOLS
 
 _MAX_CLASSES = 1000  # of a data set, see transfer.tasks.dataset
@@ -48,7 +56,28 @@ class Facts:
     @property
     def whole(self) -> pd.DataFrame:
         """The runs on all training images."""
-        return self.runs[self.runs["fraction"] == 1.0]
+        return on_all_images(self.runs)
+
+    @functools.cached_property
+    def test_labels(self) -> np.ndarray:
+        """Test labels, int64 (N,), as numbers of `classes`."""
+        labels = read_test_labels(self.folder)
+        if not np.isin(labels, np.arange(len(self.classes))).all():
+            raise TransferError(
+                f"Expected test labels in 0..{len(self.classes) - 1} in {self.folder}."
+            )
+        return labels
+
+    def probabilities(self, run: str) -> np.ndarray:
+        """Test probabilities of a run, float32 (N, classes)."""
+        probabilities = read_predictions(self.folder, run)
+        expected = (len(self.test_labels), len(self.classes))
+        if probabilities.shape != expected:
+            raise TransferError(
+                f"Expected predictions of {run} for {expected[0]} test images and {expected[1]} "
+                f"classes in {self.folder}. Received: {probabilities.shape}."
+            )
+        return probabilities
 
 
 def read_facts(study_dir: str | Path) -> Facts:

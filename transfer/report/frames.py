@@ -12,7 +12,6 @@ from PIL import Image
 from transfer.errors import TransferError
 from transfer.files import read_bytes
 from transfer.report.facts import Facts
-from transfer.results import read_predictions, read_test_labels
 from transfer.statistics.comparison import blocks_of_neighbours
 from transfer.tasks.dataset import Dataset, load_recorded
 
@@ -42,73 +41,46 @@ def open_dataset(facts: Facts, data: str | Path | None = None) -> Dataset:
         raise TransferError(f"Images are left out. {error}") from error
 
 
-def picture(image: np.ndarray) -> str:
-    """An image uint8 (H, W, 3) as the address of a JPEG that the page itself holds."""
+def _address(kind: str, content: bytes) -> str:
+    """The address of an image that the page itself holds."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _picture(image: np.ndarray) -> str:
+    """An image uint8 (H, W, 3) as the address of a JPEG."""
     small = Image.fromarray(np.ascontiguousarray(image))
     small.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return _address("jpeg", buffer.getvalue())
 
 
 def drawings(folder: Path) -> list[tuple[str, str]]:
     """Figures in ``figures/`` that the report does not draw itself: name, address of the PNG.
 
-    What other commands drew about the study: how its networks drive, what they look at.
+    They were drawn by other commands: how networks drive, what they look at.
     """
-    found: list[tuple[str, str]] = []
+    shown: list[tuple[str, str]] = []
     for path in sorted((folder / "figures").glob("*.png")):
-        if path.stem in _DRAWN_HERE or len(found) == _DRAWINGS_SHOWN:
+        if path.stem in _DRAWN_HERE or len(shown) == _DRAWINGS_SHOWN:
             continue
         try:
             content = read_bytes(path, _MAX_DRAWING_BYTES)
         except OSError as error:
             raise TransferError(f"Cannot read {path}: {error.strerror}.") from error
         if content.startswith(_PNG):
-            address = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
-            found.append((path.stem.replace("_", " "), address))
-    return found
-
-
-@dataclass(frozen=True)
-class Share:
-    """A class in a split: images, and their share, 0..1."""
-
-    images: str
-    share: float
-
-
-def class_shares(
-    facts: Facts, dataset: Dataset | None, test_labels: np.ndarray | None
-) -> list[tuple[str, list[Share | None]]]:
-    """Classes with their share of each split; None where the labels are not at hand."""
-    labels: dict[str, np.ndarray] = {}
-    if dataset is not None:
-        labels = {name: split.labels for name, split in dataset.splits.items()}
-    elif test_labels is not None:
-        labels = {"test": test_labels}
-    rows = []
-    for place, name in enumerate(facts.classes):
-        cells: list[Share | None] = []
-        for split in facts.images:
-            if split not in labels:
-                cells.append(None)
-                continue
-            count = int((labels[split] == place).sum())
-            cells.append(Share(f"{count:,}", count / max(len(labels[split]), 1)))
-        rows.append((name, cells))
-    return rows
+            shown.append((path.stem.replace("_", " "), _address("png", content)))
+    return shown
 
 
 def examples(dataset: Dataset) -> list[tuple[str, list[str]]]:
     """Training images of each class, evenly spaced over the file; of the first dozen classes."""
-    found = []
+    shown = []
     for place, name in enumerate(dataset.classes[:_CLASSES_SHOWN]):
         where = np.flatnonzero(dataset.train.labels == place)
         spaced = np.linspace(0, len(where) - 1, min(_EXAMPLES_A_CLASS, len(where)))
-        pictures = [picture(dataset.train.images[where[round(i)]]) for i in spaced]
-        found.append((name, pictures))
-    return found
+        shown.append((name, [_picture(dataset.train.images[where[round(i)]]) for i in spaced]))
+    return shown
 
 
 @dataclass(frozen=True)
@@ -121,82 +93,86 @@ class Mistake:
         Of the image in the test file, from 0.
     picture : str
         Address of its JPEG; empty if the data are not at hand.
-    label, said : str
-        What it is labelled and what the network says.
+    label, answer : str
+        Its label, and what the network says.
     probability : float
-        Of what it says, 0..1.
+        Of the answer, 0..1.
     others : int
-        Other networks of the study (runs on all training images) that get it wrong.
+        Other runs that get it wrong too.
     """
 
     number: int
     picture: str
     label: str
-    said: str
+    answer: str
     probability: float
     others: int
 
 
+@dataclass(frozen=True)
+class Mistakes:
+    """The mistakes of a run.
+
+    Attributes
+    ----------
+    run, why : str
+        Whose mistakes, and why that run.
+    wrong : int
+        How many there are.
+    others : int
+        Other runs that were asked whether they make the same.
+    shown : list of Mistake
+        Those the run is surest of.
+    """
+
+    run: str
+    why: str
+    wrong: int
+    others: int
+    shown: list[Mistake]
+
+
 def most_confident_mistakes(
-    facts: Facts, run: str, dataset: Dataset | None, runs: pd.DataFrame
-) -> tuple[list[Mistake], int, int]:
-    """The mistakes of a run it is surest of, one a stretch of neighbouring frames.
+    facts: Facts, chosen: pd.DataFrame, why: str, dataset: Dataset | None
+) -> Mistakes:
+    """The mistakes a network is surest of, one a segment of neighbouring frames.
 
     Parameters
     ----------
     facts : Facts
-    run : str
-        Whose mistakes.
+        All its runs on all training images are asked whether they make the same mistakes.
+    chosen : pandas.DataFrame
+        Rows of a network; the seed with the highest validation accuracy is looked at.
+    why : str
+        Why that network.
     dataset : Dataset or None
         Without it the mistakes have no pictures.
-    runs : pandas.DataFrame
-        The runs that are asked whether they make the same mistake.
-
-    Returns
-    -------
-    mistakes, number of all mistakes of the run, number of other runs asked
 
     Raises
     ------
     TransferError
         If predictions are missing, or do not fit the labels or the classes.
     """
-    labels = read_test_labels(facts.folder)
-    probabilities = _predictions(facts, run, labels)
-    said = probabilities.argmax(1)
-    wrong = np.flatnonzero(said != labels)
-    surest = wrong[np.argsort(-probabilities[wrong, said[wrong]], kind="stable")]
-    blocks = blocks_of_neighbours(len(labels))
-    _, first = np.unique(blocks[surest], return_index=True)
-    chosen = surest[np.sort(first)][:MISTAKES_SHOWN]
-    others = [name for name in map(str, runs["run"]) if name != run]
-    also = np.zeros(len(chosen), int)
+    run = str(chosen.loc[chosen["val_accuracy"].idxmax(), "run"])
+    labels, probabilities = facts.test_labels, facts.probabilities(run)
+    answers = probabilities.argmax(1)
+    wrong = np.flatnonzero(answers != labels)
+    surest = wrong[np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")]
+    _, first = np.unique(blocks_of_neighbours(len(labels))[surest], return_index=True)
+    places = surest[np.sort(first)][:MISTAKES_SHOWN]
+    others = [name for name in map(str, facts.whole["run"]) if name != run]
+    also = np.zeros(len(places), int)
     for name in others:
-        also += _predictions(facts, name, labels)[chosen].argmax(1) != labels[chosen]
-    return (
-        [
-            Mistake(
-                int(i),
-                picture(dataset.test.images[i]) if dataset is not None else "",
-                facts.classes[labels[i]],
-                facts.classes[said[i]],
-                float(probabilities[i, said[i]]),
-                int(count),
-            )
-            for i, count in zip(chosen, also, strict=True)
-        ],
-        len(wrong),
-        len(others),
-    )
-
-
-def _predictions(facts: Facts, run: str, labels: np.ndarray) -> np.ndarray:
-    probabilities = read_predictions(facts.folder, run)
-    if probabilities.shape != (len(labels), len(facts.classes)) or not (
-        0 <= labels.min() <= labels.max() < len(facts.classes)
-    ):
-        raise TransferError(
-            f"Mistakes are left out: expected {len(labels)} predictions of {len(facts.classes)} "
-            f"classes by {run} in {facts.folder}."
+        also += facts.probabilities(name)[places].argmax(1) != labels[places]
+    shown = [
+        Mistake(
+            int(i),
+            _picture(dataset.test.images[i]) if dataset is not None else "",
+            facts.classes[labels[i]],
+            facts.classes[answers[i]],
+            float(probabilities[i, answers[i]]),
+            int(count),
         )
-    return probabilities
+        for i, count in zip(places, also, strict=True)
+    ]
+    return Mistakes(run, why, len(wrong), len(others), shown)

@@ -1,4 +1,4 @@
-"""Tables of a report: every network, and confusion matrices of those worth a look."""
+"""Tables of a report: every network, class shares, and confusion of the networks worth a look."""
 
 import math
 from dataclasses import dataclass
@@ -8,13 +8,23 @@ import pandas as pd
 
 from transfer.answers.wording import count_seeds
 from transfer.errors import TransferError
+from transfer.figures.style import METRIC_NAME, mean_and_interval
 from transfer.report.facts import Facts
+from transfer.results import as_keras_3
 from transfer.runs import parse_run
 from transfer.statistics.comparison import compare_with_base, networks
-from transfer.statistics.intervals import interval
+from transfer.tasks.dataset import Dataset
 
 _CLASSES_IN_A_MATRIX = 15
 _PAIRS_SHOWN = 15
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Images, and their share of all images of the row or column, 0..1."""
+
+    images: str
+    share: float
 
 
 def network_rows(runs: pd.DataFrame) -> list[dict[str, str]]:
@@ -22,24 +32,49 @@ def network_rows(runs: pd.DataFrame) -> list[dict[str, str]]:
     rows = []
     columns = ["kind", "n", "bn", "fraction"]
     for _, group in runs.groupby(columns, sort=False, dropna=False):
-        first = group.iloc[0]
-        low, high = interval(group)
+        first, means = group.iloc[0], group.mean(numeric_only=True)
+        mean, low, high = mean_and_interval(group)
         rows.append(
             {
                 "network": parse_run(str(first["run"])).name.rsplit("_s", 1)[0],
-                "accuracy": f"{group['test_accuracy'].mean():.3f}",
-                "interval": f"{low:.3f} to {high:.3f}" if math.isfinite(low) else "",
-                "balanced": f"{group['test_balanced_accuracy'].mean():.3f}",
-                "validation": f"{group['val_accuracy'].mean():.3f}",
+                METRIC_NAME: f"{mean:.3f}",
+                "95 % interval": f"{low:.3f} to {high:.3f}" if math.isfinite(low) else "",
+                "balanced": f"{means['test_balanced_accuracy']:.3f}",
+                "validation": f"{means['val_accuracy']:.3f}",
                 "seeds": str(len(group)),
-                "epochs": f"{group['best_epoch'].mean():.3g} of {group['epochs'].mean():.3g}",
-                "images": f"{int(first['train_images']):,}",
+                "best epoch": f"{means['best_epoch']:.3g} of {means['epochs']:.3g}",
+                "training images": f"{int(first['train_images']):,}",
                 "parameters": f"{int(first['parameters']):,}",
-                "multiply_adds": f"{first['multiply_adds'] / 1e6:,.3g} M",
-                "seconds": f"{group['seconds'].mean():,.0f}",
+                "multiply-adds": f"{first['multiply_adds'] / 1e6:,.3g} M",
+                "seconds a run": f"{means['seconds']:,.0f}",
             }
         )
     return rows
+
+
+def class_shares(
+    facts: Facts, dataset: Dataset | None, test_labels: np.ndarray | None
+) -> list[tuple[str, list[Cell | None]]]:
+    """Classes with their share of each split; None where the labels are not at hand."""
+    labels = {} if test_labels is None else {"test": test_labels}
+    if dataset is not None:
+        labels = {name: split.labels for name, split in dataset.splits.items()}
+    counts = {
+        split: np.bincount(of_split, minlength=len(facts.classes))
+        for split, of_split in labels.items()
+    }
+    return [
+        (
+            name,
+            [
+                Cell(f"{counts[s][place]:,}", counts[s][place] / max(len(labels[s]), 1))
+                if s in counts
+                else None
+                for s in facts.images
+            ],
+        )
+        for place, name in enumerate(facts.classes)
+    ]
 
 
 def recommended(facts: Facts) -> tuple[pd.DataFrame, str]:
@@ -53,126 +88,81 @@ def recommended(facts: Facts) -> tuple[pd.DataFrame, str]:
     TransferError
         If no network has all training images.
     """
-    runs = facts.whole[facts.whole["bn"].isin(["", "inference"])]
+    runs = as_keras_3(facts.whole)
     if runs.empty:
         raise TransferError("No run on all training images with inference BatchNorm is finished.")
     try:
-        compared = compare_with_base(facts.folder)
+        compared = compare_with_base(facts.folder, kinds=["sliced"])
     except TransferError:  # predictions are missing, which the verdict says
         compared = {}
-    passing = [
-        key[1]
-        for key, comparison in compared.items()
-        if key[0] == "sliced" and key[1] is not None and comparison.outcome == "non-inferior"
-    ]
+    passing = [n for (_, n, _), c in compared.items() if n and c.outcome == "non-inferior"]
     if passing:
         chosen = runs[(runs["kind"] == "sliced") & (runs["n"] == min(passing))]
         return chosen, "the smallest sliced-n that is shown not to be worse than baseB"
-    return best_by_validation(runs), "the network with the highest validation accuracy"
+    return _best_by_validation(runs), "the network with the highest validation accuracy"
 
 
-def best_by_validation(runs: pd.DataFrame) -> pd.DataFrame:
+def _best_by_validation(runs: pd.DataFrame) -> pd.DataFrame:
     """The seeds of the network with the highest mean validation accuracy; the first of equals."""
     groups = [group for _, group in networks(runs)]
     return max(groups, key=lambda group: float(group["val_accuracy"].mean()))
 
 
 @dataclass(frozen=True)
-class Cell:
-    """Of a confusion matrix: images, and their share of all images of that class, 0..1."""
-
-    images: str
-    share: float
-
-
-@dataclass(frozen=True)
 class Matrix:
-    """One network's confusion: rows are what the images are, columns what the network says.
+    """One network's confusion: rows are the labels of images, columns what the network says.
 
     Attributes
     ----------
     network, note : str
-    rows : list of (class, cells, recall)
+    rows : list of (class, cells)
         Empty if there are too many classes for a matrix.
-    pairs : list of (is, said, images, share)
+    pairs : list of (label, answer, cell)
         The most frequent confusions, if ``rows`` is empty.
     """
 
     network: str
     note: str
-    rows: list[tuple[str, list[Cell], float]]
-    pairs: list[tuple[str, str, str, float]]
+    rows: list[tuple[str, list[Cell]]]
+    pairs: list[tuple[str, str, Cell]]
 
 
 def confusion_matrices(facts: Facts, chosen: pd.DataFrame) -> list[Matrix]:
-    """Confusion of baseB, of the best AnB, AnB+ and sliced-n by validation, and of ``chosen``.
+    """Confusion of ``chosen``, of baseB, and of the best AnB, AnB+ and sliced-n by validation.
 
     Raises
     ------
     TransferError
-        If a cell of the column ``confusion`` in runs.csv is not a square matrix of these classes.
+        If predictions are missing, or are not of these classes and test images.
     """
-    runs = facts.whole[facts.whole["bn"].isin(["", "inference"])]
-    taken: dict[str, pd.DataFrame] = {}
+    runs = as_keras_3(facts.whole)
+    groups = {}
     for group in [chosen] + [
-        best_by_validation(runs[runs["kind"] == kind])
+        _best_by_validation(runs[runs["kind"] == kind])
         for kind in ("baseB", "AnB", "AnB+", "sliced")
         if (runs["kind"] == kind).any()
     ]:
-        taken.setdefault(parse_run(str(group["run"].iloc[0])).network, group)
-    return [_matrix(name, group, facts.classes) for name, group in taken.items()]
+        groups.setdefault(parse_run(str(group["run"].iloc[0])).network, group)
+    return [_matrix(facts, network, group) for network, group in groups.items()]
 
 
-def _matrix(network: str, group: pd.DataFrame, classes: tuple[str, ...]) -> Matrix:
-    counts = np.mean(
-        [parse_confusion(str(text), len(classes)) for text in group["confusion"]], axis=0
-    )
+def _matrix(facts: Facts, network: str, group: pd.DataFrame) -> Matrix:
+    """Mean over the seeds in ``group``."""
+    classes = facts.classes
+    counts = np.zeros((len(classes), len(classes)))
+    for run in group["run"]:
+        answers = facts.probabilities(str(run)).argmax(1)
+        np.add.at(counts, (facts.test_labels, answers), 1 / len(group))
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    cells = [
+        [Cell(f"{count:,.0f}", float(share)) for count, share in zip(*row, strict=True)]
+        for row in zip(counts, shares, strict=True)
+    ]
     note = f"mean over {count_seeds(len(group))}" if len(group) > 1 else "one seed"
-    if len(classes) > _CLASSES_IN_A_MATRIX:
-        return Matrix(network, note, [], _pairs(counts, shares, classes))
-    rows = [
-        (
-            name,
-            [
-                Cell(f"{count:,.0f}", float(share))
-                for count, share in zip(counts[i], shares[i], strict=True)
-            ],
-            float(shares[i, i]),
-        )
-        for i, name in enumerate(classes)
-    ]
-    return Matrix(network, note, rows, [])
-
-
-def _pairs(
-    counts: np.ndarray, shares: np.ndarray, classes: tuple[str, ...]
-) -> list[tuple[str, str, str, float]]:
-    wrong = counts - np.diag(np.diag(counts))
-    order = np.argsort(-wrong, axis=None, kind="stable")[:_PAIRS_SHOWN]
+    if len(classes) <= _CLASSES_IN_A_MATRIX:
+        return Matrix(network, note, list(zip(classes, cells, strict=True)), [])
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")[:_PAIRS_SHOWN]
     places = [divmod(int(place), len(classes)) for place in order]
-    return [
-        (classes[i], classes[j], f"{wrong[i, j]:,.0f}", float(shares[i, j]))
-        for i, j in places
-        if wrong[i, j] > 0
-    ]
-
-
-def parse_confusion(text: str, classes: int) -> np.ndarray:
-    """``1 0;2 5`` as int64 (classes, classes): rows the labels, columns the predictions.
-
-    Raises
-    ------
-    TransferError
-        If it is not such a matrix of counts.
-    """
-    try:
-        matrix = np.array([[int(cell) for cell in row.split()] for row in text.split(";")])
-    except ValueError as error:
-        raise TransferError(f"Expected counts in the column confusion: {text[:60]!r}.") from error
-    if matrix.shape != (classes, classes) or matrix.dtype.kind != "i" or matrix.min() < 0:
-        raise TransferError(
-            f"Expected {classes} x {classes} counts in the column confusion. "
-            f"Received: {text[:60]!r}."
-        )
-    return matrix
+    pairs = [(classes[i], classes[j], cells[i][j]) for i, j in places if counts[i, j] > 0]
+    return Matrix(network, note, [], pairs)

@@ -4,29 +4,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 
 from transfer.answers.verdict import verdict
 from transfer.deploy.costs.table import COLUMNS, read_costs
 from transfer.errors import TransferError
-from transfer.figures.style import interval_note
+from transfer.figures.style import METRIC_NAME, interval_note
 from transfer.files import write_atomically
 from transfer.report.chart import Chart
 from transfer.report.charts import accuracy_chart, gain_chart, semantics_chart
 from transfer.report.costs import cost_chart
 from transfer.report.curves import learning_curves, score_chart
 from transfer.report.facts import Facts, how_it_was_made, read_facts
-from transfer.report.frames import (
-    class_shares,
-    drawings,
-    examples,
-    most_confident_mistakes,
-    open_dataset,
-)
+from transfer.report.frames import drawings, examples, most_confident_mistakes, open_dataset
 from transfer.report.page import render
-from transfer.report.tables import confusion_matrices, network_rows, recommended
-from transfer.results import read_test_labels
+from transfer.report.tables import class_shares, confusion_matrices, network_rows, recommended
 from transfer.statistics.gain import without_base
 
 T = TypeVar("T")
@@ -90,9 +82,9 @@ def _contents(
 ) -> dict[str, Any]:
     """What the template shows, by name."""
     runs, make = facts.whole, sections.make
-    content: dict[str, Any] = {"facts": facts, "networks": network_rows(facts.runs)}
+    content: dict[str, Any] = {"facts": facts, "metric": METRIC_NAME}
     sentences = make(lambda: verdict(facts.folder, beside=beside))
-    content["verdict"] = [_headline(said) for said in sentences or []]
+    content["verdict"] = [_headline(sentence) for sentence in sentences or []]
     content["accuracy"] = sections.chart(lambda: accuracy_chart(runs))
     content["intervals"] = interval_note(runs) if not runs.empty else ""
     content["semantics"] = sections.chart(lambda: semantics_chart(runs))
@@ -104,34 +96,20 @@ def _contents(
     content["machines"] = sorted({str(machine) for machine in deploy["machine"]})
     content["cost"] = sections.chart(lambda: cost_chart(runs, deploy))
     content["curves"], content["logs_missing"] = make(lambda: learning_curves(facts)) or (None, 0)
-    sections.charts += [content["curves"]] if content["curves"] else []
     content["scores"], content["agreement"] = make(lambda: score_chart(facts)) or (None, [])
-    sections.charts += [content["scores"]] if content["scores"] else []
-    content["drawings"] = make(lambda: drawings(facts.folder)) or []
+    sections.charts += [chart for name in ("curves", "scores") if (chart := content[name])]
+    content["drawings"] = make(lambda: drawings(facts.folder))
     dataset = make(lambda: open_dataset(facts, data))
-    labels: np.ndarray | None = make(lambda: read_test_labels(facts.folder))
-    content["shares"] = class_shares(facts, dataset, labels)
+    chosen, why = make(lambda: recommended(facts)) or (runs[:0], "")
+    content["matrices"] = content["mistakes"] = None
+    if not chosen.empty:
+        content["matrices"] = make(lambda: confusion_matrices(facts, chosen))
+        content["mistakes"] = make(lambda: most_confident_mistakes(facts, chosen, why, dataset))
+    content["shares"] = class_shares(facts, dataset, make(lambda: facts.test_labels))
     content["examples"] = examples(dataset) if dataset is not None else []
     content["size"] = f"{dataset.height} x {dataset.width}" if dataset is not None else ""
-    content |= _mistakes(facts, sections, dataset)
+    content["networks"] = network_rows(facts.runs)
     content["made"] = make(lambda: how_it_was_made(facts))
-    return content
-
-
-def _mistakes(facts: Facts, sections: _Sections, dataset: Any) -> dict[str, Any]:
-    """Confusion matrices and mistakes of the network that a reader would take."""
-    content: dict[str, Any] = {"matrices": [], "mistakes": [], "chosen": None, "why": ""}
-    found = sections.make(lambda: recommended(facts))
-    if found is None:
-        return content
-    chosen, content["why"] = found
-    content["matrices"] = sections.make(lambda: confusion_matrices(facts, chosen)) or []
-    run = str(chosen.loc[chosen["val_accuracy"].idxmax(), "run"])
-    mistakes = sections.make(lambda: most_confident_mistakes(facts, run, dataset, facts.whole))
-    if mistakes is not None:
-        content["mistakes"], content["wrong"], content["others"] = mistakes
-        content["chosen"] = run
-        content["pictures"] = dataset is not None
     return content
 
 
