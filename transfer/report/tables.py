@@ -136,7 +136,7 @@ def confusion_matrices(facts: Facts, chosen: pd.DataFrame) -> list[Matrix]:
         If predictions are missing, or are not of these classes and test images.
     """
     runs = as_keras_3(facts.whole)
-    groups = {}
+    groups: dict[str, pd.DataFrame] = {}
     for group in [chosen] + [
         _best_by_validation(runs[runs["kind"] == kind])
         for kind in ("baseB", "AnB", "AnB+", "sliced")
