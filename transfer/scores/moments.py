@@ -106,16 +106,14 @@ def _refuse_too_large(channels: Sequence[int], classes: int) -> None:
 
 
 class _Sums:
-    """Running sums of x - shift; the shift keeps the sums from cancelling."""
+    """Running sums of y = (x - shift, |x - shift|^2); the shift keeps them from cancelling."""
 
     def __init__(self, first: np.ndarray, classes: int) -> None:
         d = first.shape[-1]
         self.shift = first.reshape(-1, d).mean(0, dtype=np.float64)
         self.counts = np.zeros(classes, np.int64)
-        self.sums = np.zeros((classes, d))
-        self.products = np.zeros((classes, d, d))
-        self.squares_times_x = np.zeros(d)
-        self.squares_squared = 0.0
+        self.sums = np.zeros((classes, d + 1))
+        self.products = np.zeros((classes, d + 1, d + 1))
 
     def add(self, features: np.ndarray, labels: np.ndarray) -> None:
         if len(labels) != len(features) or (
@@ -125,37 +123,29 @@ class _Sums:
                 f"Expected {len(features)} labels in 0..{len(self.counts) - 1}. "
                 f"Received: {len(labels)} labels."
             )
-        a_sample = features[0].size // features.shape[-1] if len(features) else 1
-        labels = np.repeat(labels, a_sample)
         if not np.isfinite(features).all():
             raise TransferError("Expected finite features. Received: others; check the weights.")
+        samples_an_image = features[0].size // features.shape[-1] if len(features) else 1
+        labels = np.repeat(labels, samples_an_image)
         x = features.reshape(-1, features.shape[-1]).astype(np.float64) - self.shift  # (m, d)
+        y = np.column_stack([x, np.einsum("md,md->m", x, x)])  # (m, d + 1)
         for label in np.unique(labels):
-            of_class = x[labels == label]
+            of_class = y[labels == label]
             self.counts[label] += len(of_class)
             self.sums[label] += of_class.sum(0)
             self.products[label] += of_class.T @ of_class
-        squares = np.einsum("md,md->m", x, x)
-        self.squares_times_x += squares @ x
-        self.squares_squared += float(squares @ squares)
 
     def moments(self) -> Moments:
-        n, c = self.counts.sum(), np.maximum(self.counts, 1)
-        scatters = self.products - np.einsum("ki,kj->kij", self.sums, self.sums / c[:, None])
-        means = np.where(self.counts[:, None] > 0, self.sums / c[:, None] + self.shift, 0.0)
-        return Moments(self.counts, means, scatters, self._fourth(int(n)))
-
-    def _fourth(self, n: int) -> float:
-        """Sum of |x - m|^4 with |x - m|^2 = |x|^2 - 2 m x + |m|^2 multiplied out."""
-        total, products = self.sums.sum(0), self.products.sum(0)
-        m = total / n
-        m2, squares = float(m @ m), float(np.trace(products))
-        return max(
-            0.0,
-            self.squares_squared
-            + 4 * float(m @ products @ m)
-            + n * m2**2
-            - 4 * float(m @ self.squares_times_x)
-            + 2 * m2 * squares
-            - 4 * m2 * float(m @ total),
+        counts, sums, products = self.counts[:, None], self.sums[:, :-1], self.products
+        means = sums / np.maximum(counts, 1)
+        scatters = products[:, :-1, :-1] - np.einsum("ki,kj->kij", sums, means)
+        return Moments(
+            self.counts, np.where(counts > 0, means + self.shift, 0.0), scatters, self._fourth()
         )
+
+    def _fourth(self) -> float:
+        """Sum of |x - m|^4: |x - m|^2 is a y + |m|^2 with a = (-2 m, 1)."""
+        n, total = self.counts.sum(), self.sums.sum(0)
+        m = total[:-1] / n
+        a, m2 = np.append(-2 * m, 1.0), m @ m
+        return max(0.0, float(a @ self.products.sum(0) @ a + 2 * m2 * (a @ total) + n * m2**2))
