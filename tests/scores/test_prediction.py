@@ -1,5 +1,7 @@
 """The rule on made-up probes; what studies answer, from networks whose accuracy is known."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +15,7 @@ from transfer.scores.prediction import (
     in_words,
     predict,
 )
+from transfer.scores.record import read_predictions
 from transfer.statistics.comparison import compare_with_base
 
 N = range(1, 14)
@@ -111,4 +114,11 @@ def test_the_sentence_says_how_often_such_predictions_were_right():
         "Of 3 committed studies, `cut after n` was right on 2. An n drawn at random would be right "
         "on 1.1, since each study leaves several n open."
     ]
-    assert "not at hand" in in_words(probes([0.5] * 14), None)[1]
+
+
+def test_without_a_record_what_is_said_of_the_committed_studies_is_true():
+    assert "about as often as an n drawn at random" in in_words(probes([0.5] * 14))[1]
+    record = read_predictions(Path(__file__).parents[2] / "experiments-results")
+    at_random = (record["answer_high"] - record["answer_low"] + 1) / 13
+    spread = np.sqrt((at_random * (1 - at_random)).sum())
+    assert abs(record["right"].sum() - at_random.sum()) < 2 * spread

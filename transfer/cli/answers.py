@@ -96,7 +96,6 @@ def scores(given: argparse.Namespace) -> None:
     """
     from transfer.scores.measure import measure_scores, read_inputs
     from transfer.scores.prediction import in_words
-    from transfer.scores.record import committed_results, read_predictions
     from transfer.scores.representation import batch_size, feature_function
     from transfer.scores.table import print_scores, write_scores
     from transfer.studies.ask import ask
@@ -110,6 +109,5 @@ def scores(given: argparse.Namespace) -> None:
     table = measure_scores(data, features, classifier, batch_size(architecture))
     path = write_scores(given.out, table)
     print_scores(table)
-    results = committed_results()
-    print_sentences(in_words(table, read_predictions(results) if results else None))
+    print_sentences(in_words(table))
     say(f"Scores: {path}")

@@ -118,7 +118,7 @@ def _left_open(question: str, tested: dict[int, Comparison]) -> tuple[int, int]:
     return first("inferior", False, BLOCKS), first("non-inferior", True, BLOCKS)
 
 
-def in_words(scores: pd.DataFrame, record: pd.DataFrame | None) -> list[str]:
+def in_words(scores: pd.DataFrame, record: pd.DataFrame | None = None) -> list[str]:
     """The predictions of a table of scores, and how often such predictions were right.
 
     Parameters
@@ -126,8 +126,8 @@ def in_words(scores: pd.DataFrame, record: pd.DataFrame | None) -> list[str]:
     scores : pandas.DataFrame
         See `predict`.
     record : pandas.DataFrame or None
-        Columns ``study`` and `COLUMNS`, as from `transfer.scores.record.read_predictions`; None
-        where the repository with the committed studies is not at hand.
+        Columns ``study`` and `COLUMNS`, as from `transfer.scores.record.read_predictions`, to say
+        how often in which studies; None: in one sentence.
     """
     predicted = predict(scores)
     sentences = [
@@ -138,8 +138,9 @@ def in_words(scores: pd.DataFrame, record: pd.DataFrame | None) -> list[str]:
     if record is None:
         return [
             *sentences,
-            "How often such predictions were right is recorded in the repository, in "
-            "experiments-results/agreement, which is not at hand here.",
+            "Such predictions were right on the project's own studies about as often as an n drawn "
+            "at random (experiments-results/agreement in the repository): they do not replace a "
+            "study.",
         ]
     for question, rows in record.groupby("question", sort=False):
         # 0 can be general, but nothing is cut at 0.

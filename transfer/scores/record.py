@@ -96,12 +96,6 @@ def read_predictions(results: str | Path) -> pd.DataFrame:
     return _read(Path(results) / FOLDER / "predictions.csv", _PREDICTION_TYPES)
 
 
-def committed_results() -> Path | None:
-    """The folder of committed studies; None if the package was installed without a checkout."""
-    path = Path(__file__).parents[2] / "experiments-results"
-    return path if (path / FOLDER).is_dir() else None
-
-
 def _read(path: Path, types: Mapping[str, str]) -> pd.DataFrame:
     frame = read_table(path, list(types), types)
     if frame.empty:
