@@ -98,6 +98,15 @@ def test_an_archive_that_unpacks_to_more_than_the_bound_is_refused_unread():
         read_npz(stream, 1024)
 
 
+def test_the_bound_of_an_archive_is_on_all_arrays_together():
+    stream = io.BytesIO()
+    np.savez(stream, a=np.zeros(600, np.uint8), b=np.zeros(600, np.uint8))
+    sizes = [member.file_size for member in zipfile.ZipFile(stream).infolist()]
+    assert set(read_npz(stream, sum(sizes))) == {"a", "b"}
+    with pytest.raises(ValueError, match="more than"):
+        read_npz(stream, sum(sizes) - 1)
+
+
 def test_a_small_array_in_a_chunk_of_gigabytes_is_refused_unread(tmp_path):
     chunk = {"maxshape": (None,) * 4, "chunks": (1 << 9, 1 << 9, 1 << 9, 4), "compression": "gzip"}
     path = weight_file(tmp_path / "a.h5", **chunk)

@@ -53,6 +53,7 @@ class Server:
         self.content, self.ranges, self.status = WHOLE, True, 200
         self.cuts = []  # after how many bytes the next connections are cut
         self.kind, self.length, self.strong = "application/x-tar", True, True
+        self.location = ""
         self.asked = []
 
 
@@ -72,6 +73,8 @@ def serving(server):
             self.send_response(status)
             self.send_header("Content-Type", server.kind)
             self.send_header("ETag", etag)
+            if server.location:
+                self.send_header("Location", server.location)
             if server.length:
                 self.send_header("Content-Length", str(total - start))
             if status == 206:
@@ -183,6 +186,19 @@ def test_a_missing_archive_is_named(tmp_path, server, url):
     refused(tmp_path, url, "HTTP 404 .* --url")
 
 
+def test_another_protocol_is_not_followed(tmp_path, server, url):
+    server.status, server.location = 302, "ftp://127.0.0.1:9/data.tar"
+    refused(tmp_path, url, "unknown url type: ftp|HTTP 302")
+
+
+def test_a_redirection_to_the_web_is_followed(tmp_path, server, url):
+    first = Server()
+    first.status, first.location = 302, url
+    with serving(first) as address:
+        download(tmp_path / "set", address)
+    assert_complete(tmp_path, tmp_path / "set")
+
+
 def test_a_web_page_is_not_an_archive(tmp_path, server, url):
     server.kind = "text/html; charset=utf-8"
     refused(tmp_path, url, "a web page; a Dropbox address must end in dl=1")
@@ -220,10 +236,10 @@ def member(name, kind=tarfile.REGTYPE, link="", size=0):
         (member("../escaped.npy"), "nothing was unpacked"),
         (member("data/../../train_data.npy"), "nothing was unpacked"),
         (member("/tmp/escaped.npy"), "nothing was unpacked"),
-        (member("data/link.npy", tarfile.SYMTYPE, "/etc/passwd"), "a link or a device"),
-        (member("data/link.npy", tarfile.LNKTYPE, "data/train_data.npy"), "a link or a device"),
-        (member("data/pipe", tarfile.FIFOTYPE), "a link or a device"),
-        (member("data/device", tarfile.CHRTYPE), "a link or a device"),
+        (member("data/link.npy", tarfile.SYMTYPE, "/etc/passwd"), "a link, a device"),
+        (member("data/link.npy", tarfile.LNKTYPE, "data/train_data.npy"), "a link, a device"),
+        (member("data/pipe", tarfile.FIFOTYPE), "a link, a device"),
+        (member("data/device", tarfile.CHRTYPE), "a link, a device"),
         (member("other/train_data.npy"), "repeated"),
         (member("data/large", size=6_000_000), "too large"),
     ],
@@ -232,6 +248,41 @@ def test_a_hostile_archive_is_refused(tmp_path, server, url, hostile, message):
     server.content = archive(arrays(), "w:gz", [hostile])
     refused(tmp_path, url, message, max_bytes=5_000_000)
     assert list(tmp_path.iterdir()) == []
+
+
+def raw(info, content=b""):
+    """One member as it stands in an archive, whatever tarfile itself would refuse to write."""
+    return info.tobuf(tarfile.GNU_FORMAT) + content.ljust(-(-len(content) // 512) * 512, b"\0")
+
+
+END = bytes(1024)
+
+
+def test_a_folder_of_negative_size_does_not_raise_the_bound(tmp_path, server, url):
+    negative = raw(member("data", tarfile.DIRTYPE, size=-(1 << 40)))
+    server.content = negative + archive(arrays())
+    refused(tmp_path, url, "negative size", max_bytes=len(server.content) + 10_000)
+
+
+def test_a_sparse_file_is_refused(tmp_path, server, url):
+    sparse = member("data/train_data.npy", tarfile.GNUTYPE_SPARSE)
+    header = bytearray(sparse.tobuf(tarfile.GNU_FORMAT))
+    header[386:398] = header[398:410] = b"%011o\0" % 0  # offset and length of the only piece
+    header[483:495] = b"%011o\0" % (1 << 30)  # the size that the file will have
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    server.content = bytes(header) + END
+    refused(tmp_path, url, "a sparse file")
+
+
+def test_a_sparse_file_of_the_newer_kind_is_refused(tmp_path, server, url):
+    sparse = member("data/train_data.npy", size=512)
+    sparse.pax_headers = {"GNU.sparse.size": str(1 << 30), "GNU.sparse.map": "0,0"}
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(sparse, io.BytesIO(bytes(512)))
+    server.content = stream.getvalue()
+    refused(tmp_path, url, "a sparse file")
 
 
 def test_a_full_disk_does_not_cost_the_archive(tmp_path, server, url, monkeypatch):

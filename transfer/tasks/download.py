@@ -138,7 +138,7 @@ def _fetch_once(url: str, part: Path, timeout: float, max_bytes: int) -> int | N
             headers["If-Range"] = notes["validator"]
     try:
         request = urllib.request.Request(url, headers=headers)
-        response = urllib.request.urlopen(request, timeout=timeout)
+        response = _web().open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and have:  # what is here is no beginning of what is there
@@ -174,6 +174,22 @@ def _fetch_once(url: str, part: Path, timeout: float, max_bytes: int) -> int | N
                         f"Expected {total or max_bytes} bytes from {url}, not more."
                     )
     return total
+
+
+def _web() -> urllib.request.OpenerDirector:
+    """Opens http and https only: urllib by itself follows http to ftp."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPRedirectHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPErrorProcessor,
+        urllib.request.UnknownHandler,
+    ):
+        opener.add_handler(handler())
+    return opener
 
 
 def _resume_point(url: str, part: Path) -> tuple[int, dict[str, Any]]:
@@ -270,10 +286,12 @@ def _unpack(archive: Path, folder: Path, url: str, max_bytes: int) -> None:
                         f"Expected six files in the archive of {url}. Received: "
                         f"{member.name[:80]!r}; nothing was unpacked."
                     )
-                if not (member.isreg() or member.isdir()) or member.issparse():
+                plain = (member.isreg() and not member.issparse()) or member.isdir()
+                if not plain or member.size < 0:  # which would be taken off the bytes counted
                     raise TransferError(
                         f"Expected plain files in the archive of {url}. Received: "
-                        f"{member.name[:80]!r}, a link or a device; nothing was unpacked."
+                        f"{member.name[:80]!r}, a link, a device, a sparse file or one of negative "
+                        "size; nothing was unpacked."
                     )
                 unpacked += member.size  # counted before the archive is read any further
                 if unpacked > max_bytes or path.name in found:

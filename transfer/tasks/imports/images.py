@@ -11,12 +11,12 @@ EXIF orientation says.
 """
 
 import contextlib
-import threading
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, WebPImagePlugin
@@ -32,11 +32,13 @@ _FORMATS = (
     WebPImagePlugin.WebPImageFile.format,
     TiffImagePlugin.TiffImageFile.format,
 )
-_LARGE_BYTES = 64 << 20  # images that take more are decoded one at a time
+_LARGE_BYTES = 64 << 20  # images that take more are decoded one at a time, in one thread
 _THREADS = 4
 _AT_ONCE = 256
 _GAP = 3  # a JPEG is decoded at this many times the size asked for, or more: the eye sees no loss
-_ONE_LARGE = threading.Lock()
+
+#: An image, and its height and width in the file; or why it cannot be read.
+_Outcome = tuple[np.ndarray, tuple[int, int]] | TransferError
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,23 +82,25 @@ def read_images(
     kept: list[int] = []
     unreadable = []
 
-    def attempt(path: Path) -> tuple[np.ndarray, tuple[int, int]] | TransferError:
+    def attempt(path: Path, most_bytes: int = _LARGE_BYTES) -> _Outcome | None:
         try:
-            return _decode(path, height, width)
+            return _decode(path, height, width, most_bytes)
         except TransferError as error:
-            return error
+            return TransferError(str(error))  # not what it holds: the image, in its traceback
 
-    # Pillow decodes and resizes without the interpreter's lock.
+    # Pillow decodes and resizes without the interpreter's lock. Large images are left to this
+    # thread, one at a time.
     with _pillow_in_peace(), ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(paths), _AT_ONCE):
             batch = paths[start : start + _AT_ONCE]
             for position, outcome in enumerate(pool.map(attempt, batch), start):
+                outcome = outcome or attempt(paths[position], MOST_BYTES)
                 next(progress or iter(()), None)
                 if isinstance(outcome, TransferError):
                     unreadable.append((paths[position], outcome))
-                    continue
-                images[len(kept)], sides[len(kept)] = outcome
-                kept.append(position)
+                elif outcome is not None:
+                    images[len(kept)], sides[len(kept)] = outcome
+                    kept.append(position)
     count = len(kept)
     return Decoded(images[:count], np.array(kept, np.int64), sides[:count], unreadable)
 
@@ -115,21 +119,17 @@ def _pillow_in_peace() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def _decode(path: Path, height: int, width: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """The image, and its height and width in the file, after turning."""
+def _decode(path: Path, height: int, width: int, most_bytes: int) -> _Outcome | None:
+    """The image, and its height and width in the file, after turning.
+
+    None if that takes more memory than ``most_bytes``, which are `MOST_BYTES` or fewer.
+    """
     try:
-        with open_plain(path) as stream, Image.open(stream, formats=_FORMATS) as image:
-            sides = (image.height, image.width)
-            memory = _memory(image, _GAP * max(height, width))
-            if memory > MOST_BYTES:
-                raise TransferError(
-                    f"Expected an image that takes at most {MOST_BYTES >> 20} MiB to decode in "
-                    f"{path}. Received: {image.width} x {image.height} pixels, which take "
-                    f"{memory >> 20} MiB; shrink it, then import again."
-                )
-            with _ONE_LARGE if memory > _LARGE_BYTES else contextlib.nullcontext():
-                small, turned = _resized(image, height, width)
-            return np.asarray(small), sides[::-1] if turned else sides
+        with open_plain(path) as stream:
+            if stream.read(12).endswith(b"WEBP") and most_bytes < MOST_BYTES:
+                return None  # the decoder of WebP takes its memory when it is opened
+            stream.seek(0)
+            return _shrunk(stream, path, height, width, most_bytes)
     except TransferError:
         raise
     except FileNotFoundError as error:
@@ -144,16 +144,38 @@ def _decode(path: Path, height: int, width: int) -> tuple[np.ndarray, tuple[int,
         ) from error
 
 
+def _shrunk(
+    stream: IO[bytes], path: Path, height: int, width: int, most_bytes: int
+) -> _Outcome | None:
+    with Image.open(stream, formats=_FORMATS) as image:
+        sides = (image.height, image.width)
+        memory = _memory(image, _GAP * max(height, width))
+        if memory > MOST_BYTES:
+            raise TransferError(
+                f"Expected an image that takes at most {MOST_BYTES >> 20} MiB to decode in {path}. "
+                f"Received: {sides[1]} x {sides[0]} pixels, which take {memory >> 20} MiB; shrink "
+                "it, then import again."
+            )
+        if memory > most_bytes:
+            return None
+        small, turned = _resized(image, height, width)
+        return np.asarray(small), sides[::-1] if turned else sides
+
+
 def _memory(image: Image.Image, side: int) -> int:
     """Bytes that decoding takes; a JPEG is told to decode no larger than ``side`` needs."""
-    pixels = image.width * image.height
+    coefficients = 0
     if image.format == "JPEG":
-        progressive = "progressive" in image.info  # then all coefficients are kept: 2 bytes each
+        if "progressive" in image.info:  # then all coefficients are kept, two bytes each
+            coefficients = 2 * len(image.getbands()) * image.width * image.height
         image.draft(None, (side, side))
-        return 6 * pixels * progressive + 8 * image.width * image.height
+    # Four bytes a pixel, and as many for each copy on the way to RGB.
+    a_pixel = 12 if image.has_transparency_data else 8
+    if image.mode.startswith("I"):
+        a_pixel = 20
     if image.format == "WEBP":
-        return 24 * pixels  # the decoder keeps three canvases
-    return (16 if image.mode.startswith("I") else 8) * pixels  # 4 bytes a pixel, and a copy
+        a_pixel = 24  # the decoder keeps three canvases
+    return coefficients + a_pixel * image.width * image.height
 
 
 def _resized(image: Image.Image, height: int, width: int) -> tuple[Image.Image, bool]:
@@ -173,7 +195,11 @@ def _resized(image: Image.Image, height: int, width: int) -> tuple[Image.Image, 
         deep = np.asarray(image).clip(0, 65535)
         image = Image.fromarray((deep // 257).astype(np.uint8))  # 65535 = 257 * 255
     if not image.has_transparency_data:
-        return image.convert("RGB").resize(size, Image.Resampling.BILINEAR), turned
-    small = image.convert("RGBA").resize(size, Image.Resampling.BILINEAR)  # weighted by alpha
+        return _in_mode(image, "RGB").resize(size, Image.Resampling.BILINEAR), turned
+    small = _in_mode(image, "RGBA").resize(size, Image.Resampling.BILINEAR)  # weighted by alpha
     white = Image.new("RGBA", size, "white")
     return Image.alpha_composite(white, small).convert("RGB"), turned
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)  # which copies in any case

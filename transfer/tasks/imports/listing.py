@@ -129,7 +129,6 @@ def read_csv_list(src: Path) -> Listing:
             columns, is_header = _columns(src, row)
             if is_header:
                 continue
-        refuse_more(len(lines), src)
         cells = _cells(src, number, row, columns)
         name = re.sub(r"[/\\]+", "/", cells.pop("path"))
         values = tuple(known.setdefault(text, text) for text in cells.values())
@@ -140,6 +139,7 @@ def read_csv_list(src: Path) -> Listing:
             )
         repeated += name in lines
         lines[name] = values
+        refuse_more(len(lines), src)
     if not lines:
         raise TransferError(f"Expected a line for each image in {src}. It has none.")
     folders: dict[str, bool] = {}
@@ -209,7 +209,7 @@ def _split_number(src: Path, text: str) -> int:
 def _inside(src: Path, name: str, folders: dict[str, bool]) -> bool:
     """Whether the folders of a path are plain ones, no links; what is known of them is kept."""
     parent, slash, last = name.rpartition("/")
-    plain_name(src / parent, last)
+    plain_name(src, last)
     if not slash:
         return True
     if parent not in folders:  # "/x.jpg" has an empty parent, which is no plain name

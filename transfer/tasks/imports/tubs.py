@@ -100,6 +100,7 @@ def _recording(
     images, angles, seconds, sessions = [], [], [], []
     numbers: dict[str, int] = {}  # of sessions
     malformed = pilot = 0
+    folder = src / below
     for count, (time, record) in enumerate(records, 1):
         refuse_more(count, src)
         angle, image = record.get("user/angle"), record.get("cam/image_array")
@@ -108,7 +109,7 @@ def _recording(
         elif record.get("user/mode", "user") != "user":
             pilot += 1  # the car steered itself: the driver's angle means nothing
         else:
-            images.append(below + plain_name(src / below, image))
+            images.append(below + plain_name(folder, image))
             angles.append(float(angle))
             seconds.append(float(time) / 1000)
             session = str(record.get("_session_id", ""))
