@@ -11,10 +11,11 @@ import pandas as pd
 
 from transfer.errors import TransferError
 from transfer.files import write_atomically
-from transfer.results import format_number, read_runs, read_study
+from transfer.results import format_number, read_runs
 from transfer.runs import parse_run
 from transfer.statistics.comparison import blocks_of_neighbours, right_on_test_images
 from transfer.statistics.intervals import non_inferior
+from transfer.study_file import read_settings
 
 RESULTS = Path(__file__).parent / "results"
 STUDIES = Path(__file__).parents[1] / "experiments-results"
@@ -34,10 +35,9 @@ def compare(fast: Path, reference: Path) -> pd.DataFrame:
     TransferError
         If a folder holds no study, or the two are not of the same data and source.
     """
-    studies = [read_study(folder) for folder in (fast, reference)]
-    for part in ("dataset", "source"):
-        if studies[0][part]["sha256"] != studies[1][part]["sha256"]:
-            raise TransferError(f"Expected the same {part} in {fast} and {reference}.")
+    one, other = (read_settings(folder) for folder in (fast, reference))
+    if (one.data_sha256, one.source) != (other.data_sha256, other.source):
+        raise TransferError(f"Expected the same data set and source in {fast} and {reference}.")
     both = [read_runs(folder) for folder in (fast, reference)]
     names = set(both[0]["run"]) & set(both[1]["run"])
     both = [runs[runs["run"].isin(names)].sort_values("seed") for runs in both]

@@ -31,10 +31,11 @@ from transfer.deploy.export.write import export_weights
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, multiply_adds, weight_shapes
 from transfer.progress import track
-from transfer.results import read_runs, read_study, read_test_labels, write_array
+from transfer.results import read_runs, read_test_labels, write_array
 from transfer.runs import BLOCKS, Protocol, parse_runs
 from transfer.statistics.comparison import blocks_of_neighbours
 from transfer.statistics.intervals import paired_bootstrap
+from transfer.study_file import read_settings
 from transfer.tables import read_table, write_table
 from transfer.tasks.dataset import Dataset
 from transfer.training.batches import training_batches
@@ -145,7 +146,7 @@ def measure_pruning(study_dir: Path, like: Sequence[int], data: Path | None = No
     dataset = open_data(finished[0], data)
     whole = finished[0].architecture((dataset.height, dataset.width))
     sparsities = {n: _sparsity_of(whole, n) for n in like}
-    protocol = Protocol.of(read_study(study_dir)["protocol"])
+    protocol = read_settings(study_dir).protocol
     trained = {run.run.seed: run.weights() for run in finished}  # what is missing is said at once
     pairs = [(run, n) for run in finished for n in like]
     for run, n in track(pairs, len(pairs), "pruning"):

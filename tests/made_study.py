@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 
-from transfer.results import RUN_COLUMNS, write_array, write_runs, write_study
+from tests.study_files import write_study
+from transfer.results import RUN_COLUMNS, write_array, write_runs
 from transfer.runs import FROZEN_KINDS, Run
 
 LABELS = np.arange(2000) % 3
@@ -20,7 +21,7 @@ def make_study(folder, accuracies, seeds=(0, 1, 2), noise=0.02):
     Most images are easy or hard for every network, as real ones are: ``noise`` is how much runs
     differ in that.
     """
-    write_study(folder, {"dataset": {"name": "made"}})
+    write_study(folder)
     write_array(folder / "predictions/labels.npz", LABELS.astype(np.int64))
     blank = {"string": "", "Int64": None, "int64": 0, "float64": 0.5}
     hard = np.random.default_rng(0).random(len(LABELS))

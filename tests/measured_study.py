@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from tests.study_files import write_study
 from transfer.deploy.costs.table import COLUMNS, exported_path
-from transfer.results import RUN_COLUMNS, write_array, write_row, write_study
+from transfer.results import RUN_COLUMNS, write_array, write_row
 from transfer.runs import Run
 
 LABELS = (np.arange(3000) % 3).astype(np.int64)
@@ -27,15 +28,7 @@ def cost(run, alpha, name, accuracy, size, milliseconds, work=1e6):
 
 def measured_study(folder, networks, alpha=0.25, data="a", seeds=(0, 1, 2)):
     """A study of (kind, n): (accuracy, int8 accuracy or None, bytes, ms, multiply-adds)."""
-    write_study(
-        folder,
-        {
-            "dataset": {"name": "stripes", "sha256": data},
-            "alpha": alpha,
-            "input": "48x80",
-            "protocol": {"name": "fast"},
-        },
-    )
+    write_study(folder, dataset="stripes", data_sha256=data, alpha=alpha)
     write_array(folder / "predictions" / "labels.npz", LABELS)
     blank = dict.fromkeys(RUN_COLUMNS, 0) | {
         column: "" for column, dtype in RUN_COLUMNS.items() if dtype == "string"

@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 
-from transfer.results import RUN_COLUMNS, write_array, write_log, write_runs, write_study
-from transfer.runs import FROZEN_KINDS, PROTOCOLS, Run
+from tests.study_files import call_for, write_study
+from transfer.results import RUN_COLUMNS, write_array, write_log, write_runs
+from transfer.runs import FROZEN_KINDS, Run
 from transfer.tasks.dataset import Split, content_hash, load_dataset, write_dataset
 from transfer.training.evaluation import reported_numbers
 
@@ -45,34 +46,13 @@ def make_study(folder, data, runs, epochs=3):
     """Write a study of ``runs`` on the data set in ``data``; returns its folder."""
     dataset = load_dataset(data)
     labels, classes = dataset.test.labels, dataset.classes
-    fixed = PROTOCOLS["fast"].values()
-    described = {
-        "name": dataset.name,
-        "path": str(data),
-        "sha256": content_hash(dataset),
-        "images": {name: len(split.labels) for name, split in dataset.splits.items()},
-        "classes": list(classes),
-    }
-    asked = {
-        "kinds": sorted({run.kind for run in runs}),
-        "n": sorted({run.n for run in runs if run.n is not None}) or [1],
-        "seeds": sorted({run.seed for run in runs}),
-        "bn": sorted({run.bn for run in runs if run.bn}) or ["inference"],
-        "fractions": sorted({run.fraction for run in runs}),
-        "runs": len(runs),
-    }
-    environment = {"versions": {"keras": "3"}, "machine": "Linux x86_64", "processors": 2}
     write_study(
         folder,
-        {
-            "dataset": described,
-            "alpha": 0.25,
-            "input": "48x80",
-            "protocol": fixed,
-            "source": {"name": "fractals", "sha256": "ab" * 32},
-            "asked": asked,
-            "environment": environment,
-        },
+        call_for(runs, str(data)),
+        dataset=dataset.name,
+        data_sha256=content_hash(dataset),
+        images={name: len(split.labels) for name, split in dataset.splits.items()},
+        classes=tuple(classes),
     )
     write_array(folder / "predictions" / "labels.npz", labels)
     (folder / "rows").mkdir()

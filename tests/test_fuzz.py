@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.study_files import write_study
 from transfer.deploy.costs.table import read_costs
 from transfer.deploy.driving.table import read_drives
 from transfer.deploy.reestimation.table import read_reestimation
@@ -38,7 +39,6 @@ from transfer.results import (
     read_log,
     read_predictions,
     read_runs,
-    read_study,
     read_test_labels,
     write_array,
     write_log,
@@ -49,6 +49,7 @@ from transfer.scores.record import read_agreement
 from transfer.scores.record import read_predictions as read_predicted
 from transfer.scores.similarity import read_similarity
 from transfer.scores.table import read_scores
+from transfer.study_file import planned_runs
 from transfer.tasks import download
 from transfer.tasks.dataset import Split, load_dataset, write_dataset
 from transfer.tasks.imports.folders import holds_images, read_image_folders
@@ -306,14 +307,14 @@ def study(folder, name):
     write_log(folder, RUN, [dict.fromkeys(LOG_COLUMNS, 1.5) | {"epoch": e} for e in (1, 2)])
     write_array(folder / "predictions" / f"{RUN}.npz", np.full((6, 3), 1 / 3, np.float32))
     write_array(folder / "predictions" / "labels.npz", np.arange(6) % 3)
-    (folder / "study.json").write_text(json.dumps({"alpha": 0.25, "dataset": {"name": "x"}}))
+    write_study(folder)
     readers = {
         "runs.csv": lambda: read_runs(folder),
         f"logs/{RUN}.csv": lambda: read_log(folder, RUN),
         f"rows/{RUN}.json": lambda: write_runs(folder),
         f"predictions/{RUN}.npz": lambda: read_predictions(folder, RUN),
         "predictions/labels.npz": lambda: read_test_labels(folder),
-        "study.json": lambda: read_study(folder),
+        "study.json": lambda: planned_runs(folder),
     }
     return folder / name, readers[name]
 

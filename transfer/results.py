@@ -279,16 +279,6 @@ def _read(path: Path, limit: int) -> bytes:
         ) from error
 
 
-def write_study(study_dir: Path, study: Mapping[str, Any]) -> None:
-    """Write ``study.json``: the resolved study."""
-    write_atomically(study_dir / "study.json", json.dumps(study, indent=1) + "\n")
-
-
-def read_study(study_dir: str | Path) -> dict[str, Any]:
-    """``study.json``; see `read_json` for the errors."""
-    return read_json(Path(study_dir) / "study.json")
-
-
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write one array, compressed, as the member ``array`` of an .npz file."""
     with open_atomically(path) as stream:

@@ -123,6 +123,11 @@ class Run:
         return BLOCKS if self.kind in ("baseB+", "A@nB") else self.n
 
     @property
+    def depth(self) -> int:
+        """Blocks of the network: n if it is sliced, else all."""
+        return self.n if self.kind == "sliced" and self.n is not None else BLOCKS
+
+    @property
     def needs_base_a(self) -> bool:
         """Whether the run starts from the source task's network."""
         return self.kind in ("baseB+", "AnB", "AnB+", "A@nB", "sliced")

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.study_files import write_study
 from transfer.answers.verdict import _what_would_decide, verdict
 from transfer.cli import main
 from transfer.errors import TransferError
-from transfer.results import RUN_COLUMNS, read_predictions, write_array, write_row, write_study
+from transfer.results import RUN_COLUMNS, read_predictions, write_array, write_row
 from transfer.runs import FROZEN_KINDS, Run
 from transfer.statistics.comparison import FRAMES_A_BLOCK, compare_with_base
 from transfer.statistics.intervals import non_inferior
@@ -21,7 +22,7 @@ LABELS = np.arange(4000) % 3
 
 def study(folder, accuracies, seeds=(0,)):
     """A study whose networks are right on a given share of the images, chosen by the run's name."""
-    write_study(folder, {"dataset": {"name": "stripes"}})
+    write_study(folder, dataset="stripes")
     write_array(folder / "predictions" / "labels.npz", LABELS.astype(np.int64))
     blank = dict.fromkeys(RUN_COLUMNS, 0) | {
         column: "" for column, dtype in RUN_COLUMNS.items() if dtype == "string"

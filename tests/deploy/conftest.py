@@ -6,11 +6,13 @@ import shutil
 import numpy as np
 import pytest
 
+from tests.study_files import call_for, write_study
 from transfer.deploy.export.write import export
 from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import random_weights
 from transfer.networks.weights import hash_weights, write_weights
-from transfer.results import RUN_COLUMNS, write_row, write_study
+from transfer.results import RUN_COLUMNS, write_row
+from transfer.runs import parse_run
 from transfer.tasks.dataset import content_hash, load_dataset
 
 RUN = "sliced-4_s0"
@@ -47,19 +49,9 @@ def study(tmp_path_factory, small_data, weights):
     """Folder of a study with the finished run ``sliced-4_s0``, for reading."""
     out = tmp_path_factory.mktemp("study")
     data = load_dataset(small_data)
-    write_study(
-        out,
-        {
-            "dataset": {
-                "name": data.name,
-                "path": str(small_data),
-                "sha256": content_hash(data),
-                "classes": list(data.classes),
-            },
-            "alpha": 0.25,
-            "input": "48x80",
-        },
-    )
+    call = call_for([parse_run(RUN)], str(small_data))
+    described = {"dataset": data.name, "data_sha256": content_hash(data), "classes": data.classes}
+    write_study(out, call, source=None, **described)
     write_weights(out / "models" / f"{RUN}.weights.h5", weights, ARCHITECTURE)
     row = dict.fromkeys(RUN_COLUMNS, 0)
     row.update(run=RUN, kind="sliced", n=4, bn="", source="none", dataset=data.name, alpha=0.25)

@@ -63,7 +63,7 @@ def trained(tinted_data, tmp_path_factory):
 def spoilt(own_study, trained, tinted_data):
     """A study whose run has learnt the target and normalises by statistics of something else."""
     study = json.loads((own_study / "study.json").read_text())
-    study["dataset"]["path"] = str(tinted_data)
+    study["calls"][-1]["data"] = str(tinted_data)
     study["dataset"]["sha256"] = content_hash(load_dataset(tinted_data))
     (own_study / "study.json").write_text(json.dumps(study))
     weights = dict(trained)

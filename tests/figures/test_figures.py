@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from tests.study_files import write_study
 from transfer.cli import main
 from transfer.errors import TransferError
 from transfer.figures import draw as figures
@@ -16,7 +17,7 @@ from transfer.figures.accuracy import accuracy_against_n
 from transfer.figures.draw import draw_figures, left_out, published_table, read_published
 from transfer.figures.gain import gain_against_images
 from transfer.figures.semantics import bn_semantics
-from transfer.results import RUN_COLUMNS, write_row, write_study
+from transfer.results import RUN_COLUMNS, write_row
 from transfer.runs import KINDS, Run
 from transfer.statistics.gain import gains, without_base
 from transfer.statistics.intervals import interval
@@ -129,7 +130,7 @@ def test_a_missing_base_b_is_said_and_how_to_add_it():
 
 def study_of(folder, frame):
     """A folder with these runs and no more than figures need."""
-    write_study(folder, {})
+    write_study(folder)
     blank = {c: "" if d == "string" else 0 for c, d in RUN_COLUMNS.items()}
     for row in frame.to_dict("records"):
         n = None if pd.isna(row["n"]) else int(row["n"])

@@ -319,7 +319,7 @@ def test_the_command_is_one_that_the_command_line_takes(tmp_path, data):
     assert options["--bn"] == "inference,legacy"
 
 
-@pytest.mark.parametrize("cut", ["dataset", "protocol", "asked", "environment", "alpha", "input"])
+@pytest.mark.parametrize("cut", ["dataset", "protocol", "calls", "source", "alpha", "input"])
 @pytest.mark.parametrize("value", [None, [], 7, "x", {"sha256": []}])
 def test_a_damaged_study_ends_in_one_sentence_or_says_what_it_lacks(tmp_path, data, cut, value):
     out = make_study(tmp_path / "study", data, [Run("baseB")])

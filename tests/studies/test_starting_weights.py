@@ -7,10 +7,11 @@ a stream of its own.
 import numpy as np
 import pytest
 
+from tests.study_files import SETTINGS
 from transfer.networks.architecture import layers_of_block
 from transfer.networks.sources import find_source
 from transfer.networks.weights import write_weights
-from transfer.runs import PROTOCOLS, parse_run
+from transfer.runs import parse_run
 from transfer.studies.context import Context, model_path
 from transfer.studies.execute import architecture_of, starting_weights
 from transfer.tasks.dataset import load_dataset
@@ -22,9 +23,8 @@ INDICES = np.arange(96)
 def start_of(small_data, tmp_path_factory):
     """Function from a run's name to its starting weights, keyed ``layer/weight``."""
     data, out = load_dataset(small_data), tmp_path_factory.mktemp("study")
-    source, path = find_source("fractals", 0.25)
-    protocol = PROTOCOLS["fast"]
-    context = Context(out, small_data, data.name, source, path, protocol, 0.25, (48, 80))
+    _, path = find_source("fractals", 0.25)
+    context = Context(out, small_data, path, SETTINGS)
     for seed in (0, 1):
         base = parse_run(f"baseB_s{seed}")
         weights = starting_weights(base, context, data, INDICES)

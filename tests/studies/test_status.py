@@ -175,7 +175,7 @@ def test_plain_text_without_tensorflow_when_not_on_a_terminal(study):
     assert "A1B_s0" in done.stdout
 
 
-@pytest.mark.parametrize("cut", ["asked", "protocol", "input", "alpha"])
+@pytest.mark.parametrize("cut", ["calls", "protocol", "input", "alpha"])
 @pytest.mark.parametrize("value", [None, [], "x", {"kinds": ["baseB"]}])
 def test_a_damaged_study_ends_with_one_sentence(study, capsys, cut, value):
     content = json.loads((study / "study.json").read_text())

@@ -12,9 +12,10 @@ import pytest
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
 from transfer.networks.weights import read_weights
-from transfer.results import read_log, read_predictions, read_runs, read_study, read_test_labels
+from transfer.results import read_log, read_predictions, read_runs, read_test_labels
 from transfer.studies.ask import ask
 from transfer.studies.study import perform
+from transfer.study_file import planned_runs
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +63,7 @@ def test_every_run_has_its_row_log_and_predictions(finished, study):
     assert set(runs["threads"]) == {1}
     assert set(runs["protocol"]) == {"fast-e2-b16"}
     assert set(runs["backbone"]) == {"mobilenet"}
-    assert read_study(finished)["asked"]["runs"] == len(runs)
+    assert set(planned_runs(finished)) == set(study.runs())
     assert not list((finished / "checkpoints").iterdir())
 
 
@@ -97,7 +98,7 @@ def test_a_study_of_other_data_is_refused(finished, study, tmp_path, small_data)
     content = bytearray((other / "train_data.npy").read_bytes())
     content[-1] ^= 1
     (other / "train_data.npy").write_bytes(content)
-    with pytest.raises(TransferError, match="another dataset"):
+    with pytest.raises(TransferError, match="another data set"):
         perform(finished, study, other)
 
 

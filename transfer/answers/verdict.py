@@ -23,8 +23,7 @@ from transfer.answers.deployed import (
 )
 from transfer.answers.wording import about, count_seeds, points, spans
 from transfer.deploy.reestimation.table import read_reestimation
-from transfer.errors import TransferError
-from transfer.results import read_runs, read_study, read_test_labels
+from transfer.results import read_runs, read_test_labels
 from transfer.runs import BLOCKS, BN_SEMANTICS, FROZEN_KINDS, Run
 from transfer.statistics.comparison import Key, compare_with_base, difference, networks, paired
 from transfer.statistics.gain import gain_in_words
@@ -35,6 +34,7 @@ from transfer.statistics.intervals import (
     mcnemar_exact,
     needed_to_decide,
 )
+from transfer.study_file import read_settings
 
 
 def verdict(
@@ -65,10 +65,7 @@ def verdict(
     all_runs = read_runs(folder)
     runs = all_runs[all_runs["fraction"] == 1.0]
     base = runs[runs["kind"] == "baseB"]
-    try:
-        name = str(read_study(folder)["dataset"]["name"])
-    except (KeyError, TypeError) as error:
-        raise TransferError(f"Expected a dataset with a name in {folder}/study.json.") from error
+    name = read_settings(folder).dataset
     if base.empty:
         return [f"{name}: baseB on all training images is missing, so nothing can be compared."]
     compared = compare_with_base(folder, margin, ("AnB", "sliced"))

@@ -128,22 +128,13 @@ def study(given: argparse.Namespace) -> None:
     *_SETTINGS,
 )
 def run(given: argparse.Namespace) -> None:
-    """Train one network by its name, e.g. A3B+_s1, and the baseB it is copied from if missing."""
-    from transfer.runs import parse_run
-    from transfer.studies.ask import ask
-    from transfer.studies.study import perform
+    """Train one network by its name, e.g. A3B+_s1, and the baseB it is copied from if missing.
 
-    run = parse_run(given.name)
-    asked = ask(
-        "quick",
-        kinds=run.kind,
-        n=str(run.n or 0),
-        seeds=str(run.seed),
-        bn=run.bn or None,
-        fractions=str(run.fraction),
-        **_settings(given),
-    )
-    perform(given.out, asked, given.data, "quick", given.workers)
+    In the folder of a study its data and settings are taken, and none needs to be given.
+    """
+    from transfer.studies.study import perform_run
+
+    perform_run(given.out, given.name, given.data, given.workers, **_settings(given))
     _draw_and_tell(given.out)
 
 

@@ -21,7 +21,7 @@ from transfer.figures.pareto import pareto_figure
 from transfer.figures.reestimation import reestimation_against_n
 from transfer.figures.semantics import bn_semantics
 from transfer.figures.style import save
-from transfer.results import as_keras_3, on_all_images, read_runs, read_study
+from transfer.results import as_keras_3, on_all_images, read_runs
 from transfer.scores.record import FOLDER, read_agreement
 from transfer.statistics.gain import has_sizes, without_base
 from transfer.tables import read_table
@@ -147,6 +147,4 @@ def left_out(study_dir: str | Path) -> list[str]:
 def _runs_of(folder: Path) -> pd.DataFrame:
     if not (folder / "runs.csv").exists() and (folder / "all_experiments.csv").exists():
         return read_published(folder / "all_experiments.csv")
-    runs = read_runs(folder)
-    read_study(folder)
-    return runs
+    return read_runs(folder)

@@ -15,10 +15,10 @@ from transfer.results import (
     on_all_images,
     read_predictions,
     read_runs,
-    read_study,
     read_test_labels,
 )
-from transfer.runs import BN_SEMANTICS, KINDS, PROTOCOLS
+from transfer.runs import PROTOCOLS
+from transfer.study_file import Settings, data_path, read_calls, read_settings
 
 _MAX_CLASSES = 1000  # of a data set, see transfer.tasks.dataset
 
@@ -37,8 +37,7 @@ class Facts:
     classes : tuple of str
     images : dict of str to int
         Images a split.
-    study : dict
-        study.json.
+    settings : Settings
     runs : pandas.DataFrame
         runs.csv.
     """
@@ -50,7 +49,7 @@ class Facts:
     data_sha256: str
     classes: tuple[str, ...]
     images: dict[str, int]
-    study: dict[str, Any]
+    settings: Settings
     runs: pd.DataFrame
 
     @property
@@ -86,30 +85,28 @@ def read_facts(study_dir: str | Path) -> Facts:
     Raises
     ------
     TransferError
-        If the folder holds no study, none of its runs is finished, or study.json lacks the data
-        set.
+        If the folder holds no study, or none of its runs is finished.
     """
     folder = Path(study_dir)
-    runs, study = read_runs(folder), read_study(folder)
+    runs, settings = read_runs(folder), read_settings(folder)
     if runs.empty:
         raise TransferError(f"Expected at least one finished run in {folder}. There is none yet.")
-    try:
-        dataset = study["dataset"]
-        classes = tuple(str(name) for name in dataset["classes"])
-        images = {str(split): int(count) for split, count in dataset["images"].items()}
-        name, path, sha256 = (str(dataset[key]) for key in ("name", "path", "sha256"))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TransferError(
-            f"Expected a dataset with name, path, sha256, images, classes in {folder}/study.json."
-        ) from error
-    if not 2 <= len(classes) <= _MAX_CLASSES:
-        raise TransferError(f"Expected 2..{_MAX_CLASSES} classes in {folder}/study.json.")
-    return Facts(folder, folder.resolve().name, name, path, sha256, classes, images, study, runs)
+    return Facts(
+        folder,
+        folder.resolve().name,
+        settings.dataset,
+        data_path(folder),
+        settings.data_sha256,
+        settings.classes,
+        settings.images,
+        settings,
+        runs,
+    )
 
 
 @dataclass(frozen=True)
 class Made:
-    """How a study was made, as lines of two columns, and the call that goes on with it."""
+    """How a study was made, as lines of two columns, and the commands that made it."""
 
     source: str
     protocol: str
@@ -117,87 +114,71 @@ class Made:
     versions: list[tuple[str, str]]
     hashes: list[tuple[str, str]]
     command: str
-    beyond: int  #: finished runs that this call did not ask for
 
 
 def how_it_was_made(facts: Facts) -> Made:
-    """Settings, versions, hashes and the last call, from study.json and runs.csv.
+    """Settings, versions, hashes and calls, from study.json and runs.csv.
 
     Raises
     ------
     TransferError
         If study.json lacks them.
     """
-    study = facts.study
+    calls = read_calls(facts.folder)
     try:
-        protocol, environment = dict(study["protocol"]), dict(study["environment"])
-        versions = {str(k): str(v) for k, v in environment["versions"].items()}
-        source = {str(k): str(v) for k, v in study.get("source", {}).items()}
-        asked = {k: list(study["asked"][k]) for k in ("kinds", "n", "seeds", "bn", "fractions")}
-        settings = [
-            ("source of baseA", source.get("name", "none")),
-            ("width multiplier alpha", f"{float(study['alpha']):g}"),
-            ("input, height x width", str(study["input"])),
-            *((f"protocol: {str(k).replace('_', ' ')}", str(v)) for k, v in protocol.items()),
-            ("machine", f"{environment['machine']}, {environment['processors']} processors"),
-        ]
-        command = _command(facts, study, protocol, source, asked)
-        beyond = _beyond(facts.runs, asked)
+        versions = {str(k): str(v) for k, v in calls[-1]["versions"].items()}
+        machine = f"{calls[-1]['machine']}, {calls[-1]['processors']} processors"
+        commands = [_command(facts, call) for call in calls]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TransferError(
-            "How the study was made is left out: study.json lacks the protocol, what was asked or "
-            "the environment."
+            "How the study was made is left out: a call in study.json lacks the versions, the "
+            "machine or what was asked."
         ) from error
+    settings, source = facts.settings, facts.settings.source
     hashes = [
         ("data set, content", facts.data_sha256),
-        *([("weights of baseA, file", source["sha256"])] if "sha256" in source else []),
+        *([("weights of baseA, file", source.sha256)] if source else []),
         ("runs.csv, file", sha256_of(facts.folder / "runs.csv")),
     ]
     return Made(
-        source.get("name", "none"),
-        str(protocol["name"]),
-        settings,
+        source.name if source else "none",
+        settings.protocol.name,
+        [
+            ("source of baseA", source.name if source else "none"),
+            ("width multiplier alpha", f"{settings.alpha:g}"),
+            ("input, height x width", settings.input),
+            *(
+                (f"protocol: {key.replace('_', ' ')}", str(value))
+                for key, value in settings.protocol.values().items()
+            ),
+            ("threads of a worker", str(settings.threads or "not recorded")),
+            ("machine", machine),
+        ],
         list(versions.items()),
         hashes,
-        command,
-        beyond,
+        "\n".join(dict.fromkeys(commands)),
     )
 
 
-def _command(
-    facts: Facts,
-    study: dict[str, Any],
-    protocol: dict[str, Any],
-    source: dict[str, str],
-    asked: dict[str, list[Any]],
-) -> str:
-    """The last call, its defaults spelt out."""
+def _command(facts: Facts, call: dict[str, Any]) -> str:
+    """A call, its defaults spelt out."""
+    settings = facts.settings
     options = {"--data": facts.data_path}
-    if "name" in source:
-        options["--source"] = source["name"]
+    if settings.source:
+        options["--source"] = settings.source.name
     for option in ("kinds", "n", "seeds", "bn"):
-        options[f"--{option}"] = ",".join(str(value) for value in asked[option])
-    if asked["fractions"] != [1.0]:
-        options["--train-fraction"] = ",".join(f"{float(f):g}" for f in asked["fractions"])
-    options["--alpha"] = f"{float(study['alpha']):g}"
-    options["--input"] = str(study["input"])
-    options["--protocol"] = str(protocol["name"]).partition("-")[0]  # fast-e9 is fast, 9 epochs
+        if call[option]:
+            options[f"--{option}"] = ",".join(str(value) for value in call[option])
+    if call["fractions"] != [1.0]:
+        options["--train-fraction"] = ",".join(f"{float(f):g}" for f in call["fractions"])
+    options["--alpha"] = f"{settings.alpha:g}"
+    options["--input"] = settings.input
+    options["--protocol"] = settings.protocol.name.partition("-")[0]  # fast-e9: fast, 9 epochs
     usual = PROTOCOLS.get(options["--protocol"])
     for option in ("epochs", "batch"):
-        if usual is None or protocol[option] != getattr(usual, option):
-            options[f"--{option}"] = str(protocol[option])
+        value = getattr(settings.protocol, option)
+        if usual is None or value != getattr(usual, option):
+            options[f"--{option}"] = str(value)
     options["--out"] = str(facts.folder)
     words = [f"{option} {shlex.quote(value)}" for option, value in options.items()]
     return " \\\n    ".join(["python -m transfer study", *words])
-
-
-def _beyond(runs: pd.DataFrame, asked: dict[str, list[Any]]) -> int:
-    """How many finished runs the last call did not ask for."""
-    inside = (
-        runs["kind"].isin([kind for kind in KINDS if kind in asked["kinds"]])
-        & (runs["n"].isna() | runs["n"].isin(asked["n"]))
-        & runs["seed"].isin(asked["seeds"])
-        & (runs["bn"].isin(["", *(bn for bn in BN_SEMANTICS if bn in asked["bn"])]))
-        & runs["fraction"].isin(asked["fractions"])
-    )
-    return int((~inside).sum())

@@ -2,14 +2,17 @@
 
 import dataclasses
 import re
+from pathlib import Path
+from typing import Any
 
 from transfer.errors import UsageError
 from transfer.networks.architecture import Architecture
-from transfer.runs import BN_SEMANTICS, KINDS, PRESETS, PROTOCOLS, Study
+from transfer.runs import BN_SEMANTICS, KINDS, PRESETS, PROTOCOLS, Study, parse_run
+from transfer.study_file import read_calls, read_settings
 
 
 def ask(
-    preset: str,
+    preset: str | Study,
     *,
     kinds: str | None = None,
     n: str | None = None,
@@ -23,7 +26,9 @@ def ask(
     epochs: int | None = None,
     batch: int | None = None,
 ) -> Study:
-    """A preset with the parts a person wants otherwise, written as on the command line.
+    """A preset, or another study, with the parts a person wants otherwise.
+
+    The parts are written as on the command line; None leaves a part as it is.
 
     >>> ask("quick", kinds="baseB,AnB", n="1-3,7", seeds="0,1").n
     (1, 2, 3, 7)
@@ -33,9 +38,9 @@ def ask(
     UsageError
         If a part cannot be understood, saying what was expected.
     """
-    if preset not in PRESETS:
+    if isinstance(preset, str) and preset not in PRESETS:
         raise UsageError(f"Expected a preset of {', '.join(PRESETS)}. Received: {preset!r}.")
-    study = PRESETS[preset].study
+    study = PRESETS[preset].study if isinstance(preset, str) else preset
     changes: dict[str, object] = {}
     if kinds is not None:
         changes["kinds"] = _names(kinds, tuple(KINDS), "kinds")
@@ -63,6 +68,50 @@ def ask(
     asked.runs()
     Architecture(alpha=asked.alpha, input_size=asked.input_size)  # refuses what is out of range
     return asked
+
+
+def ask_run(name: str, out: str | Path, **settings: Any) -> Study:
+    """One run by its name, with every setting taken from the study in ``out`` if there is one.
+
+    Parameters
+    ----------
+    name : str
+        As `transfer.runs.Run.name`.
+    out : path
+        Folder of a study, or a new one: then the settings are those of the preset ``quick``.
+    **settings
+        Parts that a person gives nevertheless, as for `ask`. `transfer.studies.setup.prepare`
+        refuses those that are not the study's.
+
+    Raises
+    ------
+    UsageError
+        If the name or a part cannot be understood.
+    TransferError
+        If ``out`` holds a study that cannot be read.
+    """
+    run = parse_run(name)
+    study = PRESETS["quick"].study
+    if (Path(out) / "study.json").exists():
+        held, sources = read_settings(out), [call.get("source") for call in read_calls(out)]
+        named = held.source.name if held.source else study.source
+        source = next((str(given) for given in reversed(sources) if given), named)
+        study = dataclasses.replace(
+            study,
+            protocol=held.protocol,
+            alpha=held.alpha,
+            input_size=held.input_size,
+            source=source,
+        )
+    study = dataclasses.replace(
+        study,
+        kinds=(run.kind,),
+        n=() if run.n is None else (run.n,),
+        seeds=(run.seed,),
+        bn=(run.bn,) if run.bn else (),
+        fractions=(run.fraction,),
+    )
+    return ask(study, **settings)
 
 
 def _parts(text: str) -> list[str]:

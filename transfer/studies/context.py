@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from transfer.runs import Protocol, Run
+from transfer.runs import Run
+from transfer.study_file import Settings
 
 #: Traced graphs that a worker keeps, as each holds memory; the longest unused is dropped.
 GRAPHS_KEPT = 4
@@ -15,13 +16,13 @@ class Context:
 
     study_dir: Path
     data: Path
-    dataset: str
-    source: str
     source_path: Path | None  #: weight file of baseA, or None if no run needs one
-    protocol: Protocol
-    alpha: float
-    input_size: tuple[int, int]
-    threads: int = 1  #: of a worker: the last bits of a result depend on it
+    settings: Settings
+
+    @property
+    def threads(self) -> int:
+        """Threads of a worker; one where an old study does not say."""
+        return self.settings.threads or 1
 
 
 def model_path(study_dir: Path, run: Run) -> Path:

@@ -21,7 +21,7 @@ from transfer.networks.transplant import (
 )
 from transfer.networks.weights import hash_weights, read_weights, write_weights
 from transfer.results import write_array, write_log, write_row
-from transfer.runs import BLOCKS, FROZEN_KINDS, Run
+from transfer.runs import FROZEN_KINDS, Run
 from transfer.studies.context import GRAPHS_KEPT, Context, model_path
 from transfer.tasks.balance import equals, stratified_fraction
 from transfer.tasks.dataset import Dataset, load_dataset
@@ -37,9 +37,13 @@ _STATISTICS_IMAGES = 512
 
 def architecture_of(run: Run, context: Context, data: Dataset) -> Architecture:
     """The architecture of a run: the whole network unless it is sliced."""
-    n = run.n if run.kind == "sliced" and run.n is not None else BLOCKS
+    settings = context.settings
     return Architecture(
-        n, context.alpha, context.input_size, (data.height, data.width), len(data.classes)
+        run.depth,
+        settings.alpha,
+        settings.input_size,
+        (data.height, data.width),
+        len(data.classes),
     )
 
 
@@ -61,11 +65,12 @@ def execute(
         If an input is at fault, or the freeze audit finds that a frozen weight moved.
     """
     began = time.perf_counter()
-    data = _dataset(context.data)
+    data, settings = _dataset(context.data), context.settings
+    protocol = settings.protocol
     architecture = architecture_of(run, context, data)
     train_indices = stratified_fraction(data.train.labels, run.fraction, run.seed)
     start = starting_weights(run, context, data, train_indices)
-    batch = min(context.protocol.batch, len(train_indices))
+    batch = min(protocol.batch, len(train_indices))
     bn_momentum = batch_norm_momentum(len(train_indices), batch)
     train, valid, test = (split.images for split in (data.train, data.valid, data.test))
     after = cached_after(run, architecture, sum(map(len, (train, valid, test))))
@@ -75,8 +80,8 @@ def execute(
             frozen_layers(run),
             run.bn,
             bn_momentum,
-            context.protocol.momentum,
-            context.protocol.nesterov,
+            protocol.momentum,
+            protocol.nesterov,
             batch,
             after,
         )
@@ -91,9 +96,7 @@ def execute(
         write_log(context.study_dir, run.name, epochs)
         on_epoch(epochs)
 
-    progress, weights = fit(
-        trainer, start, images, context.protocol, run.seed, checkpoint, log, began
-    )
+    progress, weights = fit(trainer, start, images, protocol, run.seed, checkpoint, log, began)
     trained = time.perf_counter()
     audit(run, start, weights)
     # Rounded first, so that the accuracies are those of the predictions that are kept.
@@ -109,11 +112,11 @@ def execute(
         "n": run.n,
         "seed": run.seed,
         "bn": run.bn,
-        "source": context.source if run.needs_base_a else "",
-        "dataset": context.dataset,
-        "alpha": context.alpha,
-        "input": "x".join(map(str, context.input_size)),
-        "protocol": context.protocol.name,
+        "source": settings.source.name if run.needs_base_a and settings.source else "",
+        "dataset": settings.dataset,
+        "alpha": settings.alpha,
+        "input": settings.input,
+        "protocol": protocol.name,
         "epochs": len(progress.epochs),
         "best_epoch": progress.best_epoch,
         "val_accuracy": progress.best_accuracy,
@@ -131,7 +134,7 @@ def execute(
         "threads": context.threads,
         "tensorflow": tf.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
-        "backbone": "mobilenet",
+        "backbone": settings.backbone,
     }
     write_row(context.study_dir, row)
     remove_checkpoint(checkpoint)

@@ -1,10 +1,12 @@
 """From what is asked to what is run: the data set, the source, and ``study.json``.
 
-A study that is repeated must be the same study: asked for another data set, source or protocol in
-the same folder, it refuses.
+A folder holds one study. A call that asks for another data set, source, backbone, width, input or
+protocol than the folder's is refused.
 """
 
+import dataclasses
 import platform
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,15 +18,34 @@ from transfer.machine import cores
 from transfer.networks.architecture import Architecture
 from transfer.networks.sources import find_source
 from transfer.networks.weights import read_weights
-from transfer.results import read_study, write_array, write_study
-from transfer.runs import Study
+from transfer.results import write_array
+from transfer.runs import Protocol, Study
 from transfer.studies.context import Context
-from transfer.tasks.dataset import content_hash, load_dataset
+from transfer.study_file import (
+    Settings,
+    Source,
+    asked_of,
+    read_calls,
+    read_settings,
+    write_study_file,
+)
+from transfer.tasks.dataset import Dataset, content_hash, load_dataset
 from transfer.tasks.lanes.generate import generate
 
 _LIBRARIES = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "scipy", "pandas", "h5py")
-#: Parts of study.json that cannot change between two calls on one folder.
-_FIXED = ("dataset", "alpha", "input", "protocol")
+#: Threads of a worker process in a new study, whatever the machine: the last bits of a result
+#: depend on it. At these sizes a second thread gains next to nothing.
+_THREADS = 1
+#: What must agree between two calls on one folder, and what it is called in words.
+_COMPARED = {
+    "data_sha256": "data set",
+    "classes": "list of classes",
+    "backbone": "backbone",
+    "alpha": "alpha",
+    "input": "input",
+    "protocol": "protocol",
+    "source": "source",
+}
 
 
 def simulated_data(images: dict[str, int], seed: int = 0) -> Path:
@@ -38,8 +59,8 @@ def simulated_data(images: dict[str, int], seed: int = 0) -> Path:
     return path
 
 
-def prepare(out: Path, study: Study, data: Path) -> Context:
-    """Check the inputs of a study before anything is trained, and write ``study.json``.
+def prepare(out: Path, study: Study, data: Path, workers: int, engine: str = "local") -> Context:
+    """Check the inputs of a study before anything is trained, and bring ``study.json`` up to date.
 
     Parameters
     ----------
@@ -48,82 +69,70 @@ def prepare(out: Path, study: Study, data: Path) -> Context:
     study : Study
     data : Path
         Folder of the data set.
+    workers : int
+        Processes, for the record.
+    engine : str
+        Where the runs are done, for the record.
 
     Raises
     ------
     TransferError
-        If the data set or the source is at fault, or ``out`` holds a study that contradicts.
+        If the data set or the source is at fault, or ``out`` holds another study.
     """
     dataset = load_dataset(data)
-    runs = study.runs()
-    source, source_path = "", None
-    resolved: dict[str, Any] = {
-        "dataset": {
-            "name": dataset.name,
-            "path": str(data),
-            "sha256": content_hash(dataset),
-            "images": {
-                name: len(split.labels)
-                for name, split in zip(
-                    ("train", "valid", "test"),
-                    (dataset.train, dataset.valid, dataset.test),
-                    strict=True,
-                )
-            },
-            "classes": list(dataset.classes),
-        },
-        "alpha": study.alpha,
-        "input": "x".join(map(str, study.input_size)),
-        "protocol": study.protocol.values(),
-    }
-    if any(run.needs_base_a for run in runs):
-        source, source_path = find_source(study.source, study.alpha)
+    asked = _settings_of(study, dataset)
+    source_path = None
+    if any(run.needs_base_a for run in study.runs()):
+        name, source_path = find_source(study.source, study.alpha)
         read_weights(source_path, Architecture(alpha=study.alpha))
-        resolved["source"] = {"name": source, "sha256": sha256_of(source_path)}
+        asked = dataclasses.replace(asked, source=Source(name, sha256_of(source_path)))
+    call = {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        **asked_of(study),
+        "data": str(data),
+        "source": study.source if source_path else None,
+        "engine": engine,
+        "workers": workers,
+        **environment(),
+    }
     _refuse_foreign(out)
     with exclusively(out / "locks" / "study.lock"):  # another study may begin in the same folder
         remove_temporaries(out, "study.json")
         remove_temporaries(out / "predictions", "labels.npz")
-        _refuse_contradiction(out, resolved)
-        _keep_source(out, resolved)
-        _record(out, study, resolved)
+        settings, calls = asked, []
+        if (out / "study.json").exists():
+            settings, calls = read_settings(out), read_calls(out)
+            _refuse_contradiction(out, settings, asked)
+            settings = dataclasses.replace(settings, source=settings.source or asked.source)
+        write_study_file(out, settings, [*calls, call])
         write_array(out / "predictions" / "labels.npz", dataset.test.labels)
-    return Context(
-        out,
-        data,
+    return Context(out, data, source_path, settings)
+
+
+def _settings_of(study: Study, dataset: Dataset) -> Settings:
+    return Settings(
         dataset.name,
-        source,
-        source_path,
-        study.protocol,
+        content_hash(dataset),
+        {name: len(split.labels) for name, split in dataset.splits.items()},
+        tuple(dataset.classes),
+        "mobilenet",
         study.alpha,
         study.input_size,
+        study.protocol,
+        _THREADS,
     )
-
-
-def _record(out: Path, study: Study, resolved: dict[str, Any]) -> None:
-    """Add what was asked and where it runs, and write ``study.json``."""
-    resolved["asked"] = {
-        "kinds": list(study.kinds),
-        "n": list(study.n),
-        "seeds": list(study.seeds),
-        "bn": list(study.bn),
-        "fractions": list(study.fractions),
-        "runs": len(study.runs()),
-    }
-    resolved["environment"] = environment()
-    write_study(out, resolved)
 
 
 def environment() -> dict[str, Any]:
     """Versions and machine, for the record."""
-    found = {"feature-transfer": __version__, "python": platform.python_version()}
+    versions = {"feature-transfer": __version__, "python": platform.python_version()}
     for library in _LIBRARIES:
         try:
-            found[library] = version(library)
+            versions[library] = version(library)
         except ModuleNotFoundError:  # PackageNotFoundError: the GPU or the CPU build is not there
             continue
     return {
-        "versions": found,
+        "versions": versions,
         "machine": f"{platform.system()} {platform.machine()}",
         "processors": cores(),
     }
@@ -143,27 +152,26 @@ def _refuse_foreign(out: Path) -> None:
         )
 
 
-def _refuse_contradiction(out: Path, resolved: dict[str, Any]) -> None:
-    if not (out / "study.json").exists():
-        return
-    there = read_study(out)
-    for part in (*_FIXED, "source"):
-        asked, held = _essence(resolved.get(part)), _essence(there.get(part))
-        if asked is not None and held is not None and asked != held:
-            raise TransferError(
-                f"The study in {out} was made with another {part}: {held!s:.200}. "
-                f"Asked for: {asked!s:.200}. Give another --out."
-            )
+def _refuse_contradiction(out: Path, held: Settings, asked: Settings) -> None:
+    for attribute, words in _COMPARED.items():
+        ours, theirs = getattr(held, attribute), getattr(asked, attribute)
+        if attribute == "source":
+            if ours is None or theirs is None or ours.sha256 == theirs.sha256:
+                continue
+        elif ours == theirs:
+            continue
+        raise TransferError(
+            f"The study in {out} was made with another {words}: {_words(ours)}. "
+            f"Asked for: {_words(theirs)}. Give another --out."
+        )
 
 
-def _essence(part: Any) -> Any:
-    """What must agree: of a data set or a source its content, not where it lies."""
-    return part["sha256"] if isinstance(part, dict) and "sha256" in part else part
-
-
-def _keep_source(out: Path, resolved: dict[str, Any]) -> None:
-    """A repeated call that needs no source does not forget the one the study has."""
-    if "source" not in resolved and (out / "study.json").exists():
-        there = read_study(out).get("source")
-        if there:
-            resolved["source"] = there
+def _words(value: object) -> str:
+    """A setting as it stands in a sentence."""
+    if isinstance(value, Protocol):
+        return value.name
+    if isinstance(value, Source):
+        return f"{value.name}, SHA-256 {value.sha256[:16]}..."
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))[:200]
+    return str(value)

@@ -1,6 +1,7 @@
 """A study from what is asked to its finished rows: what notebooks and commands call."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
@@ -10,8 +11,10 @@ from transfer.files import exclusively
 from transfer.program import say
 from transfer.results import finished, read_runs, write_runs
 from transfer.runs import PRESETS, Study
+from transfer.studies.ask import ask_run
 from transfer.studies.engines.local import default_workers, run_study
-from transfer.studies.setup import prepare, simulated_data
+from transfer.studies.setup import environment, prepare, simulated_data
+from transfer.study_file import data_path
 from transfer.tasks.checks.baselines import write_baselines
 from transfer.tasks.checks.soundness import copies_and_constants
 from transfer.tasks.dataset import Dataset, load_dataset
@@ -35,7 +38,7 @@ def perform(
     study : Study
         As from `transfer.studies.ask.ask`.
     data : path or None
-        Folder of the data set; None: simulated drives of the preset's size.
+        Folder of the data set; None: simulated drives of the size of ``preset``.
     preset : str
         Whose sizes the simulated drives have.
     workers : int or None
@@ -63,7 +66,7 @@ def perform(
         )
     runs = study.runs()
     folder = Path(data) if data is not None else simulated_data(PRESETS[preset].images)
-    context = prepare(out, study, folder)
+    context = prepare(out, study, folder, workers or default_workers(), engine)
     missing = sum(not finished(out, run) for run in runs)
     where = "on Ray" if engine == "ray" else f"{workers or default_workers()} workers"
     say(
@@ -73,7 +76,8 @@ def perform(
     )
     if missing:
         found = copies_and_constants(load_dataset(folder))
-        say(*(f"warning: {warning}" for warning in found.problems + found.notes), error=True)
+        warnings = [*found.problems, *found.notes, *_other_versions(out)]
+        say(*(f"warning: {warning}" for warning in warnings), error=True)
     if engine == "ray":
         ray.run_study(runs, context, workers, address)
     else:
@@ -83,6 +87,54 @@ def perform(
     dataset = load_dataset(folder)
     write_baselines(out, dataset)
     say(*(f"warning: {warning}" for warning in learnt_nothing(out, dataset)), error=True)
+
+
+def _other_versions(out: Path) -> list[str]:
+    """A sentence if finished runs were trained with another version of TensorFlow than this."""
+    if not (out / "runs.csv").exists():
+        return []
+    versions = environment()["versions"]
+    ours = versions.get("tensorflow") or versions.get("tensorflow-cpu")
+    theirs = sorted(set(read_runs(out)["tensorflow"]) - {ours, ""})
+    if not theirs:
+        return []
+    return [
+        f"Runs of this study were trained with TensorFlow {', '.join(theirs)}, new ones will be "
+        f"with {ours}: each row says which. Their last bits may differ."
+    ]
+
+
+def perform_run(
+    out: str | Path,
+    name: str,
+    data: str | Path | None = None,
+    workers: int | None = None,
+    **settings: Any,
+) -> None:
+    """Do one run, and the baseB that it copies from if that is missing.
+
+    Parameters
+    ----------
+    out : path
+        Folder of a study, whose data set and settings are used, or a new folder.
+    name : str
+        As `transfer.runs.Run.name`.
+    data, workers
+        As for `perform`.
+    **settings
+        As for `transfer.studies.ask.ask_run`.
+
+    Raises
+    ------
+    UsageError
+        If the name or a setting cannot be understood.
+    TransferError
+        If a setting is not the study's, or the run fails.
+    """
+    study = ask_run(name, out, **settings)
+    if data is None and (Path(out) / "study.json").exists():
+        data = data_path(out)
+    perform(out, study, data, workers=workers)
 
 
 def learnt_nothing(out: Path, data: Dataset) -> list[str]:

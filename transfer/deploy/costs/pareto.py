@@ -13,10 +13,11 @@ import pandas as pd
 
 from transfer.deploy.costs.table import read_costs, read_exported
 from transfer.errors import TransferError
-from transfer.results import read_runs, read_study, read_test_labels
+from transfer.results import read_runs, read_test_labels
 from transfer.runs import parse_run
 from transfer.statistics.comparison import blocks_of_neighbours, right_on_test_images
 from transfer.statistics.intervals import non_inferior, t_interval, wilson
+from transfer.study_file import read_settings
 
 #: Formats for a device: a .keras file needs all of TensorFlow.
 DEVICE_FORMATS = ("litert", "litert-int8", "onnx")
@@ -63,7 +64,7 @@ def candidates(
     right_base = dict(zip(base["seed"], right_on_test_images(own, base), strict=True))
     rows = []
     for folder in (own, *map(Path, beside)):
-        if _data_of(folder) != _data_of(own):
+        if read_settings(folder).data_sha256 != read_settings(own).data_sha256:
             raise TransferError(
                 f"Expected a study of the same data set as {own}. Received: {folder}."
             )
@@ -74,13 +75,6 @@ def candidates(
             row = _candidate(folder, str(name), group, labels, right_base, margin)
             rows.append({"network": network} | row)
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": "Int64"})
-
-
-def _data_of(folder: Path) -> object:
-    try:
-        return read_study(folder)["dataset"]["sha256"]
-    except (KeyError, TypeError) as error:
-        raise TransferError(f"Expected a dataset in {folder / 'study.json'}.") from error
 
 
 def _network(run: str) -> str:

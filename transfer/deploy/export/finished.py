@@ -9,9 +9,10 @@ from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
 from transfer.networks.weights import read_weights
 from transfer.program import command
-from transfer.results import read_runs, read_study
-from transfer.runs import BLOCKS, Run, parse_run
+from transfer.results import read_runs
+from transfer.runs import Run, parse_run
 from transfer.studies.context import model_path
+from transfer.study_file import data_path, read_settings
 from transfer.tasks.dataset import HEIGHT, WIDTH, Dataset, load_recorded
 
 
@@ -46,8 +47,9 @@ class Finished:
 
     def architecture(self, image_size: tuple[int, int] = (HEIGHT, WIDTH)) -> Architecture:
         """The network's shape, for images of this height and width."""
-        n = self.run.n if self.run.kind == "sliced" and self.run.n else BLOCKS
-        return Architecture(n, self.alpha, self.input_size, image_size, len(self.classes))
+        return Architecture(
+            self.run.depth, self.alpha, self.input_size, image_size, len(self.classes)
+        )
 
     def weights(self) -> dict[str, np.ndarray]:
         """All weights, float32, keyed ``layer/weight``.
@@ -78,30 +80,24 @@ def read_finished(path: str | Path) -> Finished:
     """
     path = Path(path)
     run, study_dir = parse_run(path.name), path.parent
-    study, runs = read_study(study_dir), read_runs(study_dir)
+    settings, runs = read_settings(study_dir), read_runs(study_dir)
     row = runs[runs["run"] == run.name]
     if row.empty:
         raise TransferError(
             f"Expected a finished run {run.name} in {study_dir}. It has none of that name; "
             f"`{command('run', run.name, '--out', study_dir)}` trains it."
         )
-    try:
-        height, width = (int(side) for side in study["input"].split("x"))
-        return Finished(
-            study_dir,
-            run,
-            float(study["alpha"]),
-            (height, width),
-            tuple(str(name) for name in study["dataset"]["classes"]),
-            float(row["test_accuracy"].iloc[0]),
-            str(row["weights_sha256"].iloc[0]),
-            str(study["dataset"]["path"]),
-            str(study["dataset"]["sha256"]),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TransferError(
-            f"Expected alpha, input and dataset in {study_dir / 'study.json'}."
-        ) from error
+    return Finished(
+        study_dir,
+        run,
+        settings.alpha,
+        settings.input_size,
+        settings.classes,
+        float(row["test_accuracy"].iloc[0]),
+        str(row["weights_sha256"].iloc[0]),
+        data_path(study_dir),
+        settings.data_sha256,
+    )
 
 
 def open_data(finished: Finished, data: str | Path | None = None) -> Dataset:

@@ -21,9 +21,10 @@ from transfer.networks.sources import find_source
 from transfer.networks.transplant import frozen_layers
 from transfer.networks.weights import read_weights
 from transfer.progress import track
-from transfer.results import read_runs, read_study
+from transfer.results import read_runs
 from transfer.scores.measure import measure_scores
 from transfer.scores.representation import batch_size, feature_function
+from transfer.study_file import read_settings
 from transfer.tables import write_table
 from transfer.tasks.dataset import Dataset
 from transfer.training.evaluation import accuracy
@@ -126,8 +127,8 @@ def _network(architecture: Architecture) -> Trainer:
 def _source(finished: Finished, source: str) -> Path:
     """The weight file of the study's own source."""
     name, path = find_source(source, finished.alpha)
-    recorded = read_study(finished.study_dir).get("source")
-    if not isinstance(recorded, dict) or recorded.get("sha256") != sha256_of(path):
+    own = read_settings(finished.study_dir).source
+    if own is None or own.sha256 != sha256_of(path):
         raise TransferError(
             f"Expected the source of {finished.study_dir}. {name} has other weights. Say which "
             "with --source."

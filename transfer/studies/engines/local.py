@@ -24,9 +24,10 @@ from transfer.machine import cores
 from transfer.networks.architecture import Architecture, multiply_adds
 from transfer.progress import quietly
 from transfer.results import finished
-from transfer.runs import BLOCKS, FROZEN_KINDS, Run
+from transfer.runs import FROZEN_KINDS, Run
 from transfer.studies.context import GRAPHS_KEPT, Context
 from transfer.studies.display import Display
+from transfer.study_file import Settings
 
 _SECONDS_BETWEEN_LOOKS = 1.0  # at runs that another process is doing
 _FOLDERS_OF_A_RUN = ("checkpoints", "logs", "predictions", "models", "rows")
@@ -57,24 +58,23 @@ def run_study(runs: list[Run], context: Context, workers: int | None = None) -> 
     count = min(workers or default_workers(), len(missing))
     if not missing:
         return
-    costs = {run.name: cost(run, context) for run in missing}
+    costs = {run.name: cost(run, context.settings) for run in missing}
     pending = in_order(missing, costs)
     pool = [_Worker(context) for _ in range(count)]
     try:
-        with Display(costs, len(runs), context.protocol.epochs) as display:
+        with Display(costs, len(runs), context.settings.protocol.epochs) as display:
             _dispatch(pool, pending, costs, context.study_dir, display)
     finally:
         for worker in pool:
             worker.stop()
 
 
-def cost(run: Run, context: Context) -> float:
+def cost(run: Run, settings: Settings) -> float:
     """Expected cost of a run relative to others: forward, and backward through what is trained."""
-    n = run.n if run.kind == "sliced" and run.n is not None else BLOCKS
-    whole = multiply_adds(Architecture(n, context.alpha, context.input_size))
+    whole = multiply_adds(Architecture(run.depth, settings.alpha, settings.input_size))
     frozen = 0
     if run.kind in FROZEN_KINDS and run.kind != "A@nB" and run.n:
-        frozen = multiply_adds(Architecture(run.n, context.alpha, context.input_size))
+        frozen = multiply_adds(Architecture(run.n, settings.alpha, settings.input_size))
     return run.fraction * (3 * whole - 2 * min(frozen, whole))
 
 

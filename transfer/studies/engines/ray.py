@@ -76,7 +76,7 @@ def run_study(
     missing = [run for run in runs if not finished(context.study_dir, run)]
     if not missing:
         return
-    costs = {run.name: cost(run, context) for run in missing}
+    costs = {run.name: cost(run, context.settings) for run in missing}
     pending = in_order(missing, costs)
     # The tasks run in folders of their own.
     context = dataclasses.replace(
@@ -90,7 +90,7 @@ def run_study(
             file=sys.stderr,
         )
         submit = _submitter(context, gpus)
-        with Display(costs, len(runs), context.protocol.epochs) as display:
+        with Display(costs, len(runs), context.settings.protocol.epochs) as display:
             _dispatch(submit, pending, context.study_dir, workers or len(missing), display)
 
 

@@ -7,7 +7,6 @@ that is being done has a lock that somebody holds, and its epochs are in its log
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -16,10 +15,10 @@ from rich.text import Text
 from transfer.errors import TransferError
 from transfer.files import is_locked
 from transfer.program import plain
-from transfer.results import finished, read_json, read_log, read_study
-from transfer.runs import Protocol, Run, Study, parse_run
-from transfer.studies.context import Context
+from transfer.results import finished, read_json, read_log
+from transfer.runs import Run, parse_run
 from transfer.studies.engines.local import cost
+from transfer.study_file import Settings, planned_runs, read_settings
 
 #: A run whose lock is not seen to be held, but whose files are this fresh, is being done on a
 #: machine whose locks do not reach here. In seconds, and in epochs of its own.
@@ -60,7 +59,7 @@ class Status:
     epochs : int
         Of a run at most.
     planned : int
-        What the last call asked for, and what else was begun.
+        What the calls of the study asked for, and what else was begun.
     done, to_do : tuple of str
         Names of runs: with a row; not begun.
     running, stopped : tuple of Unfinished
@@ -85,10 +84,10 @@ def status(study_dir: str | Path) -> Status:
     Raises
     ------
     TransferError
-        If the folder holds no study, or study.json does not say what was asked.
+        If the folder holds no study, or study.json does not say what it is.
     """
     folder = Path(study_dir)
-    context, planned = _planned(folder)
+    settings, planned = read_settings(folder), planned_runs(folder)
     names = {path.stem for path in (folder / "rows").glob("[!.]*.json")}
     names |= {path.stem for path in (folder / "logs").glob("[!.]*.csv")}
     runs = list(dict.fromkeys([*planned, *(parse_run(name) for name in sorted(names))]))
@@ -104,39 +103,14 @@ def status(study_dir: str | Path) -> Status:
             (running if found.held or _is_fresh(folder, found) else stopped).append(found)
     return Status(
         folder.resolve().name,
-        context.protocol.epochs,
+        settings.protocol.epochs,
         len(runs),
         tuple(run.name for run in done),
         tuple(running),
         tuple(stopped),
         tuple(to_do),
-        _seconds_left(context, done, running, [*(u.run for u in stopped), *to_do]),
+        _seconds_left(folder, settings, done, running, [*(u.run for u in stopped), *to_do]),
     )
-
-
-def _planned(folder: Path) -> tuple[Context, list[Run]]:
-    """What the last call asked for, from study.json."""
-    study = read_study(folder)
-    try:
-        asked: dict[str, Any] = study["asked"]
-        protocol = Protocol.of(study["protocol"])
-        height, width = (int(side) for side in study["input"].split("x"))
-        alpha = float(study["alpha"])
-        runs = Study(
-            tuple(asked["kinds"]),
-            tuple(asked["n"]),
-            tuple(asked["seeds"]),
-            protocol,
-            tuple(asked["bn"]),
-            tuple(asked["fractions"]),
-            alpha,
-            (height, width),
-        ).runs()
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TransferError(
-            f"Expected protocol, alpha, input and what was asked in {folder}/study.json."
-        ) from error
-    return Context(folder, Path(), "", "", None, protocol, alpha, (height, width)), runs
 
 
 def _look(folder: Path, run: Run) -> Unfinished | None:
@@ -164,7 +138,11 @@ def _is_fresh(folder: Path, found: Unfinished) -> bool:
 
 
 def _seconds_left(
-    context: Context, done: list[Run], running: list[Unfinished], waiting: list[str]
+    folder: Path,
+    settings: Settings,
+    done: list[Run],
+    running: list[Unfinished],
+    waiting: list[str],
 ) -> float | None:
     """At the pace of the finished runs of the same kind (else of all, else of the epochs so far).
 
@@ -175,34 +153,34 @@ def _seconds_left(
     seconds: dict[str, float] = {}
     costs: dict[str, float] = {}
     for run in done:
-        row = read_json(context.study_dir / "rows" / f"{run.name}.json")
+        row = read_json(folder / "rows" / f"{run.name}.json")
         try:
             took = float(row["seconds"])
         except (KeyError, TypeError, ValueError) as error:
             raise TransferError(
-                f"Expected seconds in the row of {run.name} in {context.study_dir}."
+                f"Expected seconds in the row of {run.name} in {folder}."
             ) from error
         for key in (run.kind, ""):
             seconds[key] = seconds.get(key, 0.0) + took
-            costs[key] = costs.get(key, 0.0) + cost(run, context)
+            costs[key] = costs.get(key, 0.0) + cost(run, settings)
     if not done:
         for found in running:
             if found.epoch:
-                log = read_log(context.study_dir, found.run)
-                share = found.epoch / context.protocol.epochs
+                log = read_log(folder, found.run)
+                share = found.epoch / settings.protocol.epochs
                 seconds[""] = seconds.get("", 0.0) + float(log["seconds"].sum())
-                costs[""] = costs.get("", 0.0) + share * cost(parse_run(found.run), context)
+                costs[""] = costs.get("", 0.0) + share * cost(parse_run(found.run), settings)
     if not costs.get(""):
         return None
 
     def expected(name: str) -> float:
         run = parse_run(name)
         key = run.kind if costs.get(run.kind) else ""
-        return cost(run, context) * seconds[key] / costs[key]
+        return cost(run, settings) * seconds[key] / costs[key]
 
     left = sum(map(expected, waiting))
     for found in running:
-        left += expected(found.run) * max(0.0, 1 - found.epoch / context.protocol.epochs)
+        left += expected(found.run) * max(0.0, 1 - found.epoch / settings.protocol.epochs)
     return left / len(running)
 
 

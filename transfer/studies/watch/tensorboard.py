@@ -22,13 +22,14 @@ import pandas as pd
 
 from transfer.errors import TransferError
 from transfer.program import how_to_install
-from transfer.results import read_log, read_runs, read_study
+from transfer.results import read_log, read_runs
 from transfer.runs import Run, parse_run
 from transfer.studies.watch.event_file import (
     bring_up_to_date,
     hparams_event,
     scalar_event,
 )
+from transfer.study_file import Settings, read_settings
 
 FOLDER = "tensorboard"
 _FILE = "events.out.tfevents.study"
@@ -113,14 +114,14 @@ class Events:
             If the folder holds no study, or events cannot be written.
         """
         folder, out = self._study_dir, self._study_dir / FOLDER
-        study, rows = read_study(folder), _rows(folder)
+        settings, rows = read_settings(folder), _rows(folder)
         changed = False
         for path in sorted((folder / "logs").glob("[!.]*.csv")):
             run = parse_run(path.stem)
             state = (path.stat().st_mtime_ns, run.name in rows)
             if self._seen.get(path) == state:
                 continue
-            events = _events_of_run(run, read_log(folder, run.name), rows.get(run.name), study)
+            events = _events_of_run(run, read_log(folder, run.name), rows.get(run.name), settings)
             bring_up_to_date(_folder_of(out, run) / _FILE, events)
             self._seen[path], changed = state, True
         if changed and rows:
@@ -171,10 +172,10 @@ def _by_n(
 
 
 def _events_of_run(
-    run: Run, log: pd.DataFrame, row: dict[str, Any] | None, study: dict[str, Any]
+    run: Run, log: pd.DataFrame, row: dict[str, Any] | None, settings: Settings
 ) -> list[Any]:
     """All events of a run so far, in the order they came about."""
-    events = [_session_start(run, study)]
+    events = [_session_start(run, settings)]
     seconds = 0.0
     for _, epoch in log.iterrows():
         seconds += float(epoch["seconds"])
@@ -191,12 +192,12 @@ def _events_of_run(
     return events
 
 
-def _session_start(run: Run, study: dict[str, Any]) -> Any:
+def _session_start(run: Run, settings: Settings) -> Any:
     """Hyper-parameters of a run; the seeds of one network are repetitions of one trial."""
     from tensorboard.plugins.hparams import plugin_data_pb2
 
     start = plugin_data_pb2.SessionStartInfo(group_name=run.name.rsplit("_s", 1)[0])
-    for name, value in _hyper_parameters(run, study).items():
+    for name, value in _hyper_parameters(run, settings).items():
         if isinstance(value, str):
             start.hparams[name].string_value = value
         else:
@@ -206,18 +207,15 @@ def _session_start(run: Run, study: dict[str, Any]) -> Any:
     )
 
 
-def _hyper_parameters(run: Run, study: dict[str, Any]) -> dict[str, str | float]:
-    try:
-        found: dict[str, str | float] = {
-            "kind": run.kind,
-            "bn": run.bn or "nothing frozen",
-            "fraction": run.fraction,
-            "alpha": float(study["alpha"]),
-            "input": str(study["input"]),
-            "protocol": str(study["protocol"]["name"]),
-        }
-    except (KeyError, TypeError, ValueError) as error:
-        raise TransferError("Expected alpha, input and protocol in study.json.") from error
+def _hyper_parameters(run: Run, settings: Settings) -> dict[str, str | float]:
+    found: dict[str, str | float] = {
+        "kind": run.kind,
+        "bn": run.bn or "nothing frozen",
+        "fraction": run.fraction,
+        "alpha": settings.alpha,
+        "input": settings.input,
+        "protocol": settings.protocol.name,
+    }
     return found if run.n is None else {**found, "n": float(run.n)}
 
 

@@ -1,0 +1,130 @@
+"""A folder holds one study: its settings are written once, later calls are compared with them."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from tests.made_study import make_study
+from transfer.errors import TransferError
+from transfer.studies.ask import ask, ask_run
+from transfer.studies.setup import prepare
+from transfer.studies.study import _other_versions
+from transfer.study_file import planned_runs, read_calls, read_settings
+
+BASE_ONLY = ask("quick", kinds="baseB", epochs=2, batch=16)
+WITH_SOURCE = ask("quick", kinds="baseB,AnB", n="3", epochs=2, batch=16)
+
+
+@pytest.fixture
+def out(tmp_path, small_data):
+    """A study in which only baseB was asked for."""
+    prepare(tmp_path / "study", BASE_ONLY, small_data, 2)
+    return tmp_path / "study"
+
+
+def test_a_call_says_what_was_asked_where_and_when(out, small_data):
+    (call,) = read_calls(out)
+    assert call["kinds"] == ["baseB"]
+    assert call["data"] == str(small_data)
+    assert (call["workers"], call["engine"]) == (2, "local")
+    assert call["when"].endswith("+00:00")
+    assert "keras" in call["versions"]
+    settings = read_settings(out)
+    assert settings.protocol.name == "fast-e2-b16"
+    assert (settings.threads, settings.source) == (1, None)
+
+
+def test_the_first_call_that_needs_a_source_adds_it_for_good(out, small_data, tmp_path):
+    context = prepare(out, WITH_SOURCE, small_data, 1)
+    source = read_settings(out).source
+    assert source.name == "fractals"
+    assert context.settings.source == source
+    assert {run.name for run in planned_runs(out)} == {"baseB_s0", "A3B_s0"}
+    prepare(out, BASE_ONLY, small_data, 1)
+    assert read_settings(out).source == source
+    assert len(read_calls(out)) == 3
+    other = tmp_path / "other.weights.h5"
+    content = bytearray(context.source_path.read_bytes())
+    shutil.copy(context.source_path, other)
+    other.write_bytes(bytes(content) + b"\0")  # the same weights in another file
+    asked = ask("quick", kinds="AnB", n="3", epochs=2, batch=16, source=str(other))
+    with pytest.raises(TransferError, match="another source: fractals, SHA-256"):
+        prepare(out, asked, small_data, 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"alpha": 0.5}, "another alpha: 0.25. Asked for: 0.5"),
+        ({"input": "32x32"}, "another input: 48x80. Asked for: 32x32"),
+        ({"epochs": 3}, "another protocol: fast-e2-b16. Asked for: fast-b16"),
+        ({"protocol": "reference"}, "another protocol: fast-e2-b16. Asked for: reference-e2-b16"),
+    ],
+)
+def test_another_setting_is_refused_and_nothing_is_written(out, small_data, asked, message):
+    before = (out / "study.json").read_bytes()
+    study = ask("quick", **{"kinds": "baseB", "epochs": 2, "batch": 16, **asked})
+    with pytest.raises(TransferError, match=message):
+        prepare(out, study, small_data, 1)
+    assert (out / "study.json").read_bytes() == before
+
+
+def test_class_names_that_were_swapped_are_refused(out, small_data, tmp_path):
+    swapped = shutil.copytree(small_data, tmp_path / "swapped")
+    described = json.loads((swapped / "dataset.json").read_text())
+    described["classes"][1:] = described["classes"][:0:-1]
+    (swapped / "dataset.json").write_text(json.dumps(described))
+    with pytest.raises(TransferError, match="another list of classes: forward, left, right"):
+        prepare(out, BASE_ONLY, swapped, 1)
+
+
+def test_a_study_file_that_is_none_is_refused(out, small_data):
+    (out / "study.json").write_text("{}")
+    with pytest.raises(TransferError, match="Expected the settings of a study"):
+        prepare(out, BASE_ONLY, small_data, 1)
+
+
+def test_an_old_study_that_does_not_say_its_threads_goes_on_with_one(out, small_data):
+    content = json.loads((out / "study.json").read_text())
+    for held, used in ((None, 1), (3, 3)):
+        content["threads"] = held
+        (out / "study.json").write_text(json.dumps(content))
+        assert prepare(out, BASE_ONLY, small_data, 1).threads == used
+        assert read_settings(out).threads == held
+
+
+def test_one_run_takes_every_setting_from_the_study(tmp_path, small_data):
+    asked = ask("quick", kinds="baseB", alpha=0.5, input="32x64", protocol="reference", epochs=2)
+    prepare(tmp_path / "study", asked, small_data, 1)
+    run = ask_run("A3B_legacy_f0.5_s4", tmp_path / "study")
+    assert (run.alpha, run.input_size, run.protocol) == (0.5, (32, 64), asked.protocol)
+    assert [one.name for one in run.runs()] == ["A3B_legacy_f0.5_s4"]
+    needed = ask_run("B3B_s4", tmp_path / "study").runs()
+    assert [one.name for one in needed] == ["baseB_s4", "B3B_s4"]
+    assert ask_run("baseB_s0", tmp_path / "new").protocol.name == "fast"
+    with pytest.raises(TransferError, match=r"another alpha: 0\.5\. Asked for: 0\.25"):
+        prepare(
+            tmp_path / "study", ask_run("baseB_s0", tmp_path / "study", alpha=0.25), small_data, 1
+        )
+
+
+def test_one_run_takes_the_source_that_was_given_to_the_study(tmp_path, small_data):
+    context = prepare(tmp_path / "first", WITH_SOURCE, small_data, 1)
+    path = str(shutil.copy(context.source_path, tmp_path / "own.weights.h5"))
+    asked = ask("quick", kinds="AnB", n="3", source=path)
+    prepare(tmp_path / "study", asked, small_data, 1)
+    prepare(tmp_path / "study", ask("quick", kinds="baseB"), small_data, 1)
+    assert ask_run("A4B_s0", tmp_path / "study").source == path
+
+
+def test_another_tensorflow_than_that_of_the_rows_is_a_warning(tmp_path):
+    study = make_study(tmp_path / "study", {("baseB", None): 0.8}, seeds=(0, 1))
+    assert _other_versions(study) == []  # not recorded
+    table = pd.read_csv(study / "runs.csv")
+    table["tensorflow"] = [tf.__version__, "2.15.1"]
+    table.to_csv(study / "runs.csv", index=False)
+    (sentence,) = _other_versions(study)
+    assert "trained with TensorFlow 2.15.1, new ones will be" in sentence

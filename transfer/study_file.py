@@ -1,0 +1,217 @@
+"""study.json: what a study is, and what was asked of it.
+
+The file has two parts. `Settings` is everything that a result depends on: it is written once, and
+each later call is compared with it. ``calls`` is a list with an entry for each call: when it was
+made, which networks it asked for, and on which machine and versions it ran. The plan of a study is
+the union of what its calls asked for.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transfer.errors import TransferError
+from transfer.files import write_atomically
+from transfer.results import read_json
+from transfer.runs import BN_SEMANTICS, KINDS, Protocol, Run, Study
+
+_MOST_RUNS = 200_000  # of one call: a damaged file could ask for billions
+_MOST_CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class Source:
+    """The weights of baseA: their name and the SHA-256 of their file."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that the results of a study depend on.
+
+    Attributes
+    ----------
+    dataset, data_sha256 : str
+        Name of the data set, and `transfer.tasks.dataset.content_hash` of it.
+    images : dict of str to int
+        Images in ``train``, ``valid`` and ``test``.
+    classes : tuple of str
+        Names of the classes, in the order of the labels.
+    backbone : str
+    alpha : float
+        Width multiplier.
+    input_size : (int, int)
+        Height and width the images are resized to.
+    protocol : Protocol
+    threads : int or None
+        Threads of a worker process; None in studies made before this was recorded.
+    source : Source or None
+        None as long as no run has needed baseA.
+    """
+
+    dataset: str
+    data_sha256: str
+    images: dict[str, int]
+    classes: tuple[str, ...]
+    backbone: str
+    alpha: float
+    input_size: tuple[int, int]
+    protocol: Protocol
+    threads: int | None
+    source: Source | None = None
+
+    @property
+    def input(self) -> str:
+        """``HxW``, as on the command line."""
+        return "x".join(map(str, self.input_size))
+
+
+def write_study_file(
+    study_dir: Path, settings: Settings, calls: Iterable[Mapping[str, Any]]
+) -> None:
+    """Write ``study.json``."""
+    content = {
+        "dataset": {
+            "name": settings.dataset,
+            "sha256": settings.data_sha256,
+            "images": settings.images,
+            "classes": list(settings.classes),
+        },
+        "source": dataclasses.asdict(settings.source) if settings.source else None,
+        "backbone": settings.backbone,
+        "alpha": settings.alpha,
+        "input": settings.input,
+        "protocol": settings.protocol.values(),
+        "threads": settings.threads,
+        "calls": list(calls),
+    }
+    write_atomically(study_dir / "study.json", json.dumps(content, indent=1) + "\n")
+
+
+def read_settings(study_dir: str | Path) -> Settings:
+    """What the results of a study depend on.
+
+    Raises
+    ------
+    TransferError
+        If the folder holds no study, or study.json lacks one of the settings.
+    """
+    path = Path(study_dir) / "study.json"
+    content = read_json(path)
+    try:
+        dataset, source = content["dataset"], content["source"]
+        height, width = (int(side) for side in content["input"].split("x"))
+        settings = Settings(
+            str(dataset["name"]),
+            str(dataset["sha256"]),
+            {str(split): int(count) for split, count in dataset["images"].items()},
+            tuple(str(name) for name in dataset["classes"]),
+            str(content["backbone"]),
+            float(content["alpha"]),
+            (height, width),
+            Protocol.of(content["protocol"]),
+            None if content["threads"] is None else int(content["threads"]),
+            None if source is None else Source(str(source["name"]), str(source["sha256"])),
+        )
+        _check(settings)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise TransferError(
+            f"Expected the settings of a study in {path}: {what:.200}. Restore the file, or give "
+            "another folder."
+        ) from error
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    """Raise a ValueError if a value can be that of no study."""
+    protocol = settings.protocol
+    numbers = [value for value in protocol.values().values() if not isinstance(value, str | None)]
+    if not all(isinstance(v, int | float) and math.isfinite(v) for v in numbers):
+        raise ValueError("its protocol holds something other than finite numbers")
+    if not all(isinstance(v, int) and v >= 1 for v in (protocol.batch, protocol.epochs)):
+        raise ValueError("its batch and epochs are not whole numbers of 1 or more")
+    if not 2 <= len(settings.classes) <= _MOST_CLASSES:
+        raise ValueError(f"it has not 2 to {_MOST_CLASSES} classes")
+    if settings.threads is not None and not 1 <= settings.threads <= 1024:
+        raise ValueError("its number of threads is not of 1 to 1024")
+    if not 0 < settings.alpha <= 2:
+        raise ValueError("its alpha is not above 0 and at most 2")
+
+
+def read_calls(study_dir: str | Path) -> list[dict[str, Any]]:
+    """The calls of a study, oldest first; at least one.
+
+    Raises
+    ------
+    TransferError
+        If study.json lacks them.
+    """
+    path = Path(study_dir) / "study.json"
+    calls = read_json(path).get("calls")
+    if not isinstance(calls, list) or not calls or not all(isinstance(c, dict) for c in calls):
+        raise TransferError(f"Expected a list of calls in {path}. It is missing or empty.")
+    return calls
+
+
+def data_path(study_dir: str | Path) -> str:
+    """The folder where the last call found the data set."""
+    return str(read_calls(study_dir)[-1].get("data", ""))
+
+
+def asked_of(study: Study) -> dict[str, Any]:
+    """The part of a call that says which networks it asked for."""
+    return {
+        "kinds": list(study.kinds),
+        "n": list(study.n),
+        "seeds": list(study.seeds),
+        "bn": list(study.bn),
+        "fractions": list(study.fractions),
+    }
+
+
+def planned_runs(study_dir: str | Path) -> list[Run]:
+    """The union of the runs that the calls of a study asked for, those they depend on included.
+
+    Raises
+    ------
+    TransferError
+        If study.json does not say what was asked, or asks for what is no network.
+    """
+    settings, calls = read_settings(study_dir), read_calls(study_dir)
+    try:
+        asked = [_study_of(call, settings).runs() for call in calls]
+    except (KeyError, TypeError, ValueError, TransferError) as error:
+        raise TransferError(
+            f"Expected kinds, n, seeds, bn and fractions of networks in each call of "
+            f"{Path(study_dir) / 'study.json'}: {error!s:.200}"
+        ) from error
+    return list(dict.fromkeys(run for runs in asked for run in runs))
+
+
+def _study_of(call: Mapping[str, Any], settings: Settings) -> Study:
+    kinds, n, seeds, bn, fractions = (
+        call[key] for key in ("kinds", "n", "seeds", "bn", "fractions")
+    )
+    if math.prod(max(1, len(part)) for part in (kinds, n, seeds, bn, fractions)) > _MOST_RUNS:
+        raise ValueError(f"more than {_MOST_RUNS} runs.")
+    if not all(type(number) is int for number in [*n, *seeds]):
+        raise ValueError("n and seeds are not whole numbers.")
+    if not (set(kinds) <= set(KINDS) and set(bn) <= set(BN_SEMANTICS)):
+        raise ValueError("a kind or a semantics of BatchNorm is not known.")
+    return Study(
+        tuple(kinds),
+        tuple(n),
+        tuple(seeds),
+        settings.protocol,
+        tuple(bn),
+        tuple(float(fraction) for fraction in fractions),
+        settings.alpha,
+        settings.input_size,
+    )
