@@ -418,7 +418,7 @@ def _model(
     from transfer.studies.execute import architecture_of
     from transfer.training.loop import batch_norm_momentum
 
-    momentum = batch_norm_momentum(images, min(context.protocol.batch, images))
+    momentum = batch_norm_momentum(images, min(context.settings.protocol.batch, images))
     model = build(architecture_of(run, context, data), momentum)
     set_weights(model, weights)
     model = with_keras_layers(model)

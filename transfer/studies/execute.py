@@ -131,7 +131,7 @@ def execute(
         "last_val_accuracy": progress.epochs[-1]["val_accuracy"],
         "last_test_accuracy": accuracy(of_last_epoch, data.test.labels),
         "last_test_balanced_accuracy": balanced_accuracy(of_last_epoch, data.test.labels),
-        "threads": context.threads,
+        "threads": tf.config.threading.get_intra_op_parallelism_threads() or None,
         "tensorflow": tf.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
         "backbone": settings.backbone,

@@ -59,7 +59,9 @@ def simulated_data(images: dict[str, int], seed: int = 0) -> Path:
     return path
 
 
-def prepare(out: Path, study: Study, data: Path, workers: int, engine: str = "local") -> Context:
+def prepare(
+    out: Path, study: Study, data: Path, workers: int = 1, engine: str = "local"
+) -> Context:
     """Check the inputs of a study before anything is trained, and bring ``study.json`` up to date.
 
     Parameters
