@@ -21,7 +21,8 @@ from benchmarks.figures import draw_growth
 from benchmarks.steps import HERE, machine
 from transfer.errors import TransferError
 from transfer.files import write_atomically
-from transfer.results import format_number, read_runs
+from transfer.results import read_runs
+from transfer.tables import format_number
 from transfer.tasks.dataset import Split, write_dataset
 
 PUBLISHED = 56_172  # training images of the published data

@@ -11,11 +11,12 @@ import pandas as pd
 
 from transfer.errors import TransferError
 from transfer.files import write_atomically
-from transfer.results import format_number, read_runs
+from transfer.results import read_runs
 from transfer.runs import parse_run
 from transfer.statistics.comparison import blocks_of_neighbours, right_on_test_images
 from transfer.statistics.intervals import non_inferior
 from transfer.study_file import read_settings
+from transfer.tables import format_number
 
 RESULTS = Path(__file__).parent / "results"
 STUDIES = Path(__file__).parents[1] / "experiments-results"

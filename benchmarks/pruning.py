@@ -25,18 +25,18 @@ import pandas as pd
 from transfer.deploy.costs.measure import file_sizes, weight_bytes
 from transfer.deploy.costs.pareto import right_of_file, right_of_files
 from transfer.deploy.costs.stopwatch import time_file
-from transfer.deploy.costs.table import exported_path, on_all_images, read_costs
+from transfer.deploy.costs.table import on_all_images, read_costs, write_exported
 from transfer.deploy.export.finished import Finished, open_data, read_finished
 from transfer.deploy.export.write import export_weights
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, multiply_adds, weight_shapes
 from transfer.progress import track
-from transfer.results import read_runs, read_test_labels, write_array
+from transfer.results import read_runs, read_test_labels
 from transfer.runs import BLOCKS, Protocol, parse_runs
 from transfer.statistics.comparison import blocks_of_neighbours
 from transfer.statistics.intervals import paired_bootstrap
 from transfer.study_file import read_settings
-from transfer.tables import read_table, write_table
+from transfer.tables import read_table, upsert
 from transfer.tasks.dataset import Dataset
 from transfer.training.batches import training_batches
 from transfer.training.loop import batch_norm_momentum, learning_rate
@@ -153,10 +153,8 @@ def measure_pruning(study_dir: Path, like: Sequence[int], data: Path | None = No
         seed = run.run.seed
         weights = prune(whole, trained[seed], dataset, protocol, sparsities[n], seed)
         row = _measured(run, dataset, weights, n, sparsities[n], run is finished[0])
-        older = read_pruning(study_dir)
-        same = (older["run"] == row["run"]) & (older["like"] == n) & (older["format"] == _FORMAT)
-        rows = [*older[~same].to_dict("records"), row]
-        write_table(study_dir / "pruning.csv", pd.DataFrame(rows, columns=list(COLUMNS)))
+        rows = pd.DataFrame([row], columns=list(COLUMNS))
+        upsert(study_dir / "pruning.csv", rows, ("run", "like", "format"))
 
 
 def _sparsity_of(whole: Architecture, n: int) -> float:
@@ -190,7 +188,7 @@ def _measured(
         median = time_file(out, 1).median_ms if timed else None
     probabilities = exported.probabilities.round(4)
     name = pruned_name(finished.run.name, n)
-    write_array(exported_path(finished.study_dir, name, _FORMAT), probabilities)
+    write_exported(finished.study_dir, name, _FORMAT, probabilities)
     architecture = finished.architecture((data.height, data.width))
     return {
         "run": finished.run.name,

@@ -25,7 +25,7 @@ from transfer.errors import TransferError
 from transfer.files import write_atomically
 from transfer.machine import cores
 from transfer.progress import track
-from transfer.results import format_number
+from transfer.tables import format_number
 
 HERE = Path(__file__).parent
 TORCH_PYTHON = HERE / ".venv/bin/python"

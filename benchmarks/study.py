@@ -25,9 +25,10 @@ from transfer.machine import cores
 from transfer.networks.architecture import Architecture
 from transfer.networks.sources import find_source
 from transfer.networks.weights import read_weights
-from transfer.results import format_number, read_runs
+from transfer.results import read_runs
 from transfer.runs import BLOCKS, FROZEN_KINDS, PRESETS, Run, parse_run
 from transfer.studies.setup import simulated_data
+from transfer.tables import format_number
 
 N = (4, 10)
 KINDS = ("BnB", "AnB", "AnB+", "sliced")

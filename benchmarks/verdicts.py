@@ -28,11 +28,11 @@ from scipy import signal, special
 
 from benchmarks import figures
 from transfer.files import write_atomically
-from transfer.results import format_number
 from transfer.statistics.accuracies import clusters_of, measure
 from transfer.statistics.differences import correlation, difference
 from transfer.statistics.rules import fixed_sequence, step_down
 from transfer.statistics.seeds import seed_variance
+from transfer.tables import format_number
 
 RESULTS = Path(__file__).parent / "results"
 MARGIN, LEVEL = 0.01, 0.05

@@ -1,11 +1,10 @@
 """A study made up from accuracies: which images each network gets right is chosen, not trained."""
 
-import json
-
 import numpy as np
 
 from tests.study_files import write_study
-from transfer.results import RUN_COLUMNS, write_array, write_runs
+from transfer.folding import write_predictions, write_row, write_test_labels
+from transfer.results import RUN_COLUMNS
 from transfer.runs import FROZEN_KINDS, Run
 
 LABELS = np.arange(2000) % 3
@@ -22,22 +21,20 @@ def make_study(folder, accuracies, seeds=(0, 1, 2), noise=0.02):
     differ in that.
     """
     write_study(folder)
-    write_array(folder / "predictions/labels.npz", LABELS.astype(np.int64))
+    write_test_labels(folder, LABELS.astype(np.int64))
     blank = {"string": "", "Int64": None, "int64": 0, "float64": 0.5}
     hard = np.random.default_rng(0).random(len(LABELS))
     runs = {}
     for key, accuracy in accuracies.items():
         named = [key] if isinstance(key, Run) else [run_of(*key, seed) for seed in seeds]
         runs |= dict.fromkeys(named, accuracy)
-    (folder / "rows").mkdir(parents=True)
     for run, accuracy in runs.items():
         rng = np.random.default_rng([*run.name.encode()])
         right = hard + rng.normal(0, noise, len(LABELS)) < accuracy
         said = np.eye(3, dtype=np.float32)[np.where(right, LABELS, (LABELS + 1) % 3)]
-        write_array(folder / f"predictions/{run.name}.npz", said)
+        write_predictions(folder, run.name, said)
         row = {column: blank[dtype] for column, dtype in RUN_COLUMNS.items()}
         row |= {"run": run.name, "kind": run.kind, "n": run.n, "seed": run.seed, "bn": run.bn}
         row |= {"fraction": run.fraction, "test_accuracy": float(right.mean())}
-        (folder / f"rows/{run.name}.json").write_text(json.dumps(row))
-    write_runs(folder)
+        write_row(folder, row)
     return folder

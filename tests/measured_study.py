@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from tests.study_files import write_study
-from transfer.deploy.costs.table import COLUMNS, exported_path
-from transfer.results import RUN_COLUMNS, write_array, write_row
+from transfer.deploy.costs.table import COLUMNS, write_exported
+from transfer.folding import write_predictions, write_row, write_test_labels
+from transfer.results import RUN_COLUMNS
 from transfer.runs import Run
 
 LABELS = (np.arange(3000) % 3).astype(np.int64)
@@ -29,7 +30,7 @@ def cost(run, alpha, name, accuracy, size, milliseconds, work=1e6):
 def measured_study(folder, networks, alpha=0.25, data="a", seeds=(0, 1, 2)):
     """A study of (kind, n): (accuracy, int8 accuracy or None, bytes, ms, multiply-adds)."""
     write_study(folder, dataset="stripes", data_sha256=data, alpha=alpha)
-    write_array(folder / "predictions" / "labels.npz", LABELS)
+    write_test_labels(folder, LABELS)
     blank = dict.fromkeys(RUN_COLUMNS, 0) | {
         column: "" for column, dtype in RUN_COLUMNS.items() if dtype == "string"
     }
@@ -38,7 +39,7 @@ def measured_study(folder, networks, alpha=0.25, data="a", seeds=(0, 1, 2)):
         for seed in seeds:
             run = Run(kind, n, seed)
             probabilities, hit = answers(accuracy, seed)
-            write_array(folder / "predictions" / f"{run.name}.npz", probabilities)
+            write_predictions(folder, run.name, probabilities)
             named = {"run": run.name, "kind": kind, "n": n, "seed": seed, "fraction": 1.0}
             numbers = {"test_accuracy": hit, "test_low": 0.7, "test_high": 0.9}
             write_row(folder, blank | named | numbers)
@@ -47,7 +48,7 @@ def measured_study(folder, networks, alpha=0.25, data="a", seeds=(0, 1, 2)):
             costs.append(cost(run, alpha, "keras", hit, 9 * size, 9 * time, work))
             if int8 is not None:
                 probabilities, hit = answers(int8, seed + 10)
-                write_array(exported_path(folder, run.name, "litert-int8"), probabilities)
+                write_exported(folder, run.name, "litert-int8", probabilities)
                 costs.append(cost(run, alpha, "litert-int8", hit, size // 4, time / 2, work))
     frame = pd.DataFrame(costs, columns=list(COLUMNS))
     frame.to_csv(folder / "deploy.csv", index=False)

@@ -1,11 +1,10 @@
 """A small study with everything a report shows: data, logs, predictions; nothing is trained."""
 
-import json
-
 import numpy as np
 
 from tests.study_files import call_for, write_study
-from transfer.results import RUN_COLUMNS, write_array, write_log, write_runs
+from transfer.folding import fold, write_log, write_predictions, write_row, write_test_labels
+from transfer.results import RUN_COLUMNS
 from transfer.runs import FROZEN_KINDS, Run
 from transfer.tasks.dataset import Split, content_hash, load_dataset, write_dataset
 from transfer.training.evaluation import reported_numbers
@@ -54,11 +53,10 @@ def make_study(folder, data, runs, epochs=3):
         images={name: len(split.labels) for name, split in dataset.splits.items()},
         classes=tuple(classes),
     )
-    write_array(folder / "predictions" / "labels.npz", labels)
-    (folder / "rows").mkdir()
+    write_test_labels(folder, labels)
     for run in runs:
         write_run(folder, run, labels, len(classes), epochs)
-    write_runs(folder)
+    fold(folder)
     return folder
 
 
@@ -71,7 +69,7 @@ def write_run(folder, run, labels, classes, epochs=3):
     probabilities = np.full((len(labels), classes), 0.0, np.float32)
     probabilities += ((1 - sure) / (classes - 1))[:, None]
     probabilities[np.arange(len(labels)), said] = sure
-    write_array(folder / "predictions" / f"{run.name}.npz", probabilities)
+    write_predictions(folder, run.name, probabilities)
     log = [
         {"epoch": e, "loss": 1 / e, "accuracy": 0.5, "val_loss": 2 / e, "val_accuracy": 0.1 * e}
         | {"learning_rate": 0.1, "seconds": 2.0}
@@ -85,4 +83,4 @@ def write_run(folder, run, labels, classes, epochs=3):
     row |= {"fraction": run.fraction, "epochs": epochs, "best_epoch": epochs, "seconds": 6.0}
     row |= {"parameters": 1000 * (run.n or 13), "multiply_adds": 10**5 * (run.n or 13)}
     row |= {"val_accuracy": float(right.mean()), "train_images": 90}
-    (folder / "rows" / f"{run.name}.json").write_text(json.dumps(row))
+    write_row(folder, row)

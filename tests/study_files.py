@@ -1,7 +1,6 @@
 """The files of a study in tests: study.json made up, and results without what holds a time."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 from transfer.runs import PROTOCOLS, Run
@@ -44,9 +43,9 @@ def write_study(folder: Path, *calls: dict, **settings: object) -> None:
 
 
 def results(study: Path) -> dict[str, bytes]:
-    """Content of the tables, rows, logs, weights and predictions, by their path in the study."""
+    """Content of the tables, weights and predictions, by their path in the study."""
     found = {}
-    for pattern in ("*.csv", "rows/*", "logs/*", "models/*", "predictions/*"):
+    for pattern in ("*.csv", "models/*", "*.npz"):
         for path in study.glob(pattern):
             content = path.read_bytes()
             if path.suffix == ".csv":
@@ -54,8 +53,6 @@ def results(study: Path) -> dict[str, bytes]:
                 timed = lines[0].index(b"seconds") if b"seconds" in lines[0] else None
                 kept = [[c for i, c in enumerate(line) if i != timed] for line in lines]
                 content = b"\n".join(map(b",".join, kept))
-            elif path.suffix == ".json":
-                content = json.dumps({**json.loads(content), "seconds": None}).encode()
             found[str(path.relative_to(study))] = content
     return found
 

@@ -30,6 +30,7 @@ from transfer.deploy.driving.table import read_drives
 from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
 from transfer.figures.draw import read_published
+from transfer.folding import fold, write_log, write_predictions, write_row, write_test_labels
 from transfer.networks.architecture import Architecture, weight_shapes
 from transfer.networks.classifier import read_classifier
 from transfer.networks.weights import read_weights, write_weights
@@ -39,11 +40,8 @@ from transfer.results import (
     read_log,
     read_predictions,
     read_runs,
+    read_test_clusters,
     read_test_labels,
-    write_array,
-    write_log,
-    write_row,
-    write_runs,
 )
 from transfer.scores.record import read_agreement
 from transfer.scores.record import read_predictions as read_predicted
@@ -303,17 +301,21 @@ def study(folder, name):
     numbers = {column: 0.5 for column, kind in RUN_COLUMNS.items() if kind == "float64"}
     counts = {column: 1 for column, kind in RUN_COLUMNS.items() if kind.lower() == "int64"}
     facts = {"run": RUN, "kind": "AnB", "n": 3, "seed": 0, "bn": "inference"}
-    write_row(folder, {**text, **numbers, **counts, **facts, "confusion": "3 0;0 3"})
+    write_row(folder, {**text, **numbers, **counts, **facts})
     write_log(folder, RUN, [dict.fromkeys(LOG_COLUMNS, 1.5) | {"epoch": e} for e in (1, 2)])
-    write_array(folder / "predictions" / f"{RUN}.npz", np.full((6, 3), 1 / 3, np.float32))
-    write_array(folder / "predictions" / "labels.npz", np.arange(6) % 3)
+    write_predictions(folder, RUN, np.full((6, 3), 1 / 3, np.float32))
+    write_test_labels(folder, np.arange(6) % 3, np.arange(6) // 2)
+    if not name.startswith("working"):
+        fold(folder)
     write_study(folder)
     readers = {
         "runs.csv": lambda: read_runs(folder),
-        f"logs/{RUN}.csv": lambda: read_log(folder, RUN),
-        f"rows/{RUN}.json": lambda: write_runs(folder),
-        f"predictions/{RUN}.npz": lambda: read_predictions(folder, RUN),
-        "predictions/labels.npz": lambda: read_test_labels(folder),
+        "epochs.csv": lambda: read_log(folder, RUN),
+        "predictions.npz": lambda: (read_predictions(folder, RUN), read_test_clusters(folder)),
+        f"working/logs/{RUN}.csv": lambda: read_log(folder, RUN),
+        f"working/rows/{RUN}.json": lambda: read_runs(folder),
+        f"working/predictions/{RUN}.npz": lambda: read_predictions(folder, RUN),
+        "working/predictions/labels.npz": lambda: read_test_labels(folder),
         "study.json": lambda: planned_runs(folder),
     }
     return folder / name, readers[name]
@@ -391,10 +393,12 @@ READERS = {
     "jpeg, turned": rotated,
     "list of images": csv_list,
     "runs.csv": functools.partial(study, name="runs.csv"),
-    "logs": functools.partial(study, name=f"logs/{RUN}.csv"),
-    "rows": functools.partial(study, name=f"rows/{RUN}.json"),
-    "predictions": functools.partial(study, name=f"predictions/{RUN}.npz"),
-    "test labels": functools.partial(study, name="predictions/labels.npz"),
+    "epochs.csv": functools.partial(study, name="epochs.csv"),
+    "predictions.npz": functools.partial(study, name="predictions.npz"),
+    "logs": functools.partial(study, name=f"working/logs/{RUN}.csv"),
+    "rows": functools.partial(study, name=f"working/rows/{RUN}.json"),
+    "predictions": functools.partial(study, name=f"working/predictions/{RUN}.npz"),
+    "test labels": functools.partial(study, name="working/predictions/labels.npz"),
     "study.json": functools.partial(study, name="study.json"),
     "scores.csv": scores,
     "deploy.csv": functools.partial(committed, name="deploy.csv", read=read_costs),
@@ -454,7 +458,7 @@ def fuzz(reader, folder, cases, seed=0):
                 raise AssertionError(f"case {case} of {reader}: {error!r}") from error
             finally:
                 _ALLOWED.clear()
-            allowed = ("os.remove",) if reader in ("rows", "image folders") else ()
+            allowed = ("os.remove",) if reader == "image folders" else ()
             seen = [event for event in _SEEN if not event.startswith(allowed)]
             assert seen == [], (case, seen)
     return refused

@@ -1,21 +1,26 @@
-"""Arrays in .npz archives, read without trusting them: what is declared is checked first.
+"""Arrays in .npz archives: written whole, and read without trusting them.
 
 Nothing is unpickled, and nothing is allocated before the sizes that the archive and each array's
 header declare agree with each other and are within a bound.
 """
 
+import contextlib
 import math
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import IO
 
 import numpy as np
 
+from transfer.files import open_atomically
+
 MAX_HEADER_BYTES = 10_000  #: numpy's own default limit for untrusted headers
 _LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
 _MAX_SIDE = 1 << 48  # of an array; a hostile one may have thousands of digits
-_MAX_MEMBERS = 4096
+_MAX_MEMBERS = 1 << 16
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -57,44 +62,84 @@ def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     return shape, fortran_order, dtype
 
 
-def read_npz(file: IO[bytes], most_bytes: int, only: str | None = None) -> dict[str, np.ndarray]:
-    """The arrays of an .npz archive by name.
-
-    Parameters
-    ----------
-    file : binary stream that can seek
-    most_bytes : int
-        Bound on all arrays together.
-    only : str, optional
-        Read this array and leave the others.
+def open_npz(file: IO[bytes]) -> zipfile.ZipFile:
+    """Open an .npz archive; `read_array` reads from it.
 
     Raises
     ------
     ValueError
         Whatever is wrong with the archive, in a few words.
     """
-    arrays: dict[str, np.ndarray] = {}
+    with _in_a_few_words():
+        archive = zipfile.ZipFile(file)
+        if len(archive.filelist) > _MAX_MEMBERS:
+            raise ValueError(f"{len(archive.filelist)} members")
+        return archive
+
+
+def names_of(archive: zipfile.ZipFile) -> list[str]:
+    """Names of the arrays of an archive, in its order."""
+    return [name.removesuffix(".npy") for name in archive.namelist()]
+
+
+def read_array(archive: zipfile.ZipFile, name: str, most_bytes: int) -> np.ndarray:
+    """One array of an archive, of at most ``most_bytes`` bytes.
+
+    Raises
+    ------
+    ValueError
+        Whatever is wrong with it, in a few words.
+    """
+    with _in_a_few_words():
+        try:
+            member = archive.getinfo(f"{name}.npy")
+        except KeyError:
+            raise ValueError(f"no array {name}") from None
+        if member.compress_type not in _COMPRESSIONS:
+            raise ValueError("a compression that numpy does not write")
+        if member.file_size > most_bytes:
+            raise ValueError(f"an array of more than {most_bytes} bytes")
+        with archive.open(member) as stream:
+            return _read(stream, member.file_size)
+
+
+def read_npz(file: IO[bytes], most_bytes: int) -> dict[str, np.ndarray]:
+    """All arrays of an .npz archive by name, of at most ``most_bytes`` bytes together.
+
+    Raises
+    ------
+    ValueError
+        Whatever is wrong with the archive, in a few words.
+    """
+    archive = open_npz(file)
+    if sum(member.file_size for member in archive.filelist) > most_bytes:
+        raise ValueError(f"arrays of more than {most_bytes} bytes")
+    return {name: read_array(archive, name, most_bytes) for name in names_of(archive)}
+
+
+def write_npz(path: Path, arrays: Iterable[tuple[str, np.ndarray]]) -> None:
+    """Write a compressed .npz archive atomically, one array at a time; equal arrays, equal bytes.
+
+    Raises
+    ------
+    TransferError
+        If the file cannot be written; the old one stays.
+    """
+    with open_atomically(path) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as out:
+        for name, array in arrays:
+            with out.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+@contextlib.contextmanager
+def _in_a_few_words() -> Iterator[None]:
+    """Whatever a damaged archive raises becomes a `ValueError`."""
     try:
-        with zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-            if len(members) > _MAX_MEMBERS:
-                raise ValueError(f"{len(members)} members")
-            if only is not None:
-                members = [member for member in members if member.filename == f"{only}.npy"][:1]
-                if not members:
-                    raise ValueError(f"no array {only}")
-            if any(member.compress_type not in _COMPRESSIONS for member in members):
-                raise ValueError("a compression that numpy does not write")
-            if sum(member.file_size for member in members) > most_bytes:
-                raise ValueError(f"arrays of more than {most_bytes} bytes")
-            for member in members:
-                with archive.open(member) as stream:
-                    arrays[member.filename.removesuffix(".npy")] = _read(stream, member.file_size)
+        yield
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise ValueError("a damaged archive") from error
     except (RuntimeError, LookupError, ArithmeticError, TypeError) as error:  # encrypted, ...
         raise ValueError(f"a damaged archive ({type(error).__name__})") from error
-    return arrays
 
 
 def _read(stream: IO[bytes], size: int) -> np.ndarray:

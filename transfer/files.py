@@ -24,6 +24,10 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
+#: Folder beside a table, and of a study, that holds locks and what is not finished.
+WORKING = "working"
+
+
 def write_atomically(path: str | Path, content: bytes | str) -> None:
     """Write ``content`` to ``path`` so that the file is either the old one or the new one.
 
@@ -145,6 +149,11 @@ def is_locked(path: str | Path) -> bool:
         os.close(descriptor)
 
 
+def lock_beside(path: Path) -> Path:
+    """The lock file that guards a table."""
+    return path.parent / WORKING / "locks" / f"{path.name}.lock"
+
+
 def remove_temporaries(folder: Path, name: str) -> None:
     """Remove what killed processes left of files in ``folder`` that begin with ``name`` and a dot.
 
@@ -197,6 +206,19 @@ def open_plain(path: str | Path) -> IO[bytes]:
         os.close(descriptor)
         raise TransferError(f"Expected a plain file at {path}.")
     return open(descriptor, "rb")
+
+
+#: Tells what a file held at one time from what it holds at another.
+Version = tuple[int, int, int]
+
+
+def version_of(path: Path) -> Version | None:
+    """The version of a file that is never changed but written anew; None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def sha256_of(path: str | Path) -> str:

@@ -1,40 +1,36 @@
-"""The files of a study: what is written, how, and how to read it back into pandas.
+"""The files of a study, and how to read them back into pandas. `transfer.folding` writes them.
 
 ::
 
-    STUDY/study.json           the resolved study, versions, machine
-    STUDY/runs.csv             one row a finished run
-    STUDY/rows/RUN.json        the same row, written the moment the run finished
-    STUDY/logs/RUN.csv         one row an epoch
-    STUDY/predictions/RUN.npz  test probabilities, for paired tests
-    STUDY/predictions/labels.npz  what the test images really are
-    STUDY/models/RUN.weights.h5   (not under version control)
+    STUDY/study.json       what the study is
+    STUDY/runs.csv         one row a finished run
+    STUDY/epochs.csv       one row an epoch of a run
+    STUDY/predictions.npz  test probabilities of every run, and what the test images really are
+    STUDY/models/          weights of every run (not under version control)
+    STUDY/working/         what single runs write while a study goes on (not under version control)
+        rows/RUN.json      the row of a finished run: the last thing that a run writes
+        logs/RUN.csv       its epochs
+        predictions/RUN.npz
+        checkpoints/ features/ locks/
 
-``rows/`` is the record; ``runs.csv`` is derived from it, so that many processes can finish runs
-of one study at once without a shared file to fight for.
+A study ends by folding the files of single runs into the tables. Readers see both together: to
+them a study that goes on, one that was killed and one that has ended look the same.
 """
 
-import io
+import functools
 import json
-import os
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from transfer.archives import read_npz
 from transfer.errors import TransferError
-from transfer.files import (
-    exclusively,
-    open_atomically,
-    read_bytes,
-    remove_temporaries,
-    write_atomically,
-)
-from transfer.runs import BLOCKS, KINDS, Run, parse_run, parse_runs
+from transfer.files import WORKING, Version, read_bytes, version_of
+from transfer.predictions import members, read_member, read_probabilities
+from transfer.runs import BLOCKS, Run, parse_run, parse_runs
+from transfer.tables import place, read_table
 
 #: Columns of runs.csv, in this order.
 RUN_COLUMNS: dict[str, str] = {
@@ -65,7 +61,6 @@ RUN_COLUMNS: dict[str, str] = {
     "test_equals_low": "float64",
     "test_equals_high": "float64",
     "bn_momentum": "float64",
-    "confusion": "string",
     "last_val_accuracy": "float64",
     "last_test_accuracy": "float64",
     "last_test_balanced_accuracy": "float64",
@@ -77,139 +72,80 @@ RUN_COLUMNS: dict[str, str] = {
 #: Columns that tables of version 0.2 and older lack: read as missing values (text: "").
 _LATER_COLUMNS = tuple(RUN_COLUMNS)[list(RUN_COLUMNS).index("last_val_accuracy") :]
 LOG_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
-# A hostile table could ask pandas for gigabytes: many short lines under a wide header.
-_MAX_TABLE_BYTES = 64 << 20
-_MAX_ROWS, _MAX_COLUMNS = 200_000, 64
+_LOG_TYPES = {**dict.fromkeys(LOG_COLUMNS, "float64"), "epoch": "int64"}
 _MAX_JSON_BYTES = 4 << 20
-_LARGE_STUDY, _SECONDS_BETWEEN_TABLES = 1000, 60
-_MAX_PREDICTIONS_FILE_BYTES = 64 << 20
-_MAX_PREDICTIONS_BYTES = 256 << 20
+_T = TypeVar("_T")
 
 
-def format_number(value: float) -> str:
-    """Six significant digits: enough for any accuracy, and the same text on every machine."""
-    return f"{value:.6g}"
+def working(study_dir: str | Path, *parts: str) -> Path:
+    """A path in the folder of what single runs write while a study goes on."""
+    return Path(study_dir, WORKING, *parts)
 
 
-def write_log(study_dir: Path, run: str, epochs: Sequence[Mapping[str, float]]) -> None:
-    """Write ``logs/RUN.csv``, one row an epoch, columns `LOG_COLUMNS`."""
-    lines = [",".join(LOG_COLUMNS)]
-    lines += [",".join(format_number(row[column]) for column in LOG_COLUMNS) for row in epochs]
-    write_atomically(study_dir / "logs" / f"{run}.csv", "\n".join(lines) + "\n")
-
-
-def read_log(study_dir: str | Path, run: str) -> pd.DataFrame:
-    """``logs/RUN.csv`` as a data frame with the columns `LOG_COLUMNS`.
+def names_in(study_dir: str | Path, folder: str) -> list[str]:
+    """Names of the runs that have a file in a folder of ``working/``, sorted.
 
     Raises
     ------
     TransferError
-        If the file is missing or malformed.
+        If a file there is not named after a run.
     """
-    dtypes = {**dict.fromkeys(LOG_COLUMNS, "float64"), "epoch": "int64"}
-    return _read_csv(Path(study_dir) / "logs" / f"{parse_run(run).name}.csv", LOG_COLUMNS, dtypes)
+    path = working(study_dir, folder)
+    names = sorted(file.stem for file in path.glob("[!.]*") if file.stem != "labels")
+    parse_runs(names, path)
+    return names
 
 
-def write_row(study_dir: Path, row: Mapping[str, Any]) -> None:
-    """Record a finished run in ``rows/RUN.json`` and bring ``runs.csv`` up to date.
-
-    From 1,000 rows on, ``runs.csv`` is written once a minute and at the end of the study.
-
-    The row is the last thing a run writes: where it exists, the run is complete.
-    """
-    missing = set(RUN_COLUMNS) - set(row)
-    if missing:
-        raise ValueError(f"row of {row.get('run')} lacks {sorted(missing)}")
-    text = json.dumps({column: row[column] for column in RUN_COLUMNS}, indent=1)
-    write_atomically(study_dir / "rows" / f"{row['run']}.json", text + "\n")
-    if _due(study_dir):
-        write_runs(study_dir)
+def to_repeat(study_dir: str | Path, run: str) -> str:
+    """A sentence that says how a finished run is trained again."""
+    row = working(study_dir, "rows", f"{run}.json")
+    if row.exists():
+        return f"Delete {row} to train it again."
+    return f"Delete its line in {Path(study_dir) / 'runs.csv'} to train it again."
 
 
-def _due(study_dir: Path) -> bool:
-    """Whether to write the table now: of a large study once a minute, as it takes all rows."""
-    table = study_dir / "runs.csv"
-    if len(os.listdir(study_dir / "rows")) <= _LARGE_STUDY or not table.exists():
+def finished(study_dir: str | Path, run: Run) -> bool:
+    """Whether the run is complete: whether it has a row."""
+    # In this order: a run is folded into the table before its row is removed.
+    if working(study_dir, "rows", f"{run.name}.json").exists():
         return True
-    return time.time() - table.stat().st_mtime > _SECONDS_BETWEEN_TABLES
+    return run.name in folded_runs(study_dir)
 
 
-def finished(study_dir: Path, run: Run) -> bool:
-    """Whether the run is complete."""
-    return (study_dir / "rows" / f"{run.name}.json").exists()
+def folded_runs(study_dir: str | Path) -> frozenset[str]:
+    """Names of the runs in ``runs.csv``; none if there is no such table."""
+    path = Path(study_dir) / "runs.csv"
+    version = version_of(path)
+    return frozenset() if version is None else _runs_in(path, version)
 
 
-def write_runs(study_dir: Path) -> None:
-    """Derive ``runs.csv`` and ``all_experiments.csv`` from ``rows/``.
-
-    One process at a time: two that read the rows at different moments must not write in the other
-    order, or the table would lack the newest row.
-    """
-    with exclusively(study_dir / "locks" / "table.lock"):
-        for name in ("runs.csv", "all_experiments.csv"):
-            remove_temporaries(study_dir, name)
-        _write_tables(study_dir)
-
-
-def _write_tables(study_dir: Path) -> None:
-    frame = _frame_of_rows(study_dir)
-    text = frame.to_csv(index=False, float_format=format_number, lineterminator="\n")
-    write_atomically(study_dir / "runs.csv", text)
-    published = pd.DataFrame(
-        {
-            "network": frame["kind"],
-            "block": frame["n"].fillna(0),
-            "test_accuracy": frame["test_accuracy"],
-        }
-    )[frame["bn"].isin(["", "inference"]) & (frame["fraction"] == 1.0)]
-    text = published.to_csv(index=False, float_format=format_number, lineterminator="\n")
-    write_atomically(study_dir / "all_experiments.csv", text)
-
-
-def _frame_of_rows(study_dir: Path) -> pd.DataFrame:
-    rows = []
-    for path in sorted((study_dir / "rows").glob("*.json")):
-        if path.name.startswith("."):
-            continue
-        row = read_json(path)
-        if set(RUN_COLUMNS) - set(row) - set(_LATER_COLUMNS):
-            raise TransferError(f"Expected the row of a run in {path}. Delete it to run it again.")
-        rows.append({column: row.get(column) for column in RUN_COLUMNS})
-    frame = pd.DataFrame(rows, columns=list(RUN_COLUMNS))
-    try:
-        return _sorted(frame.astype(RUN_COLUMNS))
-    except (ValueError, TypeError, OverflowError) as error:
-        raise TransferError(
-            f"Expected rows of runs in {study_dir / 'rows'}. One holds something else: delete it "
-            "to run it again."
-        ) from error
-
-
-def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows in the order of the protocol: seed last, so that one network's seeds are neighbours."""
-    order = frame.assign(
-        _kind=frame["kind"].map({kind: position for position, kind in enumerate(KINDS)})
-    )
-    order = order.sort_values(["_kind", "bn", "fraction", "n", "seed"], kind="stable")
-    return order.drop(columns="_kind").reset_index(drop=True)
+@functools.lru_cache(maxsize=8)
+def _runs_in(path: Path, version: Version) -> frozenset[str]:
+    """Parsed once, however many runs are asked for."""
+    return frozenset(read_table(path, ["run"], {"run": "string"})["run"])
 
 
 def read_runs(study_dir: str | Path) -> pd.DataFrame:
-    """``runs.csv`` as a data frame: one row a finished run, dtypes as in `RUN_COLUMNS`.
+    """All finished runs, a row each: the columns and dtypes of `RUN_COLUMNS`.
 
     Raises
     ------
     TransferError
-        If the file is missing, malformed, or holds a run no protocol knows.
+        If no run is finished, or a table or a row is malformed.
     """
     path = Path(study_dir) / "runs.csv"
-    frame = _read_csv(path, tuple(RUN_COLUMNS), RUN_COLUMNS, optional=_LATER_COLUMNS)
-    if [run.kind for run in parse_runs(frame["run"], path)] != frame["kind"].tolist():
+    runs = read_rows(study_dir)
+    if path.exists() or runs.empty:
+        columns, hint = list(RUN_COLUMNS), "Is this the folder of a study?"
+        table = read_table(path, columns, RUN_COLUMNS, hint, _LATER_COLUMNS)
+        runs = pd.concat([table[~table["run"].isin(runs["run"])], runs])
+    if [run.kind for run in parse_runs(runs["run"], path)] != runs["kind"].tolist():
         raise TransferError(f"Expected in {path} the kind that the name of each run says.")
-    accuracies = frame["test_accuracy"]
-    if not accuracies.between(0, 1).all() or not frame["n"].dropna().between(0, BLOCKS).all():
+    accuracies = runs["test_accuracy"]
+    if not accuracies.between(0, 1).all() or not runs["n"].dropna().between(0, BLOCKS).all():
         raise TransferError(f"Expected accuracies in 0..1 and n in 0..{BLOCKS} in {path}.")
-    return frame
+    order = sorted(range(len(runs)), key=[*map(place, runs["run"])].__getitem__)
+    return runs.iloc[order].reset_index(drop=True)
 
 
 def on_all_images(runs: pd.DataFrame) -> pd.DataFrame:
@@ -222,35 +158,139 @@ def as_keras_3(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["bn"].isin(["", "inference"])]
 
 
-def _read_csv(
-    path: Path,
-    columns: tuple[str, ...],
-    types: Mapping[str, str],
-    optional: tuple[str, ...] = (),
-) -> pd.DataFrame:
-    """A CSV with at least ``columns``; of these, ``optional`` ones are filled if missing."""
-    text = _read(path, _MAX_TABLE_BYTES)
-    header, rows = text.partition(b"\n")[0], text.count(b"\n") + text.count(b"\r")
-    if rows > _MAX_ROWS or header.count(b",") >= _MAX_COLUMNS:
-        raise TransferError(f"Expected {_MAX_ROWS} rows, {_MAX_COLUMNS} columns at most in {path}.")
-    dtypes = {k: v for k, v in types.items() if v == "string"}
+def read_rows(study_dir: str | Path) -> pd.DataFrame:
+    """As `read_runs`, of the finished runs that are not folded yet; often none."""
+    rows = []
+    for name in names_in(study_dir, "rows"):
+        path = working(study_dir, "rows", f"{name}.json")
+        row = _unless_folded(path, functools.partial(read_json, path), lambda: None)
+        if row is None:
+            continue
+        if set(RUN_COLUMNS) - set(row) or row["run"] != name:
+            raise TransferError(f"Expected the row of {name}. {to_repeat(study_dir, name)}")
+        rows.append(row)
     try:
-        frame = pd.read_csv(
-            io.BytesIO(text),
-            dtype=dtypes,
-            keep_default_na=False,
-            na_values={c: [""] for c in columns},
-        )
-        missing = [column for column in columns if column not in frame.columns]
-        for column in missing:
-            if column not in optional:
-                raise TransferError(f"Expected the column {column} in {path}. It is not there.")
-            frame[column] = None
-        frame = frame.fillna(dict.fromkeys(dtypes, ""))
-        return frame.astype(dict(types))
-    except (ValueError, TypeError, pd.errors.ParserError, OverflowError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise TransferError(f"Cannot read the table {path}: {reason}") from error
+        return pd.DataFrame(rows, columns=list(RUN_COLUMNS)).astype(RUN_COLUMNS)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise TransferError(
+            f"Expected rows of runs in {working(study_dir, 'rows')}. One holds something else: "
+            "delete it to train that run again."
+        ) from error
+
+
+def _unless_folded(path: Path, read: Callable[[], _T], instead: Callable[[], _T]) -> _T:
+    """Read a file of a single run; what was folded, if there is none, or none any more."""
+    if path.exists():
+        try:
+            return read()
+        except TransferError:
+            if path.exists():
+                raise
+    return instead()
+
+
+def read_log(study_dir: str | Path, run: str) -> pd.DataFrame:
+    """The epochs of a run, finished or not: the columns `LOG_COLUMNS`.
+
+    Raises
+    ------
+    TransferError
+        If there are none, or a table is malformed.
+    """
+    name = parse_run(run).name
+    path = working(study_dir, "logs", f"{name}.csv")
+
+    def folded() -> pd.DataFrame:
+        table = Path(study_dir) / "epochs.csv"
+        version = version_of(table)
+        if version is None or name not in _logs_in(table, version):
+            raise TransferError(f"Expected the epochs of {name} in {table}. There are none.")
+        return _logs_in(table, version)[name].copy()
+
+    return _unless_folded(path, lambda: read_table(path, LOG_COLUMNS, _LOG_TYPES), folded)
+
+
+@functools.lru_cache(maxsize=4)
+def _logs_in(path: Path, version: Version) -> dict[str, pd.DataFrame]:
+    frame = read_table(path, ("run", *LOG_COLUMNS), {"run": "string", **_LOG_TYPES})
+    parts = frame.groupby("run", sort=False)
+    return {str(run): part[list(LOG_COLUMNS)].reset_index(drop=True) for run, part in parts}
+
+
+def read_epochs(study_dir: str | Path) -> pd.DataFrame:
+    """The epochs of all runs, finished or not: the columns ``run`` and `LOG_COLUMNS`.
+
+    Raises
+    ------
+    TransferError
+        If a table is malformed.
+    """
+    table = Path(study_dir) / "epochs.csv"
+    version = version_of(table)
+    names = set(names_in(study_dir, "logs"))
+    names |= set() if version is None else set(_logs_in(table, version))
+    logs = [read_log(study_dir, name).assign(run=name) for name in sorted(names, key=place)]
+    types = {"run": "string", **{column: _LOG_TYPES[column] for column in LOG_COLUMNS}}
+    empty = pd.DataFrame(columns=list(types))
+    return pd.concat(logs or [empty], ignore_index=True)[list(types)].astype(types)
+
+
+def read_predictions(study_dir: str | Path, run: str) -> np.ndarray:
+    """Test probabilities of a run, float32 (N, classes), of four decimals.
+
+    Raises
+    ------
+    TransferError
+        If they are missing or damaged.
+    """
+    name = parse_run(run).name
+    try:
+        return read_probabilities(_archive(study_dir, name, name), name)
+    except TransferError as error:
+        raise TransferError(f"{error} {to_repeat(study_dir, name)}") from error
+
+
+def has_predictions(study_dir: str | Path, run: str) -> bool:
+    """Whether the study has kept test probabilities of a run."""
+    return run in members(_archive(study_dir, run, run))
+
+
+def _archive(study_dir: str | Path, single: str, name: str) -> Path:
+    """Where an array is: in the file of a single run or, if that has none, with all others."""
+    path = working(study_dir, "predictions", f"{single}.npz")
+    return path if name in members(path) else Path(study_dir) / "predictions.npz"
+
+
+def read_test_labels(study_dir: str | Path) -> np.ndarray:
+    """The test labels of a study, int64 (N,).
+
+    Raises
+    ------
+    TransferError
+        If they are missing or damaged.
+    """
+    return _of_all_images(study_dir, "labels")
+
+
+def read_test_clusters(study_dir: str | Path) -> np.ndarray | None:
+    """Which test images belong together, int64 (N,); None if the study does not say.
+
+    Raises
+    ------
+    TransferError
+        If they are damaged.
+    """
+    if "clusters" not in members(_archive(study_dir, "labels", "clusters")):
+        return None
+    return _of_all_images(study_dir, "clusters")
+
+
+def _of_all_images(study_dir: str | Path, name: str) -> np.ndarray:
+    path = _archive(study_dir, "labels", name)
+    numbers = read_member(path, name)
+    if numbers.ndim != 1 or numbers.dtype != np.int64:
+        raise TransferError(f"Expected int64 (N,) as {name} in {path}. Received: {numbers.dtype}.")
+    return numbers
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -262,52 +302,13 @@ def read_json(path: Path) -> dict[str, Any]:
         If the file is missing, too large, not JSON or not an object.
     """
     try:
-        content = json.loads(_read(path, _MAX_JSON_BYTES).decode("utf-8"))
+        content = json.loads(read_bytes(path, _MAX_JSON_BYTES).decode("utf-8"))
+    except OSError as error:
+        raise TransferError(
+            f"Cannot read {path}: {error.strerror}. Is this the folder of a study?"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise TransferError(f"Expected JSON in {path}. It cannot be parsed.") from error
     if not isinstance(content, dict):
         raise TransferError(f"Expected a JSON object in {path}.")
     return content
-
-
-def _read(path: Path, limit: int) -> bytes:
-    try:
-        return read_bytes(path, limit)
-    except OSError as error:
-        raise TransferError(
-            f"Cannot read {path}: {error.strerror}. Is this the folder of a study?"
-        ) from error
-
-
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Write one array, compressed, as the member ``array`` of an .npz file."""
-    with open_atomically(path) as stream:
-        np.savez_compressed(stream, array=array)
-
-
-def read_predictions(study_dir: str | Path, run: str) -> np.ndarray:
-    """Test probabilities of a run, float32 (N, classes), each row summing to one."""
-    array = _read_array(Path(study_dir) / "predictions" / f"{parse_run(run).name}.npz")
-    if array.ndim != 2 or array.dtype != np.float32:
-        raise TransferError(f"Expected float32 (N, classes) predictions of {run} in {study_dir}.")
-    return array
-
-
-def read_test_labels(study_dir: str | Path) -> np.ndarray:
-    """The test labels of a study, int64 (N,)."""
-    array = _read_array(Path(study_dir) / "predictions" / "labels.npz")
-    if array.ndim != 1 or array.dtype != np.int64:
-        raise TransferError(f"Expected int64 (N,) test labels in {study_dir}.")
-    return array
-
-
-def _read_array(path: Path) -> np.ndarray:
-    """The member ``array`` of an .npz file: declared size checked first, never unpickled."""
-    try:
-        content = read_bytes(path, _MAX_PREDICTIONS_FILE_BYTES)
-        return read_npz(io.BytesIO(content), _MAX_PREDICTIONS_BYTES, only="array")["array"]
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise TransferError(
-            f"Expected one array in {path}. It cannot be read: {reason}."
-        ) from error

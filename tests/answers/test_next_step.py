@@ -7,7 +7,8 @@ import pytest
 
 from transfer.answers.next_step import next_step
 from transfer.cli import make_parser
-from transfer.results import RUN_COLUMNS, write_array, write_row
+from transfer.folding import write_predictions, write_row, write_test_labels
+from transfer.results import RUN_COLUMNS
 from transfer.runs import parse_run
 
 LABELS = np.arange(1000) % 5
@@ -18,11 +19,11 @@ def write(folder, accuracies):
 
     The same images are right in each network, so differences are exact multiples of a thousandth.
     """
-    write_array(folder / "predictions" / "labels.npz", LABELS)
+    write_test_labels(folder, LABELS)
     for name, (right, valid) in accuracies.items():
         order = np.random.default_rng(0).permutation(1000)
         said = np.where(order < right, LABELS, (LABELS + 1) % 5)
-        write_array(folder / "predictions" / f"{name}.npz", np.eye(5, dtype=np.float32)[said])
+        write_predictions(folder, name, np.eye(5, dtype=np.float32)[said])
         run = parse_run(name)
         row = {c: "" if kind == "string" else 0 for c, kind in RUN_COLUMNS.items()}
         facts = {"run": name, "kind": run.kind, "n": run.n, "seed": run.seed, "fraction": 1.0}

@@ -11,7 +11,8 @@ from tests.study_files import write_study
 from transfer.answers.verdict import _what_would_decide, verdict
 from transfer.cli import main
 from transfer.errors import TransferError
-from transfer.results import RUN_COLUMNS, read_predictions, write_array, write_row
+from transfer.folding import write_predictions, write_row, write_test_labels
+from transfer.results import RUN_COLUMNS, read_predictions
 from transfer.runs import FROZEN_KINDS, Run
 from transfer.statistics.comparison import FRAMES_A_BLOCK, compare_with_base
 from transfer.statistics.intervals import non_inferior
@@ -23,7 +24,7 @@ LABELS = np.arange(4000) % 3
 def study(folder, accuracies, seeds=(0,)):
     """A study whose networks are right on a given share of the images, chosen by the run's name."""
     write_study(folder, dataset="stripes")
-    write_array(folder / "predictions" / "labels.npz", LABELS.astype(np.int64))
+    write_test_labels(folder, LABELS.astype(np.int64))
     blank = dict.fromkeys(RUN_COLUMNS, 0) | {
         column: "" for column, dtype in RUN_COLUMNS.items() if dtype == "string"
     }
@@ -36,7 +37,7 @@ def study(folder, accuracies, seeds=(0,)):
             right = easy + rng.normal(0, 0.02, len(LABELS)) < accuracy
             answers = np.where(right, LABELS, (LABELS + 1) % 3)
             probabilities = np.eye(3, dtype=np.float32)[answers]
-            write_array(folder / "predictions" / f"{run.name}.npz", probabilities)
+            write_predictions(folder, run.name, probabilities)
             named = {"run": run.name, "kind": kind, "n": n, "seed": seed, "bn": run.bn}
             numbers = {"test_accuracy": right.mean(), "test_low": 0.7, "test_high": 0.9}
             write_row(folder, blank | named | numbers | {"fraction": 1.0})
@@ -166,7 +167,7 @@ def test_what_legacy_batch_norm_does_is_said(tmp_path):
         run = Run("AnB", n, bn="legacy")
         answers = np.where(np.arange(len(LABELS)) % 2, LABELS, (LABELS + 1) % 3)
         probabilities = np.eye(3, dtype=np.float32)[answers]
-        write_array(folder / "predictions" / f"{run.name}.npz", probabilities)
+        write_predictions(folder, run.name, probabilities)
         blank = {c: "" if d == "string" else 0 for c, d in RUN_COLUMNS.items()}
         named = {"run": run.name, "kind": "AnB", "n": n, "seed": 0, "bn": "legacy"}
         write_row(folder, blank | named | {"test_accuracy": 0.5, "fraction": 1.0})
@@ -184,10 +185,10 @@ def test_a_larger_margin_never_makes_it_less_general(tmp_path):
 def test_predictions_of_another_training_are_refused(tmp_path):
     folder = study(tmp_path, GENERAL_TO_4)
     other = read_predictions(folder, "A7B_s0")
-    write_array(folder / "predictions" / "A4B_s0.npz", other)
+    write_predictions(folder, "A4B_s0", other)
     with pytest.raises(TransferError, match=r"A4B_s0 .* runs\.csv says"):
         verdict(folder)
-    write_array(folder / "predictions" / "A4B_s0.npz", other[:100])
+    write_predictions(folder, "A4B_s0", other[:100])
     with pytest.raises(TransferError, match="Expected 4000 predictions"):
         verdict(folder)
 

@@ -8,10 +8,11 @@ import pytest
 
 from tests.study_files import call_for, write_study
 from transfer.deploy.export.write import export
+from transfer.folding import write_row
 from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import random_weights
 from transfer.networks.weights import hash_weights, write_weights
-from transfer.results import RUN_COLUMNS, write_row
+from transfer.results import RUN_COLUMNS
 from transfer.runs import parse_run
 from transfer.tasks.dataset import content_hash, load_dataset
 
@@ -55,7 +56,7 @@ def study(tmp_path_factory, small_data, weights):
     write_weights(out / "models" / f"{RUN}.weights.h5", weights, ARCHITECTURE)
     row = dict.fromkeys(RUN_COLUMNS, 0)
     row.update(run=RUN, kind="sliced", n=4, bn="", source="none", dataset=data.name, alpha=0.25)
-    row.update(input="48x80", protocol="fast", confusion="", fraction=1.0)
+    row.update(input="48x80", protocol="fast", fraction=1.0)
     row.update(weights_sha256=hash_weights(weights))
     write_row(out, row)
     return out

@@ -18,11 +18,11 @@ from transfer.deploy.export.finished import read_finished
 from transfer.deploy.export.runtimes import open_exported
 from transfer.deploy.export.write import TOLERANCE, export
 from transfer.errors import TransferError
+from transfer.folding import write_predictions
 from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import build
 from transfer.networks.transplant import set_weights
 from transfer.program import how_to_install
-from transfer.results import write_array
 from transfer.tasks.dataset import load_dataset
 
 RUN = "sliced-4_s0"
@@ -175,7 +175,7 @@ def test_probabilities_that_are_no_numbers_fail_verification(poison):
 
 def test_weights_that_contradict_the_recorded_predictions_are_refused(own_study, tmp_path):
     recorded = np.tile(np.float32([1, 0, 0]), (48, 1))
-    write_array(own_study / "predictions" / f"{RUN}.npz", recorded)
+    write_predictions(own_study, RUN, recorded)
     with pytest.raises(TransferError, match="recorded predictions"):
         export(own_study / RUN, tmp_path / "net.keras")
 

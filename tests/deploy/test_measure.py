@@ -11,10 +11,11 @@ from transfer.deploy.costs.stopwatch import time_file
 from transfer.deploy.costs.table import COLUMNS, read_exported
 from transfer.deploy.export.convert import plain_layers
 from transfer.errors import TransferError
+from transfer.folding import write_row
 from transfer.networks.architecture import Architecture, multiply_adds, parameters
 from transfer.networks.mobilenet import build
 from transfer.networks.weights import write_weights
-from transfer.results import write_row
+from transfer.results import working
 from transfer.tasks.dataset import load_dataset
 
 RUN = "sliced-4_s0"
@@ -46,7 +47,7 @@ def test_zeros_cost_less_once_compressed(tmp_path):
 @pytest.mark.slow
 def test_only_the_lowest_seed_of_a_network_is_timed(own_study, weights):
     second = RUN.replace("_s0", "_s1")
-    row = json.loads((own_study / "rows" / f"{RUN}.json").read_text())
+    row = json.loads(working(own_study, "rows", f"{RUN}.json").read_text())
     write_row(own_study, row | {"run": second, "seed": 1})
     write_weights(own_study / "models" / f"{second}.weights.h5", weights, Architecture(4))
     frame = measure(own_study, [second, RUN], ["keras"]).set_index("run")

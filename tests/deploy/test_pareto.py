@@ -10,11 +10,11 @@ from transfer.answers.deployed import choice_in_words
 from transfer.answers.verdict import verdict
 from transfer.answers.wording import file_size
 from transfer.deploy.costs.pareto import candidates, on_front
-from transfer.deploy.costs.table import exported_path, read_costs, read_exported
+from transfer.deploy.costs.table import read_costs, read_exported, write_exported
 from transfer.errors import TransferError
 from transfer.figures.draw import draw_figures
 from transfer.figures.pareto import pareto_figure
-from transfer.results import read_predictions, write_array, write_runs
+from transfer.results import read_predictions, working
 from transfer.statistics.comparison import blocks_of_neighbours
 from transfer.statistics.intervals import non_inferior, t_interval
 
@@ -136,12 +136,12 @@ def test_a_study_of_another_data_set_is_not_compared(tmp_path):
 
 def test_predictions_of_another_file_are_noticed(tmp_path):
     folder = measured_study(tmp_path / "own", NETWORKS)
-    path = exported_path(folder, "sliced-8_s1", "litert-int8")
-    write_array(path, np.roll(read_exported(folder, "sliced-8_s1", "litert-int8"), 1, axis=0))
+    file = (folder, "sliced-8_s1", "litert-int8")
+    write_exported(*file, np.roll(read_exported(*file), 1, axis=0))
     with pytest.raises(TransferError, match="sliced-8_s1 are not those"):
         candidates(folder)
-    path.unlink()
-    with pytest.raises(TransferError, match="measure it again"):
+    (folder / "deploy_predictions.npz").unlink()
+    with pytest.raises(TransferError, match=r"Measure .* again"):
         candidates(folder)
 
 
@@ -209,8 +209,7 @@ def test_sizes_are_read_by_a_person():
 def test_one_seed_of_base_b_is_one_seed_however_many_the_others_have(tmp_path):
     folder = measured_study(tmp_path / "own", NETWORKS)
     for seed in (1, 2):
-        (folder / f"rows/baseB_s{seed}.json").unlink()
-    write_runs(folder)
+        working(folder, f"rows/baseB_s{seed}.json").unlink()
     found = candidates(folder).set_index(["network", "format"])
     assert found.loc[("sliced-8", "litert"), ["seeds", "compared_seeds"]].tolist() == [3, 1]
     (sentence,) = choice_in_words(folder)
@@ -220,7 +219,6 @@ def test_one_seed_of_base_b_is_one_seed_however_many_the_others_have(tmp_path):
 
 def test_a_measured_run_that_is_no_longer_in_the_study_is_one_sentence(tmp_path):
     folder = measured_study(tmp_path / "own", NETWORKS)
-    (folder / "rows/sliced-8_s1.json").unlink()
-    write_runs(folder)
+    working(folder, "rows/sliced-8_s1.json").unlink()
     with pytest.raises(TransferError, match="Expected sliced-8_s1 in runs.csv"):
         verdict(folder)

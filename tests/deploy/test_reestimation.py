@@ -11,11 +11,12 @@ from transfer.deploy.export.write import chosen_images, export
 from transfer.deploy.reestimation.measure import measure_reestimation
 from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
+from transfer.folding import write_row
 from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import build, random_weights
 from transfer.networks.transplant import set_weights
 from transfer.networks.weights import write_weights
-from transfer.results import write_row
+from transfer.results import working
 from transfer.runs import Protocol
 from transfer.tasks.dataset import Split, content_hash, load_dataset, write_dataset
 from transfer.training.evaluation import accuracy
@@ -74,7 +75,7 @@ def spoilt(own_study, trained, tinted_data):
         elif name.endswith("moving_variance"):
             weights[name] = value * rng.uniform(0.1, 10, value.shape).astype(np.float32)
     write_weights(own_study / "models" / f"{NAME}.weights.h5", weights, ARCHITECTURE)
-    row = json.loads((own_study / "rows" / "sliced-4_s0.json").read_text())
+    row = json.loads(working(own_study, "rows", "sliced-4_s0.json").read_text())
     write_row(own_study, row | {"run": NAME, "n": 2})
     return own_study
 

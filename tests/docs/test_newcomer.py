@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.docs.conftest import CLASSES
 from transfer.deploy.export.runtimes import open_exported
-from transfer.results import read_runs
+from transfer.results import read_predictions, read_runs, read_test_labels
 from transfer.tasks.dataset import load_dataset
 
 ROOT = Path(__file__).parents[2]
@@ -51,10 +51,10 @@ def test_three_commands_lead_from_a_folder_to_an_exported_network(tmp_path, phot
         study,
     )
     assert "Verdict\nphotos: 22 runs" in said
-    runs = read_runs(tmp_path / study)
-    for confusion in runs["confusion"]:
-        table = np.array([row.split() for row in confusion.split(";")], int)
-        np.testing.assert_array_equal(table.sum(1), np.bincount(data.test.labels))
+    np.testing.assert_array_equal(read_test_labels(tmp_path / study), data.test.labels)
+    for run in read_runs(tmp_path / study)["run"]:
+        probabilities = read_predictions(tmp_path / study, run)
+        assert probabilities.shape == (len(data.test.labels), len(CLASSES))
     assert (tmp_path / study / "figures/accuracy_against_n.png").is_file()
 
     next_step = said.partition("\nNext step\n")[2]

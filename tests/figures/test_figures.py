@@ -17,7 +17,8 @@ from transfer.figures.accuracy import accuracy_against_n
 from transfer.figures.draw import draw_figures, left_out, published_table, read_published
 from transfer.figures.gain import gain_against_images
 from transfer.figures.semantics import bn_semantics
-from transfer.results import RUN_COLUMNS, write_row
+from transfer.folding import write_row
+from transfer.results import RUN_COLUMNS
 from transfer.runs import KINDS, Run
 from transfer.statistics.gain import gains, without_base
 from transfer.statistics.intervals import interval

@@ -132,9 +132,9 @@ def test_a_study_in_a_read_only_folder_is_refused_before_training(tmp_path, smal
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("until", ["locks", "logs/baseB_s0.csv"])
+@pytest.mark.parametrize("until", ["working/locks", "working/logs/baseB_s0.csv"])
 def test_ctrl_c_stops_within_two_seconds_and_says_how_to_go_on(tmp_path, small_data, until):
-    # As a terminal does: the signal reaches the command and its workers. Until "locks" is there,
+    # As a terminal does: the signal reaches the command and its workers. Until the locks are there,
     # the command is checking its inputs; soon after, the workers are starting.
     out = tmp_path / "study"
     process = subprocess.Popen(

@@ -8,13 +8,15 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from transfer.errors import TransferError
 from transfer.files import exclusively, remove_temporaries
-from transfer.results import RUN_COLUMNS, read_runs, write_row
+from transfer.folding import fold, write_log, write_predictions, write_row
+from transfer.results import LOG_COLUMNS, RUN_COLUMNS, read_predictions, read_runs
 from transfer.runs import Run, parse_run
 from transfer.studies.engines.local import _lock
 from transfer.studies.setup import _refuse_foreign
@@ -34,7 +36,10 @@ def row(name):
 
 def write_all(study, names):
     for name in names:
+        write_log(study, name, [dict.fromkeys(LOG_COLUMNS, 1.0)])
+        write_predictions(study, name, np.full((4, 2), 0.5))
         write_row(study, row(name))
+        fold(study)
 
 
 def together(*calls):
@@ -58,9 +63,12 @@ def test_many_writers_lose_and_double_no_row(tmp_path_factory, seeds, writers):
     study = tmp_path_factory.mktemp("study")
     names = [Run("baseB", seed=seed).name for seed in seeds]
     together(*((write_all, study, names[start::writers]) for start in range(writers)))
-    with open(study / "runs.csv", newline="") as stream:
-        assert sorted(line["run"] for line in csv.DictReader(stream)) == sorted(names)
+    for table in ("runs.csv", "epochs.csv"):
+        with open(study / table, newline="") as stream:
+            assert sorted(line["run"] for line in csv.DictReader(stream)) == sorted(names)
     assert sorted(read_runs(study)["run"]) == sorted(names)
+    assert [read_predictions(study, name).shape for name in names] == [(4, 2)] * len(names)
+    assert not [path for path in (study / "working").rglob("*_s*.*") if path.is_file()]
     assert not list(study.rglob(".*.tmp"))
 
 
@@ -107,7 +115,7 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
 
 
 def test_a_folder_where_a_study_was_killed_at_its_start_can_be_used(tmp_path):
-    (tmp_path / "locks").mkdir()
+    (tmp_path / "working").mkdir()
     (tmp_path / ".study.json.x1y2.tmp").write_text('{"data')
     _refuse_foreign(tmp_path)
     (tmp_path / "letter.txt").write_text("")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from transfer.results import working
 from transfer.runs import Run, parse_run
 from transfer.studies.engines.local import _graph, _next
 
@@ -13,9 +14,9 @@ def names(*given: str) -> list[Run]:
 @pytest.fixture
 def next_of(tmp_path):
     def call(pending, costs, done=(), traced=()):
-        (tmp_path / "rows").mkdir(exist_ok=True)
+        working(tmp_path, "rows").mkdir(parents=True, exist_ok=True)
         for name in done:
-            (tmp_path / "rows" / f"{name}.json").write_text("{}")
+            working(tmp_path, "rows", f"{name}.json").write_text("{}")
         graphs = [_graph(run) for run in names(*traced)]
         runs = names(*pending)
         run = _next(runs, dict(zip(pending, costs, strict=True)), tmp_path, graphs)

@@ -182,7 +182,7 @@ def test_a_study_that_loses_a_node_ends_as_one_on_this_machine(
         lost = owned_by(doomed, out)
     for one in processes_of(doomed):  # as if its plug were pulled
         one.kill()
-    assert not any((out / "rows" / f"{run}.json").exists() for run in lost)
+    assert not any((out / "working" / "rows" / f"{run}.json").exists() for run in lost)
     errors = process.communicate(timeout=LONGEST)[1]
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
@@ -210,7 +210,7 @@ def test_an_interrupted_study_on_ray_says_how_to_go_on(cluster, small_data, tmp_
     out = tmp_path / "study"
     process = started(out, small_data, cluster)
     deadline = time.monotonic() + LONGEST
-    while not (out / "logs/baseB_s0.csv").exists():
+    while not (out / "working/logs/baseB_s0.csv").exists():
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -22,7 +22,8 @@ from tests.study_files import results
 
 LONGEST = 300  # seconds of one attempt, on a busy machine
 SETTINGS = ("--kinds", "baseB,BnB", "--n", "4", "--protocol", "fast", "--epochs", "4")
-FOLDERS = ("checkpoints", "features", "logs", "models", "predictions", "rows")
+WORKING = ("checkpoints", "features", "logs", "predictions", "rows")
+FOLDERS = ("models", *(f"working/{name}" for name in WORKING))
 
 FORK = """
 import multiprocessing, os, sys
@@ -151,7 +152,7 @@ def soak(kills, forker, undisturbed, data, folder, seed):
         assert set(found) == set(expected)
         assert [name for name in expected if found[name] != expected[name]] == []
         assert not being_written(study)
-        assert list((study / "checkpoints").iterdir()) == []
+        assert list((study / "working/checkpoints").iterdir()) == []
         print(f"{killed} kills, {studies} studies, 0 bytes that differ", flush=True)
     return studies
 

@@ -1,6 +1,5 @@
 """Status: what rows, logs and locks of a study say, without asking its processes."""
 
-import fcntl
 import io
 import json
 import os
@@ -11,10 +10,14 @@ import pytest
 from rich.console import Console
 
 from tests.reported_study import make_data, make_study, write_run
+from tests.study_files import call_for
 from transfer.cli import main
-from transfer.results import write_log, write_runs
+from transfer.files import exclusively
+from transfer.folding import write_log
+from transfer.results import working
 from transfer.runs import Run
 from transfer.studies.watch.status import Unfinished, print_status, status
+from transfer.study_file import read_settings, write_study_file
 from transfer.tasks.dataset import load_dataset
 
 RUNS = [Run("baseB"), *(Run("AnB", n, 0, "inference") for n in (1, 4, 7))]
@@ -23,11 +26,8 @@ RUNS = [Run("baseB"), *(Run("AnB", n, 0, "inference") for n in (1, 4, 7))]
 @pytest.fixture
 def study(tmp_path):
     """Four runs are planned; baseB is done, A1B stands at epoch 2 of 3, the others are to do."""
-    out = make_study(tmp_path / "study", make_data(tmp_path / "data"), RUNS)
-    for run in RUNS[1:]:
-        for folder, suffix in (("rows", "json"), ("logs", "csv"), ("predictions", "npz")):
-            (out / folder / f"{run.name}.{suffix}").unlink()
-    write_runs(out)
+    out = make_study(tmp_path / "study", make_data(tmp_path / "data"), RUNS[:1])
+    write_study_file(out, read_settings(out), [call_for(RUNS)])
     epochs = [
         {"epoch": e, "loss": 1, "accuracy": 0.5, "val_loss": 1, "val_accuracy": 0.25 * e}
         | {"learning_rate": 0.1, "seconds": 2.0}
@@ -38,7 +38,7 @@ def study(tmp_path):
 
 
 def age(study, run, seconds):
-    path = study / "logs" / f"{run}.csv"
+    path = working(study, "logs", f"{run}.csv")
     then = path.stat().st_mtime - seconds
     os.utime(path, (then, then))
 
@@ -48,13 +48,11 @@ class Held:
 
     def __init__(self, study, run):
         script = (
-            "import fcntl, sys\n"
-            f"stream = open({str(study / 'locks' / (run + '.lock'))!r}, 'w')\n"
-            "fcntl.flock(stream, fcntl.LOCK_EX)\n"
-            "print('held', flush=True)\n"
-            "sys.stdin.read()"
+            "import sys\nfrom transfer.files import exclusively\n"
+            f"with exclusively({str(working(study, 'locks', run + '.lock'))!r}):\n"
+            "    print('held', flush=True)\n"
+            "    sys.stdin.read()"
         )
-        (study / "locks").mkdir(exist_ok=True)
         self.command = [sys.executable, "-c", script]
 
     def __enter__(self):
@@ -115,9 +113,9 @@ def test_a_lock_alone_is_a_run_in_its_first_epoch(study):
 def test_looking_takes_no_lock(study):
     with Held(study, "A1B_s0"):
         status(study)
-    with open(study / "locks" / "A1B_s0.lock", "w") as stream:
-        status(study)
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    status(study)
+    with exclusively(working(study, "locks", "A1B_s0.lock"), wait=False) as held:
+        assert held
 
 
 def test_looking_changes_nothing(study):
@@ -130,7 +128,8 @@ def test_the_time_left_is_that_of_equal_runs(study):
     """AnB runs took 6 s each: one third of one is left and one whole, in one process."""
     labels = load_dataset(study.parent / "data").test.labels
     write_run(study, RUNS[2], labels, 3)  # A4B is done
-    row = json.loads((study / "rows" / "A4B_s0.json").read_text())
+    path = working(study, "rows", "A4B_s0.json")
+    row = json.loads(path.read_text())
     with Held(study, "A1B_s0"):
         found = status(study)
     # A frozen run of fewer blocks costs more: backward through 12 blocks, 9 blocks, 6 blocks.
@@ -138,7 +137,7 @@ def test_the_time_left_is_that_of_equal_runs(study):
     low, high = row["seconds"] / 3, row["seconds"] * (1.7 / 3 + 1)
     assert low < found.seconds_left < high
     row["seconds"] *= 10
-    (study / "rows" / "A4B_s0.json").write_text(json.dumps(row))
+    path.write_text(json.dumps(row))
     with Held(study, "A1B_s0"):
         assert status(study).seconds_left == pytest.approx(10 * found.seconds_left)
     with Held(study, "A1B_s0"), Held(study, "A7B_s0"):
@@ -146,9 +145,8 @@ def test_the_time_left_is_that_of_equal_runs(study):
 
 
 def test_no_time_is_made_up(study):
-    (study / "rows" / "baseB_s0.json").unlink()
-    (study / "logs" / "baseB_s0.csv").unlink()
-    (study / "logs" / "A1B_s0.csv").unlink()
+    (study / "runs.csv").unlink()
+    working(study, "logs", "A1B_s0.csv").unlink()
     with Held(study, "A1B_s0"):
         found = status(study)
     assert found.seconds_left is None

@@ -27,7 +27,7 @@ def next_step(study_dir: str | Path, margin: float = 0.01) -> list[str]:
     Parameters
     ----------
     study_dir : path
-        Folder of a study with ``runs.csv`` and ``predictions/``.
+        Folder of a study.
     margin : float
         How much worse than baseB still counts as equal, in units of accuracy.
 

@@ -45,7 +45,7 @@ def verdict(
     Parameters
     ----------
     study_dir : path
-        Folder of a study with ``runs.csv`` and ``predictions/``.
+        Folder of a study.
     margin : float
         How much worse than baseB still counts as equal, in units of accuracy (0.01: one point).
     beside : sequence of path

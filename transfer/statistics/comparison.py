@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from transfer.errors import TransferError
-from transfer.results import read_predictions, read_runs, read_test_labels
+from transfer.results import read_predictions, read_runs, read_test_labels, to_repeat
 from transfer.runs import KINDS
 from transfer.statistics.intervals import Comparison, Difference, non_inferior, paired_bootstrap
 
@@ -61,7 +61,7 @@ def right_on_test_images(study_dir: str | Path, runs: pd.DataFrame) -> np.ndarra
         if abs(right.mean() - accuracy) > 1e-5:  # six digits are written
             raise TransferError(
                 f"The predictions of {run} in {folder} have the accuracy {right.mean():.4f}, "
-                f"runs.csv says {accuracy:.4f}. Delete rows/{run}.json to run it again."
+                f"runs.csv says {accuracy:.4f}. {to_repeat(folder, str(run))}"
             )
         rows.append(right)
     return np.array(rows)

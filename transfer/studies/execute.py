@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from transfer.errors import TransferError
+from transfer.folding import write_log, write_predictions, write_row
 from transfer.networks.architecture import Architecture, multiply_adds, parameters
 from transfer.networks.mobilenet import random_weights
 from transfer.networks.transplant import (
@@ -20,7 +21,7 @@ from transfer.networks.transplant import (
     frozen_weights,
 )
 from transfer.networks.weights import hash_weights, read_weights, write_weights
-from transfer.results import write_array, write_log, write_row
+from transfer.results import to_repeat, working
 from transfer.runs import FROZEN_KINDS, Run
 from transfer.studies.context import GRAPHS_KEPT, Context, model_path
 from transfer.tasks.balance import equals, stratified_fraction
@@ -87,9 +88,9 @@ def execute(
         )
     )
     if after is not None:
-        kept = features(context.study_dir / "features", data, architecture, start, after)
+        kept = features(working(context.study_dir, "features"), data, architecture, start, after)
         train, valid, test = kept["train"], kept["valid"], kept["test"]
-    checkpoint = context.study_dir / "checkpoints" / f"{run.name}.checkpoint"
+    checkpoint = working(context.study_dir, "checkpoints", f"{run.name}.checkpoint")
     images = Images(train, data.train.labels, train_indices, valid, data.valid.labels)
 
     def log(epochs: list[Epoch]) -> None:
@@ -104,7 +105,7 @@ def execute(
     trainer.start(weights, run.seed)
     probabilities = trainer.predict(test).round(4)
     write_log(context.study_dir, run.name, progress.epochs)
-    write_array(context.study_dir / "predictions" / f"{run.name}.npz", probabilities)
+    write_predictions(context.study_dir, run.name, probabilities)
     write_weights(model_path(context.study_dir, run), weights, architecture)
     row = {
         "run": run.name,
@@ -171,7 +172,7 @@ def _base_b(run: Run, context: Context, data: Dataset) -> dict[str, np.ndarray]:
     if not path.exists():
         raise TransferError(
             f"{run.name} copies from {needed.name}, whose weights {path} are not there. "
-            f"Delete {context.study_dir / 'rows' / needed.name}.json to train it again."
+            f"{to_repeat(context.study_dir, needed.name)}"
         )
     return read_weights(path, architecture_of(needed, context, data))
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from transfer import __version__
 from transfer.errors import TransferError
-from transfer.files import exclusively, remove_temporaries, sha256_of
+from transfer.files import WORKING, exclusively, remove_temporaries, sha256_of
+from transfer.folding import write_test_labels
 from transfer.machine import cores
 from transfer.networks.architecture import Architecture
 from transfer.networks.sources import find_source
 from transfer.networks.weights import read_weights
-from transfer.results import write_array
+from transfer.results import working
 from transfer.runs import Protocol, Study
 from transfer.studies.context import Context
 from transfer.study_file import (
@@ -98,16 +99,17 @@ def prepare(
         **environment(),
     }
     _refuse_foreign(out)
-    with exclusively(out / "locks" / "study.lock"):  # another study may begin in the same folder
+    # Another study may begin in the same folder.
+    with exclusively(working(out, "locks", "study.lock")):
         remove_temporaries(out, "study.json")
-        remove_temporaries(out / "predictions", "labels.npz")
+        remove_temporaries(working(out, "predictions"), "labels.npz")
         settings, calls = asked, []
         if (out / "study.json").exists():
             settings, calls = read_settings(out), read_calls(out)
             _refuse_contradiction(out, settings, asked)
             settings = dataclasses.replace(settings, source=settings.source or asked.source)
         write_study_file(out, settings, [*calls, call])
-        write_array(out / "predictions" / "labels.npz", dataset.test.labels)
+        write_test_labels(out, dataset.test.labels)
     return Context(out, data, source_path, settings)
 
 
@@ -145,7 +147,7 @@ def _refuse_foreign(out: Path) -> None:
     if (out / "study.json").exists() or not out.exists():
         return
     if not out.is_dir() or any(
-        path.name != "locks" and not path.name.startswith(".study.json.") for path in out.iterdir()
+        path.name != WORKING and not path.name.startswith(".study.json.") for path in out.iterdir()
     ):
         if (out / "study.json").exists():  # written by another process between the two looks
             return

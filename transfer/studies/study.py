@@ -8,8 +8,9 @@ from scipy.stats import binomtest
 
 from transfer.errors import UsageError
 from transfer.files import exclusively
+from transfer.folding import fold
 from transfer.program import say
-from transfer.results import finished, read_runs, write_runs
+from transfer.results import finished, read_runs, working
 from transfer.runs import PRESETS, Study
 from transfer.studies.ask import ask_run
 from transfer.studies.engines.local import default_workers, run_study
@@ -82,8 +83,8 @@ def perform(
         ray.run_study(runs, context, workers, address)
     else:
         run_study(runs, context, workers)
-    _discard_features(out / "features")
-    write_runs(out)
+    _discard_features(working(out, "features"))
+    fold(out)
     dataset = load_dataset(folder)
     write_baselines(out, dataset)
     say(*(f"warning: {warning}" for warning in learnt_nothing(out, dataset)), error=True)

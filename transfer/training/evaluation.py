@@ -49,7 +49,6 @@ def reported_numbers(
     equals : int64
         Indices of the balanced test set (protocol: the same number of images of each class).
     """
-    confusion = confusion_matrix(probabilities, labels)
     natural = with_interval(probabilities, labels)
     balanced = with_interval(probabilities[equals], labels[equals])
     return {
@@ -60,5 +59,4 @@ def reported_numbers(
         "test_equals_accuracy": balanced[0],
         "test_equals_low": balanced[1],
         "test_equals_high": balanced[2],
-        "confusion": ";".join(" ".join(map(str, row)) for row in confusion.tolist()),
     }

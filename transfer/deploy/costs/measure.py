@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from transfer.deploy.costs.stopwatch import CALLS, Timing, time_file
-from transfer.deploy.costs.table import COLUMNS, exported_path, read_costs
+from transfer.deploy.costs.table import COLUMNS, read_costs, write_exported
 from transfer.deploy.export.finished import Finished, open_data, read_finished
 from transfer.deploy.export.runtimes import PACKAGES, SUFFIXES, require
 from transfer.errors import TransferError
@@ -29,8 +29,8 @@ from transfer.networks.architecture import (
     weight_shapes,
 )
 from transfer.progress import track
-from transfer.results import read_runs, write_array
-from transfer.tables import write_table
+from transfer.results import read_runs
+from transfer.tables import upsert
 from transfer.tasks.dataset import Dataset
 
 FORMATS = ("keras", "litert", "litert-int8", "onnx")
@@ -92,7 +92,8 @@ def measure(
         timed = run.run.seed == lowest[_shape(run)]
         row = _row(run, dataset, name, calls if timed else None)
         # Written after every file: what is measured stays if the next one fails.
-        write_table(study_dir / "deploy.csv", _replaced(read_costs(study_dir), row))
+        rows = pd.DataFrame([row], columns=list(COLUMNS)).astype({"n": "Int64"})
+        upsert(study_dir / "deploy.csv", rows, ("run", "format"))
     return read_costs(study_dir)
 
 
@@ -113,8 +114,7 @@ def _row(finished: Finished, data: Dataset, name: str, calls: int | None) -> dic
         sizes = file_sizes(out)
     found = exported.metadata
     if int8:  # the file's own, for paired tests; a float file's are the network's
-        path = exported_path(finished.study_dir, finished.run.name, name)
-        write_array(path, exported.probabilities)
+        write_exported(finished.study_dir, finished.run.name, name, exported.probabilities)
     return dict.fromkeys(COLUMNS) | {
         "run": finished.run.name,
         "kind": finished.run.kind,
@@ -183,10 +183,3 @@ def weight_bytes(architecture: Architecture, name: str) -> int:
         ):
             total += math.prod(shape) * 4
     return total
-
-
-def _replaced(frame: pd.DataFrame, row: dict[str, Any]) -> pd.DataFrame:
-    """The table with the row of this run and format replaced, or added at its end."""
-    others = frame[(frame["run"] != row["run"]) | (frame["format"] != row["format"])]
-    rows = [*others.to_dict("records"), row]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": "Int64"})

@@ -1,18 +1,17 @@
 """``deploy.csv``: what the networks of a study cost on a device, one row a run and format.
 
-Beside it, ``predictions/RUN.FORMAT.npz`` holds the test probabilities of a file that does not give
-the network's own (int8). Written by `transfer.deploy.costs.measure`.
+Beside it, ``deploy_predictions.npz`` holds the test probabilities of each file that does not give
+the network's own (int8), under ``RUN.FORMAT``. Written by `transfer.deploy.costs.measure`.
 """
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from transfer.archives import read_npz
 from transfer.errors import TransferError
-from transfer.files import read_bytes
+from transfer.files import exclusively, lock_beside
+from transfer.predictions import merge, pack, read_probabilities
 from transfer.runs import parse_run, parse_runs
 from transfer.tables import read_table
 
@@ -54,7 +53,7 @@ COLUMNS = (
     "machine",
 )
 _COUNTS = ("seed", "parameters", "multiply_adds", "weight_bytes", "file_bytes", "gzip_bytes")
-_MAX_PREDICTIONS_BYTES = 256 << 20
+_PREDICTIONS = "deploy_predictions.npz"
 
 
 def read_costs(study_dir: str | Path) -> pd.DataFrame:
@@ -82,9 +81,11 @@ def on_all_images(costs: pd.DataFrame) -> pd.DataFrame:
     return costs[np.array(whole, bool)]
 
 
-def exported_path(study_dir: Path, run: str, name: str) -> Path:
-    """Where the test probabilities of a run's exported file are kept."""
-    return study_dir / "predictions" / f"{run}.{name}.npz"
+def write_exported(study_dir: Path, run: str, name: str, probabilities: np.ndarray) -> None:
+    """Keep the test probabilities (N, classes) that the file of a run gave, to four decimals."""
+    path = study_dir / _PREDICTIONS
+    with exclusively(lock_beside(path)):
+        merge(path, {f"{run}.{name}": lambda: pack(probabilities)})
 
 
 def read_exported(study_dir: Path, run: str, name: str) -> np.ndarray:
@@ -95,15 +96,7 @@ def read_exported(study_dir: Path, run: str, name: str) -> np.ndarray:
     TransferError
         If they are missing or damaged.
     """
-    path = exported_path(study_dir, run, name)
     try:
-        content = io.BytesIO(read_bytes(path, _MAX_PREDICTIONS_BYTES))
-        array = read_npz(content, _MAX_PREDICTIONS_BYTES, only="array")["array"]
-    except (OSError, ValueError) as error:
-        raise TransferError(
-            f"Expected the predictions of the {name} file of {run} in {path}. They cannot be "
-            "read: measure it again."
-        ) from error
-    if array.ndim != 2 or array.dtype != np.float32:
-        raise TransferError(f"Expected float32 (N, classes) predictions in {path}.")
-    return array
+        return read_probabilities(study_dir / _PREDICTIONS, f"{run}.{name}")
+    except TransferError as error:
+        raise TransferError(f"{error} Measure the {name} file of {run} again.") from error

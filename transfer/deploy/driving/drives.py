@@ -14,7 +14,6 @@ from transfer.deploy.costs.table import FORMAT_LABELS
 from transfer.deploy.driving.film import write_film
 from transfer.deploy.driving.simulate import (
     Course,
-    Drive,
     Moment,
     Pilot,
     drive,
@@ -23,12 +22,12 @@ from transfer.deploy.driving.simulate import (
     network_pilot,
     simulator_pilot,
 )
-from transfer.deploy.driving.table import COLUMNS, Summary, read_drives, summarise
+from transfer.deploy.driving.table import COLUMNS, Summary, summarise
 from transfer.deploy.export.finished import read_finished
 from transfer.deploy.export.runtimes import SUFFIXES, open_exported
 from transfer.errors import TransferError
 from transfer.runs import parse_runs
-from transfer.tables import write_table
+from transfer.tables import upsert
 from transfer.tasks.dataset import CLASSES, HEIGHT, WIDTH
 from transfer.tasks.lanes.driver import SPEED
 
@@ -74,7 +73,8 @@ def drive_network(
             moments.append(moment)
 
     drives = drive(courses, pilot, laps, watch if film else None)
-    write_table(out / "driving.csv", _with_rows(out / "driving.csv", name, drives))
+    rows = pd.DataFrame([{"network": name, **dataclasses.asdict(one)} for one in drives])
+    upsert(out / "driving.csv", rows[list(COLUMNS)], ("network",))
     if film:
         write_film(out / f"{name}.gif", name, courses[0], moments)
     return summarise(pd.DataFrame([dataclasses.asdict(drive) for drive in drives]))
@@ -123,12 +123,3 @@ def _check_classes(classes: object, path: Path) -> None:
             f"Expected a network of the classes {', '.join(CLASSES)}, the keys of the car. "
             f"{path} has {classes}."
         )
-
-
-def _with_rows(path: Path, name: str, drives: Sequence[Drive]) -> pd.DataFrame:
-    """The table driving.csv with this network's drives in place of older ones."""
-    rows = [{"network": name, **dataclasses.asdict(one)} for one in drives]
-    if path.exists():
-        older = read_drives(path)
-        rows = older[older["network"] != name].to_dict("records") + rows
-    return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -9,7 +9,7 @@ from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
 from transfer.networks.weights import read_weights
 from transfer.program import command
-from transfer.results import read_runs
+from transfer.results import read_runs, to_repeat
 from transfer.runs import Run, parse_run
 from transfer.studies.context import model_path
 from transfer.study_file import data_path, read_settings
@@ -63,8 +63,7 @@ class Finished:
         if not path.is_file():
             raise TransferError(
                 f"Expected the weights of {self.run.name} at {path}. They are not there: weights "
-                "are not under version control. Delete its file in the study's rows/ and "
-                "repeat the study to train it again."
+                f"are not under version control. {to_repeat(self.study_dir, self.run.name)}"
             )
         return read_weights(path, self.architecture(), head=True)
 

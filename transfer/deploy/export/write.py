@@ -37,7 +37,7 @@ from transfer.files import write_atomically
 from transfer.networks.mobilenet import build
 from transfer.networks.transplant import set_weights
 from transfer.networks.weights import hash_weights
-from transfer.results import read_predictions
+from transfer.results import has_predictions, read_predictions, to_repeat
 from transfer.tasks.dataset import Dataset
 from transfer.training.evaluation import accuracy
 from transfer.training.reestimate import reestimate
@@ -178,7 +178,7 @@ def _predictions(network: keras.Model, data: Dataset) -> np.ndarray:
 def _check_recorded(finished: Finished, expected: np.ndarray) -> None:
     """The predictions must be those that the study has recorded, where it has."""
     name = finished.run.name
-    if not (finished.study_dir / "predictions" / f"{name}.npz").exists():
+    if not has_predictions(finished.study_dir, name):
         return
     recorded = read_predictions(finished.study_dir, name)
     if recorded.shape != expected.shape or not np.allclose(
@@ -186,7 +186,7 @@ def _check_recorded(finished: Finished, expected: np.ndarray) -> None:
     ):
         raise TransferError(
             f"Expected the weights of {name} to give its recorded predictions in "
-            f"{finished.study_dir}. They do not; delete its file in rows/ and repeat the study."
+            f"{finished.study_dir}. They do not. {to_repeat(finished.study_dir, name)}"
         )
 
 

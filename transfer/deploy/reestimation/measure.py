@@ -4,7 +4,7 @@
 """
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from transfer.results import read_runs
 from transfer.scores.measure import measure_scores
 from transfer.scores.representation import batch_size, feature_function
 from transfer.study_file import read_settings
-from transfer.tables import write_table
+from transfer.tables import upsert
 from transfer.tasks.dataset import Dataset
 from transfer.training.evaluation import accuracy
 from transfer.training.reestimate import reestimate
@@ -83,20 +83,14 @@ def measure_reestimation(
     path = study_dir / "reestimation.csv"
     for run in track(finished, len(finished), "re-estimating"):
         # Written after every run: what is measured stays if the next one fails.
-        _write(path, list(_rows(run, dataset, chosen)))
+        upsert(path, _table(_rows(run, dataset, chosen)), ("run",))
     if base_a is not None:
-        _write(path, _probe(finished[0], dataset, chosen, base_a))
+        upsert(path, _table(_probe(finished[0], dataset, chosen, base_a)), ("run",))
     return read_reestimation(path)
 
 
-def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Put rows into the table in place of older ones of the same runs."""
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    if path.exists():
-        older = read_reestimation(path)
-        older = older[~older["run"].isin(frame["run"])]
-        frame = pd.DataFrame(older.to_dict("records") + rows, columns=list(COLUMNS))
-    write_table(path, frame.astype({"n": "Int64"}))
+def _table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(COLUMNS)).astype({"n": "Int64"})
 
 
 def _rows(finished: Finished, data: Dataset, images: np.ndarray) -> Iterator[dict[str, Any]]:

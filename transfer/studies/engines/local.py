@@ -23,14 +23,14 @@ from transfer.files import exclusively, remove_temporaries
 from transfer.machine import cores
 from transfer.networks.architecture import Architecture, multiply_adds
 from transfer.progress import quietly
-from transfer.results import finished
+from transfer.results import finished, working
 from transfer.runs import FROZEN_KINDS, Run
 from transfer.studies.context import GRAPHS_KEPT, Context
 from transfer.studies.display import Display
 from transfer.study_file import Settings
 
 _SECONDS_BETWEEN_LOOKS = 1.0  # at runs that another process is doing
-_FOLDERS_OF_A_RUN = ("checkpoints", "logs", "predictions", "models", "rows")
+_FOLDERS_OF_A_RUN = ("checkpoints", "logs", "predictions", "rows")
 
 
 def default_workers() -> int:
@@ -251,8 +251,9 @@ def attempt(
         with _lock(context.study_dir, run) as mine:
             if not mine or finished(context.study_dir, run):
                 return "busy", None
+            remove_temporaries(context.study_dir / "models", run.name)
             for folder in _FOLDERS_OF_A_RUN:
-                remove_temporaries(context.study_dir / folder, run.name)
+                remove_temporaries(working(context.study_dir, folder), run.name)
             return "done", execute(run, context, lambda epochs: on_epoch(run.name, epochs[-1]))
     except TransferError as error:
         return "error", str(error)
@@ -264,4 +265,4 @@ def attempt(
 
 def _lock(study_dir: Path, run: Run) -> contextlib.AbstractContextManager[bool]:
     """Whether this process now owns the run; freed by the system if the process dies."""
-    return exclusively(study_dir / "locks" / f"{run.name}.lock", wait=False)
+    return exclusively(working(study_dir, "locks", f"{run.name}.lock"), wait=False)

@@ -25,7 +25,7 @@ from typing import Any
 from transfer.errors import TransferError, UsageError
 from transfer.program import how_to_install
 from transfer.progress import quietly
-from transfer.results import finished, read_log
+from transfer.results import finished, read_log, working
 from transfer.runs import Run
 from transfer.studies.context import Context
 from transfer.studies.display import Display
@@ -278,7 +278,7 @@ def _result(task: Any, run: Run) -> dict[str, Any] | None:
 def _show_epoch(study_dir: Path, name: str, shown: dict[str, int], display: Display) -> None:
     """Show the newest epoch of a run, if its log has changed; it may not have begun."""
     with contextlib.suppress(OSError, TransferError, IndexError):
-        changed = (study_dir / "logs" / f"{name}.csv").stat().st_mtime_ns
+        changed = working(study_dir, "logs", f"{name}.csv").stat().st_mtime_ns
         if shown.get(name) != changed:
             shown[name] = changed
             display.epoch(name, read_log(study_dir, name).iloc[-1].to_dict())

@@ -12,13 +12,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from transfer.errors import TransferError
 from transfer.files import is_locked
 from transfer.program import plain
-from transfer.results import finished, read_json, read_log
-from transfer.runs import Run, parse_run
+from transfer.results import (
+    finished,
+    folded_runs,
+    names_in,
+    read_log,
+    read_runs,
+    working,
+)
+from transfer.runs import Run, parse_run, parse_runs
 from transfer.studies.engines.local import cost
 from transfer.study_file import Settings, planned_runs, read_settings
+from transfer.tables import place
 
 #: A run whose lock is not seen to be held, but whose files are this fresh, is being done on a
 #: machine whose locks do not reach here. In seconds, and in epochs of its own.
@@ -88,9 +95,9 @@ def status(study_dir: str | Path) -> Status:
     """
     folder = Path(study_dir)
     settings, planned = read_settings(folder), planned_runs(folder)
-    names = {path.stem for path in (folder / "rows").glob("[!.]*.json")}
-    names |= {path.stem for path in (folder / "logs").glob("[!.]*.csv")}
-    runs = list(dict.fromkeys([*planned, *(parse_run(name) for name in sorted(names))]))
+    begun = {*folded_runs(folder), *names_in(folder, "rows"), *names_in(folder, "logs")}
+    names = sorted(begun, key=place)
+    runs = list(dict.fromkeys([*planned, *parse_runs(names, folder)]))
     done = [run for run in runs if finished(folder, run)]
     running: list[Unfinished] = []
     stopped: list[Unfinished] = []
@@ -115,8 +122,8 @@ def status(study_dir: str | Path) -> Status:
 
 def _look(folder: Path, run: Run) -> Unfinished | None:
     """How far a run without a row is; None if it was not begun."""
-    held = is_locked(folder / "locks" / f"{run.name}.lock")
-    log = folder / "logs" / f"{run.name}.csv"
+    held = is_locked(working(folder, "locks", f"{run.name}.lock"))
+    log = working(folder, "logs", f"{run.name}.csv")
     try:
         changed = log.stat().st_mtime
     except OSError:
@@ -150,16 +157,11 @@ def _seconds_left(
     """
     if not running:
         return None
+    lasted = read_runs(folder).set_index("run")["seconds"] if done else {}
     seconds: dict[str, float] = {}
     costs: dict[str, float] = {}
     for run in done:
-        row = read_json(folder / "rows" / f"{run.name}.json")
-        try:
-            took = float(row["seconds"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise TransferError(
-                f"Expected seconds in the row of {run.name} in {folder}."
-            ) from error
+        took = float(lasted[run.name])
         for key in (run.kind, ""):
             seconds[key] = seconds.get(key, 0.0) + took
             costs[key] = costs.get(key, 0.0) + cost(run, settings)

@@ -5,10 +5,10 @@
     STUDY/tensorboard/AnB/n04/A4B_s0/events.out.tfevents.study   epochs of a run, then its row
     STUDY/tensorboard/by n/AnB/events.out.tfevents.study         test accuracy; the step is n
 
-Everything is derived from ``logs/`` and ``rows/``, by whoever watches the study: training neither
-waits for it nor knows of it. Times are seconds from the start of a run, so that the same study
-gives the same bytes; the file of a run only grows, so that TensorBoard can look on. Needs the
-package ``tensorboard``, and not TensorFlow.
+Everything is derived from the epochs and rows of runs, by whoever watches the study: training
+neither waits for it nor knows of it. Times are seconds from the start of a run, so that the same
+study gives the same bytes; the file of a run only grows, so that TensorBoard can look on. Needs
+the package ``tensorboard``, and not TensorFlow.
 """
 
 import contextlib
@@ -21,9 +21,10 @@ from typing import Any
 import pandas as pd
 
 from transfer.errors import TransferError
+from transfer.files import Version, version_of
 from transfer.program import how_to_install
-from transfer.results import read_log, read_runs
-from transfer.runs import Run, parse_run
+from transfer.results import folded_runs, names_in, read_log, read_runs, working
+from transfer.runs import Run, parse_run, parse_runs
 from transfer.studies.watch.event_file import (
     bring_up_to_date,
     hparams_event,
@@ -103,7 +104,7 @@ class Events:
 
     def __init__(self, study_dir: str | Path) -> None:
         self._study_dir = Path(study_dir)
-        self._seen: dict[Path, tuple[int, bool]] = {}  # log: time of change, finished
+        self._seen: dict[str, tuple[Version | None, bool]] = {}  # run: version of its log, finished
 
     def write(self) -> Path:
         """Write what ``STUDY/tensorboard`` lacks; returns that folder.
@@ -116,14 +117,14 @@ class Events:
         folder, out = self._study_dir, self._study_dir / FOLDER
         settings, rows = read_settings(folder), _rows(folder)
         changed = False
-        for path in sorted((folder / "logs").glob("[!.]*.csv")):
-            run = parse_run(path.stem)
-            state = (path.stat().st_mtime_ns, run.name in rows)
-            if self._seen.get(path) == state:
+        for run in parse_runs(sorted({*rows, *names_in(folder, "logs")}), folder):
+            done = run.name in rows
+            log = None if done else version_of(working(folder, "logs", f"{run.name}.csv"))
+            if self._seen.get(run.name) == (log, done):
                 continue
             events = _events_of_run(run, read_log(folder, run.name), rows.get(run.name), settings)
             bring_up_to_date(_folder_of(out, run) / _FILE, events)
-            self._seen[path], changed = state, True
+            self._seen[run.name], changed = (log, done), True
         if changed and rows:
             _write_overview(out, rows)
         return out
@@ -139,7 +140,7 @@ def _write_overview(out: Path, rows: dict[str, dict[str, Any]]) -> None:
 
 
 def _rows(folder: Path) -> dict[str, dict[str, Any]]:
-    if not (folder / "runs.csv").exists():
+    if not folded_runs(folder) and not names_in(folder, "rows"):
         return {}
     return {str(row["run"]): row for row in read_runs(folder).to_dict("records")}
 
