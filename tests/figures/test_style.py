@@ -5,11 +5,15 @@ color vision deficiency" (severity 1.0); CIELAB of the International Commission 
 """
 
 import itertools
+import re
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 
+import transfer
+from transfer.figures import style
 from transfer.figures.style import BASES, FORMATS, KINDS, SEMANTICS, STUDIES, Look, styled
 
 VISION = {
@@ -84,3 +88,9 @@ def test_a_figure_does_not_change_the_style_of_the_caller():
     size = styled(lambda: mpl.rcParams["font.size"])()
     assert size == 7
     assert dict(mpl.rcParams) == before
+
+
+def test_colours_stand_in_one_place():
+    for path in Path(transfer.__file__).parent.rglob("*.py"):
+        colours = re.findall(r"#[0-9a-fA-F]{6}\b", path.read_text(encoding="utf-8"))
+        assert not colours or path == Path(style.__file__), path

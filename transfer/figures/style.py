@@ -85,6 +85,12 @@ PUBLISHED: Any = {"color": "black", "fillstyle": "none", "linestyle": "", "alpha
 #: Lines that help the eye and mean nothing.
 GUIDE, FAINT = "#777777", "#dddddd"
 
+#: Of the page that a report is: ink, lines and paper, on paper and on a dark screen.
+PAGE = {
+    "light": {"ink": "#1c1b19", "grid": "#e3dfd6", "paper": "#fffefa"},
+    "dark": {"ink": "#e6e3dc", "grid": "#3a3936", "paper": "#191917"},
+}
+
 #: Inches: a column of a paper in two columns. Nothing is scaled down there, so 7 points stay 7.
 COLUMN = 3.3
 RC: Any = {

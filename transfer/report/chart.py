@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.colors import to_hex
 
-from transfer.figures.style import BASES, KINDS, SEMANTICS
+from transfer.figures.style import BASES, KINDS, PAGE, SEMANTICS
 from transfer.runs import BLOCKS
 
 #: All that traces are coloured by, but for the values of n.
@@ -31,8 +31,7 @@ _DASHES = {"-": "solid", "--": "dash", ":": "dot"}
 
 
 def _palettes() -> dict[str, dict[str, str]]:
-    light = {"ink": "#1c1b19", "grid": "#e3dfd6", "paper": "#fffefa"}
-    dark = {"ink": "#e6e3dc", "grid": "#3a3936", "paper": "#191917"}
+    light, dark = dict(PAGE["light"]), dict(PAGE["dark"])
     for name, look in LOOKS.items():
         light[name], dark[name] = look.colour, look.dark
     scale = mpl.colormaps["viridis"]
