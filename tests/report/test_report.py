@@ -23,7 +23,7 @@ from transfer.deploy.costs.table import COLUMNS as COST_COLUMNS
 from transfer.errors import TransferError
 from transfer.report import write_report
 from transfer.report.charts import accuracy_chart
-from transfer.report.facts import how_it_was_made, read_facts
+from transfer.report.facts import calls_in_words, read_facts
 from transfer.report.frames import most_confident_mistakes, open_dataset
 from transfer.report.tables import confusion_matrices
 from transfer.results import read_predictions, read_runs, read_test_labels
@@ -301,7 +301,7 @@ def test_a_report_without_tensorflow(study):
 def test_the_command_is_one_that_the_command_line_takes(tmp_path, data):
     strange = tmp_path / "a --data b; rm"
     out = make_study(strange, data, every_run(("baseB", "AnB")))
-    command = how_it_was_made(read_facts(out)).command
+    command, _ = calls_in_words(read_facts(out))
     script = 'shift 3; for word in "$@"; do printf "%s\\0" "$word"; done'
     words = command.replace("python -m transfer study", "", 1)
     done = subprocess.run(

@@ -11,16 +11,11 @@ import pandas as pd
 
 from transfer.errors import TransferError
 from transfer.files import sha256_of
-from transfer.results import (
-    on_all_images,
-    read_predictions,
-    read_runs,
-    read_test_labels,
-)
+from transfer.results import on_all_images, read_predictions, read_runs, read_test_labels
 from transfer.runs import PROTOCOLS
 from transfer.study_file import Settings, data_path, read_calls, read_settings
 
-_MAX_CLASSES = 1000  # of a data set, see transfer.tasks.dataset
+Pairs = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,27 +25,25 @@ class Facts:
     Attributes
     ----------
     folder : Path
-    name : str
-        Of the folder.
-    dataset, data_path, data_sha256 : str
-        Name, folder and content hash of the data set.
-    classes : tuple of str
-    images : dict of str to int
-        Images a split.
     settings : Settings
+        Of study.json.
     runs : pandas.DataFrame
         runs.csv.
     """
 
     folder: Path
-    name: str
-    dataset: str
-    data_path: str
-    data_sha256: str
-    classes: tuple[str, ...]
-    images: dict[str, int]
     settings: Settings
     runs: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        """Of the folder."""
+        return self.folder.resolve().name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the labels."""
+        return self.settings.classes
 
     @property
     def whole(self) -> pd.DataFrame:
@@ -88,36 +81,38 @@ def read_facts(study_dir: str | Path) -> Facts:
         If the folder holds no study, or none of its runs is finished.
     """
     folder = Path(study_dir)
-    runs, settings = read_runs(folder), read_settings(folder)
-    if runs.empty:
+    facts = Facts(folder, read_settings(folder), read_runs(folder))
+    if facts.runs.empty:
         raise TransferError(f"Expected at least one finished run in {folder}. There is none yet.")
-    return Facts(
-        folder,
-        folder.resolve().name,
-        settings.dataset,
-        data_path(folder),
-        settings.data_sha256,
-        settings.classes,
-        settings.images,
-        settings,
-        runs,
-    )
+    return facts
 
 
-@dataclass(frozen=True)
-class Made:
-    """How a study was made, as lines of two columns, and the commands that made it."""
+def settings_in_words(facts: Facts) -> Pairs:
+    """Everything that the results depend on, but for the data set."""
+    settings = facts.settings
+    protocol = settings.protocol.values()
+    return [
+        ("source of baseA", settings.source.name if settings.source else "none"),
+        ("backbone", settings.backbone),
+        ("width multiplier alpha", f"{settings.alpha:g}"),
+        ("input, height x width", settings.input),
+        *((f"protocol: {key.replace('_', ' ')}", str(value)) for key, value in protocol.items()),
+        ("threads of a worker", str(settings.threads or "not recorded")),
+    ]
 
-    source: str
-    protocol: str
-    settings: list[tuple[str, str]]
-    versions: list[tuple[str, str]]
-    hashes: list[tuple[str, str]]
-    command: str
+
+def hashes(facts: Facts) -> Pairs:
+    """SHA-256 of what the study was made from, and of its table."""
+    source = facts.settings.source
+    return [
+        ("data set, content", facts.settings.data_sha256),
+        *([("weights of baseA, file", source.sha256)] if source else []),
+        ("runs.csv, file", sha256_of(facts.folder / "runs.csv")),
+    ]
 
 
-def how_it_was_made(facts: Facts) -> Made:
-    """Settings, versions, hashes and calls, from study.json and runs.csv.
+def calls_in_words(facts: Facts) -> tuple[str, Pairs]:
+    """The commands that made the study; and versions and machine of the last.
 
     Raises
     ------
@@ -126,44 +121,21 @@ def how_it_was_made(facts: Facts) -> Made:
     """
     calls = read_calls(facts.folder)
     try:
-        versions = {str(k): str(v) for k, v in calls[-1]["versions"].items()}
         machine = f"{calls[-1]['machine']}, {calls[-1]['processors']} processors"
+        versions = [(str(name), str(version)) for name, version in calls[-1]["versions"].items()]
         commands = [_command(facts, call) for call in calls]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise TransferError(
-            "How the study was made is left out: a call in study.json lacks the versions, the "
-            "machine or what was asked."
+            "The commands that made the study are left out: a call in study.json lacks the "
+            "versions, the machine or what was asked."
         ) from error
-    settings, source = facts.settings, facts.settings.source
-    hashes = [
-        ("data set, content", facts.data_sha256),
-        *([("weights of baseA, file", source.sha256)] if source else []),
-        ("runs.csv, file", sha256_of(facts.folder / "runs.csv")),
-    ]
-    return Made(
-        source.name if source else "none",
-        settings.protocol.name,
-        [
-            ("source of baseA", source.name if source else "none"),
-            ("width multiplier alpha", f"{settings.alpha:g}"),
-            ("input, height x width", settings.input),
-            *(
-                (f"protocol: {key.replace('_', ' ')}", str(value))
-                for key, value in settings.protocol.values().items()
-            ),
-            ("threads of a worker", str(settings.threads or "not recorded")),
-            ("machine", machine),
-        ],
-        list(versions.items()),
-        hashes,
-        "\n".join(dict.fromkeys(commands)),
-    )
+    return "\n".join(dict.fromkeys(commands)), [("machine", machine), *versions]
 
 
 def _command(facts: Facts, call: dict[str, Any]) -> str:
     """A call, its defaults spelt out."""
     settings = facts.settings
-    options = {"--data": facts.data_path}
+    options = {"--data": data_path(facts.folder)}
     if settings.source:
         options["--source"] = settings.source.name
     for option in ("kinds", "n", "seeds", "bn"):

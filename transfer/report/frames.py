@@ -13,6 +13,7 @@ from transfer.errors import TransferError
 from transfer.files import read_bytes
 from transfer.report.facts import Facts
 from transfer.statistics.comparison import blocks_of_neighbours
+from transfer.study_file import data_path
 from transfer.tasks.dataset import Dataset, load_recorded
 
 MISTAKES_SHOWN = 18
@@ -36,7 +37,8 @@ def open_dataset(facts: Facts, data: str | Path | None = None) -> Dataset:
         If it is not there, or is another data set than that of the study.
     """
     try:
-        return load_recorded(facts.data_path if data is None else data, facts.data_sha256)
+        path = data_path(facts.folder) if data is None else data
+        return load_recorded(path, facts.settings.data_sha256)
     except TransferError as error:
         raise TransferError(f"Images are left out. {error}") from error
 

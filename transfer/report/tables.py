@@ -70,7 +70,7 @@ def class_shares(
                 Cell(f"{counts[s][place]:,}", counts[s][place] / max(len(labels[s]), 1))
                 if s in counts
                 else None
-                for s in facts.images
+                for s in facts.settings.images
             ],
         )
         for place, name in enumerate(facts.classes)

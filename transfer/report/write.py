@@ -15,7 +15,7 @@ from transfer.report.chart import Chart
 from transfer.report.charts import accuracy_chart, gain_chart, semantics_chart
 from transfer.report.costs import cost_chart
 from transfer.report.curves import learning_curves, score_chart
-from transfer.report.facts import Facts, how_it_was_made, read_facts
+from transfer.report.facts import Facts, calls_in_words, hashes, read_facts, settings_in_words
 from transfer.report.frames import drawings, examples, most_confident_mistakes, open_dataset
 from transfer.report.page import render
 from transfer.report.tables import class_shares, confusion_matrices, network_rows, recommended
@@ -109,7 +109,8 @@ def _contents(
     content["examples"] = examples(dataset) if dataset is not None else []
     content["size"] = f"{dataset.height} x {dataset.width}" if dataset is not None else ""
     content["networks"] = network_rows(facts.runs)
-    content["made"] = make(lambda: how_it_was_made(facts))
+    content["command"], content["versions"] = make(lambda: calls_in_words(facts)) or ("", [])
+    content["settings"], content["hashes"] = settings_in_words(facts), hashes(facts)
     return content
 
 
