@@ -16,7 +16,7 @@ _NOTE = "Kendall's tau across n. Thick: 95 % over test images and seeds; thin: n
 
 @style.styled
 def agreement_figure(table: pd.DataFrame) -> Figure:
-    """One panel a kind of network, one row a score, one marker a study.
+    """A panel for each kind of network, a row for each score, a marker for each study.
 
     Parameters
     ----------

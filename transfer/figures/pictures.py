@@ -40,7 +40,7 @@ def contact_sheet(
 
 
 def draw_filters(filters: Mapping[str, np.ndarray], columns: int = 4) -> Figure:
-    """Stem filters of several networks side by side: one panel a network.
+    """Stem filters of several networks side by side, a panel for each network.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def draw_filters(filters: Mapping[str, np.ndarray], columns: int = 4) -> Figure:
 
 
 def draw_maps(images: np.ndarray, titles: Sequence[str], maps: Mapping[str, np.ndarray]) -> Figure:
-    """Images in the first row, below them a row of class activation maps a network and block.
+    """Images in the first row, below them rows of class activation maps.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The figure of the three BatchNorm semantics: what a frozen layer normalises by decides AnB."""
+"""AnB under the three semantics of a frozen BatchNorm, which differ in what it normalises by."""
 
 import pandas as pd
 from matplotlib.figure import Figure

@@ -67,7 +67,7 @@ def _shown(traces: list[dict[str, Any]]) -> list[str]:
 
 
 def accuracy_chart(runs: pd.DataFrame) -> Chart:
-    """Test accuracy against n, a colour a kind; frozen BatchNorm as Keras 3 does it.
+    """Test accuracy against n, a colour for each kind; frozen BatchNorm as Keras 3 does it.
 
     Parameters
     ----------

@@ -129,7 +129,7 @@ def _of_deploy(deploy: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _traces(table: pd.DataFrame, key: str) -> list[dict[str, Any]]:
-    """A line through sliced-n and a point a base; rings where another network is better."""
+    """A line through sliced-n, a point for each base; rings where another network is better."""
     front = on_front(table["cost"].to_numpy(float), table["mean"].to_numpy(float))
     table = table.assign(front=front)
     traces = []

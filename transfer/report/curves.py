@@ -68,7 +68,7 @@ def learning_curves(facts: Facts) -> tuple[Chart, int]:
     of_n = sorted(set(switches) - set(bases), key=lambda key: int(key[1:]))
     return Chart(
         "curves",
-        "Learning curves: accuracy or loss against the epoch, a line a value of n",
+        "Learning curves: accuracy or loss against the epoch, a line for each n",
         traces,
         {"xaxis": axis("epoch", dtick=1 if longest < 20 else None)},
         tuple(switches[key] for key in bases + of_n),
@@ -151,7 +151,7 @@ def score_chart(facts: Facts) -> tuple[Chart, list[dict[str, str]]]:
 
 
 def _agreement(scores: pd.DataFrame, facts: Facts) -> list[dict[str, str]]:
-    """Kendall's tau of each score with measured accuracy, a row a score and kind."""
+    """Kendall's tau of each score with measured accuracy, a row for each score and kind."""
     try:
         table = agreement(scores, measured(facts.folder))
     except TransferError:  # too few values of n, or no predictions: the chart stands alone

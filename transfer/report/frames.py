@@ -137,7 +137,7 @@ class Mistakes:
 def most_confident_mistakes(
     facts: Facts, chosen: pd.DataFrame, why: str, dataset: Dataset | None
 ) -> Mistakes:
-    """The mistakes a network is surest of, one a segment of neighbouring frames.
+    """The mistakes a network is surest of, at most one in each segment of neighbouring frames.
 
     Parameters
     ----------

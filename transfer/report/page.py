@@ -18,15 +18,13 @@ from markupsafe import Markup
 from transfer.report.chart import PALETTES, Chart
 
 
-def render(content: dict[str, Any], charts: list[Chart], left_out: list[str]) -> str:
+def render(content: dict[str, Any], left_out: list[str]) -> str:
     """The page as HTML.
 
     Parameters
     ----------
     content : dict
-        What ``page.html`` shows.
-    charts : list of Chart
-        In the order of the page.
+        What ``page.html`` shows, by name; its `Chart` are drawn in their order.
     left_out : list of str
         A sentence for everything that is not there.
     """
@@ -36,7 +34,8 @@ def render(content: dict[str, Any], charts: list[Chart], left_out: list[str]) ->
     scripts = [_read("plotly-basic.min.js"), _read("page.js")]
     drawn = {
         chart.id: {"traces": chart.traces, "layout": chart.layout, "layouts": chart.layouts}
-        for chart in charts
+        for chart in content.values()
+        if isinstance(chart, Chart)
     }
     template = environment.from_string(_read("page.html"))
     return template.render(

@@ -81,7 +81,7 @@ def recommended(facts: Facts) -> tuple[pd.DataFrame, str]:
     """The runs (seeds) of the network a reader would take, and why that one.
 
     The smallest sliced-n shown not to be worse than baseB; else the network with the highest
-    validation accuracy, so that the test images choose nothing.
+    validation accuracy, so that test images are not used to choose.
 
     Raises
     ------

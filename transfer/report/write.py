@@ -1,4 +1,4 @@
-"""A report, section by section; what a study does not have is left out, and said."""
+"""A report, section by section; the page says what a study lacks."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +11,6 @@ from transfer.deploy.costs.table import COLUMNS, read_costs
 from transfer.errors import TransferError
 from transfer.figures.style import METRIC_NAME, interval_note
 from transfer.files import write_atomically
-from transfer.report.chart import Chart
 from transfer.report.charts import accuracy_chart, gain_chart, semantics_chart
 from transfer.report.costs import cost_chart
 from transfer.report.curves import learning_curves, score_chart
@@ -49,55 +48,44 @@ def write_report(
         If the folder holds no study, none of its runs is finished, or the file cannot be written.
     """
     facts = read_facts(study_dir)
-    sections = _Sections()
-    content = _contents(facts, sections, data, beside)
+    left_out: list[str] = []
+    content = _contents(facts, data, beside, left_out)
     path = facts.folder / "report.html"
-    write_atomically(path, render(content, sections.charts, sections.left_out))
-    return path, sections.left_out
-
-
-class _Sections:
-    """Collects what could be made and the sentences of what could not."""
-
-    def __init__(self) -> None:
-        self.charts: list[Chart] = []
-        self.left_out: list[str] = []
-
-    def make(self, section: Callable[[], T]) -> T | None:
-        """The section, or None if the study has nothing for it, which is noted."""
-        try:
-            return section()
-        except TransferError as error:
-            self.left_out.append(str(error))
-            return None
-
-    def chart(self, chart: Callable[[], Chart]) -> Chart | None:
-        made = self.make(chart)
-        self.charts += [made] if made else []
-        return made
+    write_atomically(path, render(content, left_out))
+    return path, left_out
 
 
 def _contents(
-    facts: Facts, sections: _Sections, data: str | Path | None, beside: Sequence[str | Path]
+    facts: Facts,
+    data: str | Path | None,
+    beside: Sequence[str | Path],
+    left_out: list[str],
 ) -> dict[str, Any]:
-    """What the template shows, by name."""
-    runs, make = facts.whole, sections.make
+    """What the template shows, by name; to ``left_out`` goes a sentence for what is missing."""
+    runs = facts.whole
+
+    def make(section: Callable[[], T]) -> T | None:
+        try:
+            return section()
+        except TransferError as error:
+            left_out.append(str(error))
+            return None
+
     content: dict[str, Any] = {"facts": facts, "metric": METRIC_NAME}
     sentences = make(lambda: verdict(facts.folder, beside=beside))
     content["verdict"] = [_headline(sentence) for sentence in sentences or []]
-    content["accuracy"] = sections.chart(lambda: accuracy_chart(runs))
+    content["accuracy"] = make(lambda: accuracy_chart(runs))
     content["intervals"] = interval_note(runs) if not runs.empty else ""
-    content["semantics"] = sections.chart(lambda: semantics_chart(runs))
-    content["gain"] = sections.chart(lambda: gain_chart(facts.runs))
-    sections.left_out += without_base(facts.runs)
+    content["semantics"] = make(lambda: semantics_chart(runs))
+    content["gain"] = make(lambda: gain_chart(facts.runs))
+    left_out += without_base(facts.runs)
     deploy = make(lambda: read_costs(facts.folder))
     if deploy is None:  # damaged, which is noted
         deploy = pd.DataFrame(columns=list(COLUMNS))
     content["machines"] = sorted({str(machine) for machine in deploy["machine"]})
-    content["cost"] = sections.chart(lambda: cost_chart(runs, deploy))
+    content["cost"] = make(lambda: cost_chart(runs, deploy))
     content["curves"], content["logs_missing"] = make(lambda: learning_curves(facts)) or (None, 0)
     content["scores"], content["agreement"] = make(lambda: score_chart(facts)) or (None, [])
-    sections.charts += [chart for name in ("curves", "scores") if (chart := content[name])]
     content["drawings"] = make(lambda: drawings(facts.folder))
     dataset = make(lambda: open_dataset(facts, data))
     chosen, why = make(lambda: recommended(facts)) or (runs[:0], "")

@@ -5,8 +5,8 @@ Kendall's tau counts the pairs of n that both order alike; the weighted tau coun
 best more (Vigna 2015), as is usual for such scores across models.
 
 Values of n are few and not independent: n blocks are the first n of n + 1, so that neighbours
-resemble each other in score and in accuracy. Whatever rises with depth agrees with whatever else
-does. The control is `DEPTH`: n itself as a score, which looks at no image.
+resemble each other in score and in accuracy. Two quantities that both rise with depth agree,
+whatever they measure. The control is `DEPTH`: n itself as a score, which looks at no image.
 """
 
 import math
@@ -136,8 +136,8 @@ def agreement(scores: pd.DataFrame, accuracies: Sequence[Measured], seed: int = 
     Returns
     -------
     pandas.DataFrame
-        Columns `COLUMNS`, one row a score and kind, `DEPTH` last. Intervals are 95 % percentiles
-        of the draws of `Measured`:
+        Columns `COLUMNS`, one row for each score and kind, `DEPTH` last. Intervals are 95 %
+        percentiles of the draws of `Measured`:
 
         ``tau_low``, ``tau_high``
             Other test images and seeds, these n: what is known of this network on these data. A

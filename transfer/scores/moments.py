@@ -1,7 +1,7 @@
 """First and second moments of features, class by class: all that most scores need of the data.
 
-Moments are summed over batches, so a data set of any length takes the memory of its moments:
-classes x channels x channels numbers a block.
+Moments are summed over batches, so memory does not depend on the number of images: each block takes
+classes x channels x channels numbers.
 """
 
 import functools

@@ -75,9 +75,10 @@ def check_predictions(
     Returns
     -------
     pandas.DataFrame
-        Columns `COLUMNS`, one row a question whose networks, every n from 1 to 13, were run with
-        two seeds or more. ``difference`` is the accuracy of the network at the predicted n (ApB,
-        sliced-p) minus that of baseB, with the one-sided 95 % bounds of its test; NaN for n = 0.
+        Columns `COLUMNS`, one row for each question whose networks, every n from 1 to 13, were run
+        with two seeds or more. ``difference`` is the accuracy of the network at the predicted n
+        (ApB, sliced-p) minus that of baseB, with the one-sided 95 % bounds of its test; NaN for
+        n = 0.
 
     Raises
     ------

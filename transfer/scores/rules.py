@@ -41,7 +41,7 @@ class LinearRule:
 def ridge_rules(
     moments: Moments, strengths: tuple[float, ...] = STRENGTHS
 ) -> tuple[LinearRule, ...]:
-    """Ridge regression onto the classes, one rule a strength of regularisation.
+    """Ridge regression onto the classes, one rule for each strength of regularisation.
 
     W = (S + s tr(S) / d I)^-1 C with S the total scatter, C the scatter of features with one-hot
     labels; the intercept is not penalised (Hoerl and Kennard 1970, equation 2.1, centred). The

@@ -190,7 +190,7 @@ def compare_networks(
     Returns
     -------
     pandas.DataFrame
-        Columns `COLUMNS`, one row a pair of blocks.
+        Columns `COLUMNS`, one row for each pair of blocks.
 
     Raises
     ------

@@ -59,7 +59,7 @@ def read_scores(out: str | Path) -> pd.DataFrame:
 
 
 def print_scores(scores: pd.DataFrame, console: Console | None = None) -> None:
-    """Print one line a block, one column a score; the highest of each score is bold.
+    """Print a line for each block, a column for each score; the highest of each score is bold.
 
     Scores of positions come in a table of their own; scores that the last block alone has (LEEP,
     NCE) as lines below.
