@@ -1,5 +1,6 @@
 """A split by frame of a drive is flagged, a split by stretches of time is not."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -88,9 +89,11 @@ def test_copies_of_training_images_are_flagged():
 
 def test_independent_images_are_no_leakage():
     images = np.random.default_rng(0).integers(0, 256, (300, 6, 8, 3), np.uint8)
-    report = leakage(data_set(images, np.arange(250), np.arange(250, 300)))
+    data = data_set(images, np.arange(250), np.arange(250, 300))
+    report = leakage(data)
     assert report.verdict == "cannot tell"
     assert report.ratio == pytest.approx(1, abs=0.05)
+    assert leakage(dataclasses.replace(data, frames=False)).verdict == "none seen"
 
 
 def test_the_report_is_a_function_of_the_seed():

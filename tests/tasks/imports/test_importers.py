@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from tests.tub_files import FRAMES, angle_of, picture, records_of_v2, write_v1, write_v2
 from transfer.errors import TransferError
@@ -306,6 +307,23 @@ def test_a_stretched_shape_is_told_and_a_better_one_is_not(tmp_path):
     assert "images of 12x16 pixels" in stretched
     assert "--size 48x64" in stretched
     assert "stretched" not in import_data(src, tmp_path / "b", height=48, width=64).lines()[2]
+
+
+@pytest.mark.parametrize(
+    ("sides", "size"),
+    [((160, 320), "48x96"), ((120, 160), "48x64"), ((66, 200), "32x96"), ((4000, 3000), "64x48")],
+)
+def test_the_size_that_is_suggested_does_not_stretch(tmp_path, sides, size):
+    src = tmp_path / "src"
+    for index in range(60):
+        (src / "ab"[index % 2]).mkdir(parents=True, exist_ok=True)
+        small = Image.new("RGB", (sides[1] // 2, sides[0] // 2), (index, 0, 0))
+        small.save(src / "ab"[index % 2] / f"{index}.png")
+    assert f"--size {size} " in import_data(src, tmp_path / "a", height=45, width=80).lines()[2]
+    height, width = parse_size(size)
+    assert (
+        "stretched" not in import_data(src, tmp_path / "b", height=height, width=width).lines()[2]
+    )
 
 
 def test_a_drive_has_no_groups(tmp_path):

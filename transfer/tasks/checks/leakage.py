@@ -18,7 +18,8 @@ What counts as a neighbour in time depends on what is known (`LeakageReport.basi
     The images are shuffled or independent, and all other training images are compared. A random
     split by frame then has a ratio of 1 by construction, and so have independent images. Frames of
     a drive have near-twins within training and independent images do not. Where that does not
-    settle it, the verdict is "cannot tell".
+    settle it, and the data set does not say that its images are no frames, the verdict is
+    "cannot tell".
 
 No such distance sees everything: a car that laps a small track many times meets every view again,
 and a test frame's neighbour in time is then no nearer than the same place one lap earlier (measured
@@ -126,8 +127,10 @@ def leakage(dataset: Dataset, *, queries: int = 2000, seed: int = 0) -> LeakageR
         verdict = "leakage"
     elif basis != "none" or ratio >= _HONEST_RATIO:
         verdict = "none seen"
+    elif train_median < _TWINS * random_median:
+        verdict = "leakage"
     else:
-        verdict = "leakage" if train_median < _TWINS * random_median else "cannot tell"
+        verdict = "cannot tell" if dataset.frames else "none seen"
     return LeakageReport(basis, test_median, train_median, random_median, ratio, share, verdict)
 
 

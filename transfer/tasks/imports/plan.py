@@ -168,12 +168,21 @@ def _about_sizes(decoded: list[Decoded], height: int, width: int) -> str:
     aspect = float(np.median(sides[:, 0] / sides[:, 1]))
     if max(aspect * width / height, height / width / aspect) < _SQUASHED:
         return words
-    kept = np.sqrt(height * width * np.array([aspect, 1 / aspect])) / _MULTIPLE
-    better = "x".join(str(side) for side in np.maximum(2, kept.round()).astype(int) * _MULTIPLE)
+    better = _like(aspect, height * width)
     return (
         f"{words}: most are stretched; --size {better} here and --input {better} for the study "
         "come closer to their shape"
     )
+
+
+def _like(aspect: float, area: int) -> str:
+    """HxW of about this shape and area, with sides that a network divides well."""
+    sides = np.arange(2, 65) * _MULTIPLE
+    stretched = np.abs(np.log(sides[:, None] / sides / aspect))  # (heights, widths)
+    grown = np.abs(np.log(sides[:, None] * sides / area))
+    near = stretched <= max(np.log(_SQUASHED), stretched.min())
+    row, column = np.unravel_index(np.where(near, grown, np.inf).argmin(), grown.shape)
+    return f"{sides[row]}x{sides[column]}"
 
 
 def _table(header: tuple[str, str], rows: Iterable[tuple[object, str]]) -> bytes:
