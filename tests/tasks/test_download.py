@@ -188,7 +188,7 @@ def test_a_missing_archive_is_named(tmp_path, server, url):
 
 def test_another_protocol_is_not_followed(tmp_path, server, url):
     server.status, server.location = 302, "ftp://127.0.0.1:9/data.tar"
-    refused(tmp_path, url, "unknown url type: ftp|HTTP 302")
+    refused(tmp_path, url, "Expected an http or https address. Received: 'ftp:")
 
 
 def test_a_redirection_to_the_web_is_followed(tmp_path, server, url):

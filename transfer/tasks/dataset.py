@@ -112,53 +112,44 @@ def load_dataset(path: str | Path) -> Dataset:
             f"Expected the folder of a data set at {path}. It is not there; "
             f"`{command('data', '--help')}` shows how to make or fetch one."
         )
-    name, height, width, classes, frames = _read_description(path)
-    train, valid, test = (_load_split(path, split, height, width, classes) for split in SPLITS)
-    return Dataset(path, name, height, width, classes, train, valid, test, frames)
+    description = _read_description(path)
+    train, valid, test = (_load_split(path, name, **description) for name in SPLITS)
+    return Dataset(path, train=train, valid=valid, test=test, **description)
 
 
-def _load_split(path: Path, split: str, height: int, width: int, classes: tuple[str, ...]) -> Split:
-    data_path = path / f"{split}_data.npy"
+def _load_split(
+    path: Path, split: str, height: int, width: int, classes: tuple[str, ...], **_: Any
+) -> Split:
+    data_path, labels_path = path / f"{split}_data.npy", path / f"{split}_labels.npy"
     rows = open_array(data_path, np.uint8, (2,))
     if rows.shape[1] != height * width * 3:
         raise TransferError(
             f"Expected rows of {height * width * 3} = {height} x {width} x 3 values in "
             f"{data_path}. Received: {rows.shape[1]}; other sizes need a dataset.json beside it."
         )
-    labels = _column(open_array(path / f"{split}_labels.npy", np.integer, (1, 2)), path, split)
-    recordings_path = path / f"{split}_recordings.npy"
-    recordings = None
-    if os.path.lexists(recordings_path):
-        recordings = np.array(open_array(recordings_path, np.integer, (1,)), dtype=np.int64)
-    images = rows.reshape(-1, height, width, 3)
-    loaded = Split(images, labels, recordings)
-    _check_split(str(path), split, loaded, classes)
-    return loaded
-
-
-def _column(labels: np.ndarray, path: Path, split: str) -> np.ndarray:
-    """Labels (N,) or (N, 1) as int64 (N,)."""
+    labels = open_array(labels_path, np.integer, (1, 2))
     if labels.ndim == 2 and labels.shape[1] != 1:
         raise TransferError(
-            f"Expected labels of shape (N,) or (N, 1) in {path / split}_labels.npy. "
-            f"Received: {labels.shape}."
+            f"Expected labels of shape (N,) or (N, 1) in {labels_path}. Received: {labels.shape}."
         )
-    return np.array(labels, dtype=np.int64).reshape(-1)
+    recordings, recordings_path = None, path / f"{split}_recordings.npy"
+    if os.path.lexists(recordings_path):
+        recordings = np.array(open_array(recordings_path, np.integer, (1,)), np.int64)
+    images = rows.reshape(-1, height, width, 3)
+    loaded = Split(images, np.array(labels, np.int64).reshape(-1), recordings)
+    _check_split(str(path), split, loaded, classes)
+    return loaded
 
 
 def _check_split(where: str, name: str, split: Split, classes: tuple[str, ...]) -> None:
     """What must hold of a split, be it loaded or about to be written."""
     count = len(split.images)
-    if len(split.labels) != count:
-        raise TransferError(
-            f"Expected one label per image in the {name} split of {where}. "
-            f"Received: {count} images, {len(split.labels)} labels."
-        )
-    if split.recordings is not None and len(split.recordings) != count:
-        raise TransferError(
-            f"Expected one recording per image in the {name} split of {where}. "
-            f"Received: {count} images, {len(split.recordings)} recordings."
-        )
+    for what, array in (("label", split.labels), ("recording", split.recordings)):
+        if array is not None and len(array) != count:
+            raise TransferError(
+                f"Expected one {what} per image in the {name} split of {where}. "
+                f"Received: {count} images, {len(array)} {what}s."
+            )
     wrong = split.labels[(split.labels < 0) | (split.labels >= len(classes))]
     if len(wrong):
         raise TransferError(
@@ -173,7 +164,7 @@ def _check_split(where: str, name: str, split: Split, classes: tuple[str, ...]) 
         )
 
 
-def _read_description(path: Path) -> tuple[str, int, int, tuple[str, ...], bool]:
+def _read_description(path: Path) -> dict[str, Any]:
     """Name, height, width, classes, frames: from dataset.json, or the published layout."""
     file = path / "dataset.json"
     content: Any = {}
@@ -185,27 +176,29 @@ def _read_description(path: Path) -> tuple[str, int, int, tuple[str, ...], bool]
         raise TransferError(f"Expected a JSON object in {file}. It cannot be read.") from error
     if not isinstance(content, dict):
         raise TransferError(f"Expected a JSON object in {file}.")
-    return check_description(
-        str(file),
-        content.get("name", default_name(path)),
-        content.get("height", HEIGHT),
-        content.get("width", WIDTH),
-        content.get("classes", list(CLASSES)),
-        content.get("frames", True),
-    )
+    description: dict[str, Any] = {
+        "name": default_name(path),
+        "height": HEIGHT,
+        "width": WIDTH,
+        "classes": CLASSES,
+        "frames": True,
+    }
+    description |= {key: content[key] for key in description if key in content}
+    check_description(str(file), **description)
+    return description | {"classes": tuple(description["classes"])}
 
 
 def default_name(folder: Path) -> str:
-    """What a data set in ``folder`` is called if nobody named it: the folder's or its parent's."""
-    names = [part for part in folder.resolve().parts if _is_name(part[:_MAX_NAME])]
-    own = [name for name in names if name.lower() not in _GENERIC]
-    return (own or ["dataset"])[-1][:_MAX_NAME]
+    """The name of the folder, or of the first around it that says something."""
+    names = (part[:_MAX_NAME] for part in reversed(folder.resolve().parts))
+    own = (name for name in names if _is_name(name) and name.lower() not in _GENERIC)
+    return next(own, "dataset")
 
 
 def check_description(
     where: str, name: Any, height: Any, width: Any, classes: Any, frames: Any = True
-) -> tuple[str, int, int, tuple[str, ...], bool]:
-    """The five as they are, if a data set may be called and shaped so; else a `TransferError`."""
+) -> None:
+    """Raise a `TransferError` unless a data set may be called and shaped so."""
     if not _is_name(name):
         raise TransferError(
             f"Expected a name of 1..{_MAX_NAME} printable characters in {where}. "
@@ -228,7 +221,6 @@ def check_description(
         )
     if type(frames) is not bool:
         raise TransferError(f"Expected frames of true or false in {where}.")
-    return name, height, width, tuple(classes), frames
 
 
 def _is_name(value: Any) -> bool:

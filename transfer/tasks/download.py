@@ -32,6 +32,7 @@ from transfer.tasks.dataset import SPLITS, Dataset, load_dataset
 #: which is a web page about the file.
 DEFAULT_URL = "https://www.dropbox.com/s/7i0kb82ti1zia73/data.tar?dl=1"
 _FILES = frozenset(f"{split}_{what}.npy" for split in SPLITS for what in ("data", "labels"))
+_WEB = r"https?://[^/\s]"
 _CHUNK = 1 << 20
 _MAX_MEMBERS = 1000
 _MAX_NOTES_BYTES = 64 << 10
@@ -74,7 +75,7 @@ def download(
         not a tar archive of the six files, is too large, or ``out`` is occupied.
     """
     out = Path(out)
-    if not re.match(r"https?://[^/\s]", url):
+    if not re.match(_WEB, url):
         raise TransferError(f"Expected an http or https address. Received: {url!r}.")
     refuse_occupied(out)
     part = out.with_name(f"{out.name}.tar.part")
@@ -138,7 +139,7 @@ def _fetch_once(url: str, part: Path, timeout: float, max_bytes: int) -> int | N
             headers["If-Range"] = notes["validator"]
     try:
         request = urllib.request.Request(url, headers=headers)
-        response = _web().open(request, timeout=timeout)
+        response = urllib.request.build_opener(_WebOnly).open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and have:  # what is here is no beginning of what is there
@@ -176,20 +177,13 @@ def _fetch_once(url: str, part: Path, timeout: float, max_bytes: int) -> int | N
     return total
 
 
-def _web() -> urllib.request.OpenerDirector:
-    """Opens http and https only: urllib by itself follows http to ftp."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler,
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
-        urllib.request.HTTPRedirectHandler,
-        urllib.request.HTTPDefaultErrorHandler,
-        urllib.request.HTTPErrorProcessor,
-        urllib.request.UnknownHandler,
-    ):
-        opener.add_handler(handler())
-    return opener
+class _WebOnly(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection to http and https only; urllib by itself goes to ftp too."""
+
+    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str):
+        if not re.match(_WEB, newurl):
+            raise TransferError(f"Expected an http or https address. Received: {newurl!r:.200}.")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _resume_point(url: str, part: Path) -> tuple[int, dict[str, Any]]:
@@ -202,7 +196,8 @@ def _resume_point(url: str, part: Path) -> tuple[int, dict[str, Any]]:
     if not isinstance(notes, dict) or notes.get("url") != url:
         return 0, {}
     total, validator = notes.get("total"), notes.get("validator")
-    if type(total) not in (int, type(None)) or not re.fullmatch(r"[!-~ ]*", str(validator or "")):
+    known = total is None or (type(total) is int and total >= 0)
+    if not known or not re.fullmatch(r"[!-~ ]*", str(validator or "")):
         return 0, {}
     return have, notes
 

@@ -23,14 +23,8 @@ from transfer.tasks.imports.folders import holds_images, read_image_folders
 from transfer.tasks.imports.listing import in_order, is_csv_list, read_csv_list
 from transfer.tasks.imports.plan import ImportSummary, Plan, carry_out
 from transfer.tasks.imports.recordings import Recording, refuse_more
-from transfer.tasks.imports.splits import (
-    RATIOS,
-    Ratios,
-    driving_clock,
-    split_by_group,
-    split_by_stretches,
-    split_listing,
-)
+from transfer.tasks.imports.splits import split_by_group, split_listing
+from transfer.tasks.imports.stretches import RATIOS, Ratios, driving_clock, split_by_stretches
 from transfer.tasks.imports.tubs import tub_reader
 from transfer.tasks.imports.udacity import is_udacity, read_udacity
 
