@@ -98,7 +98,7 @@ def test_several_tubs_are_one_data_set_and_each_is_in_one_split(tmp_path):
         angles = [{0.0: 0, -0.5: 1, 0.5: 2, 0.05: 0}[angle_of(i)] for i in frames_of(split)]
         np.testing.assert_array_equal(split.labels, angles)
     assert summary.records == 5 * FRAMES
-    assert "5 drives" in summary.lines()
+    assert "5 recordings" in summary.lines()
 
 
 def test_two_tubs_are_split_by_time_and_never_share_a_recording(tmp_path):
@@ -120,8 +120,9 @@ def test_a_damaged_tub_among_others_is_left_out_and_listed(tmp_path):
     (src / "tub_3").symlink_to(src / "tub_0")
     import_data(src, tmp_path / "out", **SETTINGS)
     table = pd.read_csv(tmp_path / "out/left-out.csv")
-    assert table["file"].tolist() == ["tub_1"]
-    assert "damaged" in table["reason"][0]
+    assert table["file"].tolist() == ["tub_3", "tub_1"]
+    assert "a link" in table["reason"][0]
+    assert "damaged" in table["reason"][1]
     frames = [
         frames_of(split) // FRAMES for split in load_dataset(tmp_path / "out").splits.values()
     ]

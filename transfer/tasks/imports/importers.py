@@ -10,7 +10,6 @@ Folders of images and images listed in a CSV have their own classes; see
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,14 +18,14 @@ import numpy as np
 from transfer.errors import TransferError
 from transfer.files import refuse_occupied
 from transfer.tasks.dataset import CLASSES, HEIGHT, MAX_SIDE, WIDTH
+from transfer.tasks.imports.find import find_recordings, read_as_one
 from transfer.tasks.imports.folders import holds_images, read_image_folders
-from transfer.tasks.imports.listing import in_order, is_csv_list, read_csv_list
+from transfer.tasks.imports.listing import is_csv_list, read_csv_list
 from transfer.tasks.imports.plan import ImportSummary, Plan, carry_out
-from transfer.tasks.imports.recordings import Recording, refuse_more
+from transfer.tasks.imports.recordings import Recording
 from transfer.tasks.imports.splits import split_by_group, split_listing
 from transfer.tasks.imports.stretches import RATIOS, Ratios, driving_clock, split_by_stretches
-from transfer.tasks.imports.tubs import tub_reader
-from transfer.tasks.imports.udacity import is_udacity, read_udacity
+from transfer.tasks.imports.udacity import is_udacity
 
 
 def import_data(
@@ -86,15 +85,18 @@ def import_data(
     refuse_occupied(out)
     try:
         src = src.resolve()
-        drives = _drives(src) if src.is_dir() else {}
+        readers, left_out = find_recordings(src) if src.is_dir() else ({}, [])
         is_images = is_csv_list(src) or (src.is_dir() and holds_images(src))
     except OSError as error:  # a name too long, a folder that may not be entered
         raise TransferError(f"Expected a folder at {src}. Received: {error.strerror}.") from error
-    if drives:
+    if readers:
         if group is not None or stratified:
             option = "--group" if group is not None else "--split stratified"
             raise TransferError(f"Expected no {option}: the drive {src} is split by time.")
-        plan = _plan_drives(src, drives, ratios, stretch_seconds, gap_seconds, dead_zone)
+        drive, numbers, damaged = read_as_one(src, readers)
+        left_out += damaged
+        seconds = (stretch_seconds, gap_seconds)
+        plan = _plan_drive(src, drive, numbers, left_out, ratios, *seconds, dead_zone)
     elif is_images:
         plan = _plan_images(src, ratios, group, stratified)
     else:
@@ -148,100 +150,56 @@ def check_group(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
-def _drives(src: Path) -> dict[str, Callable[[Path], Recording]]:
-    """What reads the drive in ``src``, or those in its folders, by the name of the folder."""
-
-    def reader(folder: Path) -> Callable[[Path], Recording] | None:
-        return tub_reader(folder) or (read_udacity if is_udacity(folder) else None)
-
-    own = reader(src)
-    if own:
-        return {"": own}
-    folders = sorted((entry.name for entry in src.iterdir()), key=in_order)
-    plain = [name for name in folders if (src / name).is_dir() and not (src / name).is_symlink()]
-    found = {name: reader(src / name) for name in plain if not name.startswith(".")}
-    return {name: read for name, read in found.items() if read}
-
-
-def _read_drives(
-    src: Path, drives: dict[str, Callable[[Path], Recording]]
-) -> tuple[Recording, np.ndarray, list[tuple[str, str]]]:
-    """All recordings as one, the number of each frame's own, and the damaged ones, left out."""
-    recordings, left_out = [], []
-    for name, read in drives.items():
-        try:
-            one = read(src / name)
-        except TransferError as error:
-            if len(drives) == 1:
-                raise
-            left_out.append((name, f"a drive that cannot be read: {error}"))
-            continue
-        below = f"{name}/" if name else ""
-        recordings.append(replace(one, images=[below + image for image in one.images]))
-        refuse_more(sum(len(one.images) for one in recordings), src)
-    if not recordings:
-        raise TransferError(f"Expected a drive that can be read in {src}. {left_out[0][1]}")
-    dropped: dict[str, int] = {}
-    sessions: list[np.ndarray] = []
-    for one in recordings:
-        for reason, count in one.dropped.items():
-            dropped[reason] = dropped.get(reason, 0) + count
-        sessions.append(one.sessions + (sessions[-1].max() + 1 if sessions else 0))
-    joined = Recording(
-        [image for one in recordings for image in one.images],
-        np.concatenate([one.angles for one in recordings]),
-        np.concatenate([one.seconds for one in recordings]),
-        np.concatenate(sessions),
-        dropped,
-        "; ".join(dict.fromkeys(one.clock for one in recordings)),
-    )
-    numbers = np.repeat(np.arange(len(recordings)), [len(one.images) for one in recordings])
-    return joined, numbers, left_out
-
-
-def _plan_drives(
+def _plan_drive(
     src: Path,
-    drives: dict[str, Callable[[Path], Recording]],
+    drive: Recording,
+    numbers: np.ndarray,
+    left_out: list[tuple[str, str]],
     ratios: Ratios,
     stretch_seconds: float,
     gap_seconds: float,
     dead_zone: float,
 ) -> Plan:
-    drive, numbers, left_out = _read_drives(src, drives)
     labels = np.where(drive.angles < -dead_zone, 1, np.where(drive.angles > dead_zone, 2, 0))
     clock, pauses = driving_clock(drive.seconds, drive.sessions)
-    split = _whole_drives(numbers, labels, ratios)
-    remark = f"split by drive: each of {numbers[-1] + 1} is in one split"
+    split = _split_whole(numbers, labels, ratios)
+    count = numbers[-1] + 1
+    way = f"split by recording: each of {count} is in one split"
     if split is None:
         split = split_by_stretches(clock, labels, stretch_seconds, gap_seconds, ratios)
-        remark = f"split by stretches of {stretch_seconds:g} s, {gap_seconds:g} s between splits"
+        way = f"split by stretches of {stretch_seconds:g} s, {gap_seconds:g} s between splits"
     starts = pauses | np.concatenate([[True], split[1:] != split[:-1]])
-    near = {f"within {gap_seconds:g} s of another split": int((split < 0).sum())}
     remarks = (
-        *([f"{numbers[-1] + 1} drives"] if len(drives) > 1 else []),
+        *([f"{count} recordings"] if count > 1 else []),
         drive.clock,
         f"dead zone {dead_zone:g}: steering below -{dead_zone:g} is left, "
         f"above {dead_zone:g} is right",
-        remark,
+        way,
     )
-    kinds = sorted({"udacity" if read is read_udacity else "tub" for read in drives.values()})
     recipe = {
-        "importer": " and ".join(kinds),
+        "importer": "udacity" if is_udacity(src) else "tub",
         "dead_zone": dead_zone,
         "stretch_seconds": stretch_seconds,
         "gap_seconds": gap_seconds,
-        "split": remark,
+        "split": way,
     }
-    recordings = np.cumsum(starts) - 1  # each without a pause, within one split
-    dropped = drive.dropped | near
     return Plan(
-        *(src, CLASSES, drive.images, labels, split, recordings),
-        *(True, left_out, dropped, remarks, recipe),
+        src,
+        CLASSES,
+        drive.images,
+        labels,
+        split,
+        np.cumsum(starts) - 1,  # a recording has no pause, and lies within one split
+        True,
+        left_out,
+        drive.dropped | {f"within {gap_seconds:g} s of another split": int((split < 0).sum())},
+        remarks,
+        recipe,
     )
 
 
-def _whole_drives(numbers: np.ndarray, labels: np.ndarray, ratios: Ratios) -> np.ndarray | None:
-    """A split of whole drives whose valid and test are half to twice what was asked; or None."""
+def _split_whole(numbers: np.ndarray, labels: np.ndarray, ratios: Ratios) -> np.ndarray | None:
+    """Split whole recordings, if valid and test get half to twice what was asked; else None."""
     shares = {1: ratios[1], 2: ratios[2]}
     if numbers[-1] + 1 < len(ratios):
         return None
