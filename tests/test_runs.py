@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfer.errors import UsageError
+from transfer.errors import TransferError
 from transfer.runs import (
     BN_SEMANTICS,
     FROZEN_KINDS,
@@ -46,7 +46,7 @@ def test_two_runs_never_share_a_name(a, b):
 def test_any_text_is_a_name_or_one_sentence(text):
     try:
         run = parse_run(text)
-    except UsageError as error:
+    except TransferError as error:
         message = str(error)
     else:
         message = ""
@@ -82,7 +82,7 @@ def test_names_are_those_of_the_field(name, run):
     ],
 )
 def test_what_is_not_a_name_is_refused(name):
-    with pytest.raises(UsageError):
+    with pytest.raises(TransferError):
         parse_run(name)
 
 

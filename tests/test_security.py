@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from transfer.archives import read_npz
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, weight_shapes
 from transfer.networks.weights import read_weights
 from transfer.results import RUN_COLUMNS, read_json, read_predictions, read_runs
@@ -165,9 +165,9 @@ def test_a_pipe_or_a_device_in_place_of_a_file_is_refused(tmp_path, small_data):
 
 @pytest.mark.parametrize("name", ["../A3B_s0", "A3B_s0/../../x", "/etc/passwd", "A3B_s0\0", ""])
 def test_a_run_name_that_is_a_path_is_no_run(name, tmp_path):
-    with pytest.raises(UsageError, match="Expected the name of a run"):
+    with pytest.raises(TransferError, match="Expected the name of a run"):
         parse_run(name)
-    with pytest.raises(UsageError):
+    with pytest.raises(TransferError):
         read_predictions(tmp_path, name)
 
 

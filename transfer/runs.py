@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any
 
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 
 BLOCKS = 13  #: depthwise separable blocks of MobileNet v1
 
@@ -70,7 +70,7 @@ class Run:
 
     Raises
     ------
-    UsageError
+    TransferError
         If the attributes do not describe a network of the protocol.
     """
 
@@ -82,38 +82,43 @@ class Run:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise UsageError(f"Expected a kind of {', '.join(KINDS)}. Received: {self.kind!r}.")
+            raise TransferError(f"Expected a kind of {', '.join(KINDS)}. Received: {self.kind!r}.")
         lowest = 1 if self.kind == "sliced" else 0
         if self.kind in ("baseB", "baseB+"):
             if self.n is not None:
-                raise UsageError(f"{self.kind} has no n. Received: n={self.n}.")
+                raise TransferError(f"{self.kind} has no n. Received: n={self.n}.")
         elif self.n is None or not lowest <= self.n <= BLOCKS:
-            raise UsageError(f"Expected {lowest} <= n <= {BLOCKS} for {self.kind}: n={self.n}.")
+            raise TransferError(f"Expected {lowest} <= n <= {BLOCKS} for {self.kind}: n={self.n}.")
         if self.kind in FROZEN_KINDS and self.bn not in BN_SEMANTICS:
-            raise UsageError(f"Expected bn of {', '.join(BN_SEMANTICS)}. Received: {self.bn!r}.")
+            raise TransferError(f"Expected bn of {', '.join(BN_SEMANTICS)}. Received: {self.bn!r}.")
         if self.kind not in FROZEN_KINDS and self.bn:
-            raise UsageError(f"Nothing is frozen in {self.kind}: bn={self.bn!r} has no meaning.")
+            raise TransferError(f"Nothing is frozen in {self.kind}: bn={self.bn!r} has no meaning.")
         if self.seed < 0:
-            raise UsageError(f"Expected a seed of 0 or more. Received: {self.seed}.")
+            raise TransferError(f"Expected a seed of 0 or more. Received: {self.seed}.")
         if not 0 < self.fraction <= 1 or round(self.fraction, 6) != self.fraction:
-            raise UsageError(
+            raise TransferError(
                 "Expected a training fraction in (0, 1] with at most six decimals. "
                 f"Received: {self.fraction}."
             )
 
     @property
     def network(self) -> str:
-        """The network's name without seed and settings: ``A3B+``, ``baseB``, ``sliced-8``."""
+        """The network, without semantics, fraction and seed: ``A3B+``, ``baseB``, ``sliced-8``."""
         if self.kind == "sliced":
             return f"sliced-{self.n}"
         return self.kind if self.n is None else self.kind.replace("n", str(self.n))
 
     @property
-    def name(self) -> str:
-        """The run's full name, unique within a study: ``A3B_legacy_f0.25_s1``."""
+    def family(self) -> str:
+        """The name without the seed: ``A3B_legacy_f0.25``. Runs of one family differ by seed."""
         bn = f"_{self.bn}" if self.bn not in ("", "inference") else ""
         fraction = f"_f{self.fraction:.6f}".rstrip("0") if self.fraction < 1 else ""
-        return f"{self.network}{bn}{fraction}_s{self.seed}"
+        return f"{self.network}{bn}{fraction}"
+
+    @property
+    def name(self) -> str:
+        """The run's full name, unique within a study: ``A3B_legacy_f0.25_s1``."""
+        return f"{self.family}_s{self.seed}"
 
     @property
     def source_blocks(self) -> int | None:
@@ -145,7 +150,7 @@ def parse_run(name: str) -> Run:
 
     Raises
     ------
-    UsageError
+    TransferError
         If ``name`` is not the name of a run; ``parse_run(name).name == name`` holds otherwise.
     """
     match = _NAME.fullmatch(name) if len(name) <= 64 else None
@@ -163,7 +168,7 @@ def parse_run(name: str) -> Run:
             )
             if run.name == name:
                 return run
-    raise UsageError(
+    raise TransferError(
         "Expected the name of a run such as baseB_s0, A3B+_s1 or A3B_legacy_s0. "
         f"Received: {name[:80]!r}."
     )
@@ -179,7 +184,7 @@ def parse_runs(names: Iterable[object], where: object) -> list[Run]:
     """
     try:
         return [parse_run(str(name)) for name in names]
-    except UsageError as error:
+    except TransferError as error:
         raise TransferError(f"In {where}: {error}") from error
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from transfer.errors import UsageError
+from transfer.errors import TransferError
 from transfer.networks.architecture import (
     Architecture,
     layers_of_block,
@@ -100,12 +100,12 @@ def test_share_of_multiply_adds_up_to_each_block():
     [{"n": 14}, {"n": 0}, {"alpha": 0}, {"alpha": 3}, {"input_size": (16, 80)}, {"classes": 1}],
 )
 def test_what_is_no_architecture_is_refused(wrong):
-    with pytest.raises(UsageError, match="Expected"):
+    with pytest.raises(TransferError, match="Expected"):
         Architecture(**wrong)
 
 
 def test_there_is_no_block_14():
-    with pytest.raises(UsageError, match="Received: 14"):
+    with pytest.raises(TransferError, match="Received: 14"):
         layers_of_block(14)
 
 

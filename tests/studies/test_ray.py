@@ -15,7 +15,7 @@ import pytest
 from tests.study_files import files, results
 from transfer.errors import TransferError, UsageError
 from transfer.results import read_runs
-from transfer.studies.ask import ask
+from transfer.studies.ask import ask, check_where
 from transfer.studies.study import perform
 
 ROOT = Path(__file__).parents[2]
@@ -83,9 +83,9 @@ def test_a_node_that_sees_another_disk_or_has_other_versions_is_named(engine, tm
 
 
 @pytest.mark.parametrize("address", ["ray://host:1", "host", ":1", "host:port"])
-def test_an_address_of_another_form_is_refused(engine, address):
+def test_an_address_of_another_form_is_refused(address):
     with pytest.raises(UsageError, match=f"HOST:PORT or auto. Received: {address}"):
-        engine._check_reachable(address)
+        check_where(None, "ray", address)
 
 
 @pytest.mark.parametrize("port", [1, 99999999999])

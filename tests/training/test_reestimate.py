@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from transfer.errors import UsageError
+from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import build, random_weights
 from transfer.networks.transplant import estimate_statistics, set_weights
@@ -82,5 +82,5 @@ def test_once_is_enough(weights, images):
 
 @pytest.mark.parametrize("shape", [(0, 45, 80, 3), (4, 48, 80, 3)])
 def test_images_that_do_not_fit_are_refused(weights, shape):
-    with pytest.raises(UsageError, match="Expected images"):
+    with pytest.raises(TransferError, match="Expected images"):
         reestimate(ARCHITECTURE, weights, np.zeros(shape, np.uint8))

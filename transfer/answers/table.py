@@ -24,7 +24,7 @@ def print_table(runs: pd.DataFrame, console: Console | None = None) -> None:
     columns = ["kind", "n", "bn", "fraction"]
     for _, group in runs.groupby(columns, sort=False, dropna=False):
         accuracy = group["test_accuracy"]
-        name = parse_run(str(group["run"].iloc[0])).name.rsplit("_s", 1)[0]
+        name = parse_run(str(group["run"].iloc[0])).family
         low, high = interval(group)
         table.add_row(
             name,

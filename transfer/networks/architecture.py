@@ -8,7 +8,7 @@ stem alone.
 import math
 from dataclasses import dataclass
 
-from transfer.errors import UsageError
+from transfer.errors import TransferError
 from transfer.runs import BLOCKS
 
 #: One row a block: filters of the pointwise convolution at alpha 1, stride of the depthwise one.
@@ -39,7 +39,7 @@ class Architecture:
 
     Raises
     ------
-    UsageError
+    TransferError
         If a value is out of range.
     """
 
@@ -51,14 +51,14 @@ class Architecture:
 
     def __post_init__(self) -> None:
         if not 1 <= self.n <= BLOCKS:
-            raise UsageError(f"Expected 1 <= n <= {BLOCKS}. Received: n={self.n}.")
+            raise TransferError(f"Expected 1 <= n <= {BLOCKS}. Received: n={self.n}.")
         if not 0 < self.alpha <= 2 or int(STEM_FILTERS * self.alpha) < 1:
-            raise UsageError(f"Expected a width multiplier in (0, 2]. Received: {self.alpha}.")
+            raise TransferError(f"Expected a width multiplier in (0, 2]. Received: {self.alpha}.")
         if min(self.input_size) < 32 or max(self.input_size) > 1024:
             height, width = self.input_size
-            raise UsageError(f"Expected an input of 32 to 1024 pixels a side: {height}x{width}.")
+            raise TransferError(f"Expected an input of 32 to 1024 pixels a side: {height}x{width}.")
         if self.classes < 2:
-            raise UsageError(f"Expected two classes or more. Received: {self.classes}.")
+            raise TransferError(f"Expected two classes or more. Received: {self.classes}.")
 
     def filters(self, block: int) -> int:
         """Output channels of a block; block 0 is the stem."""
@@ -72,7 +72,7 @@ def layers_of_block(block: int) -> tuple[str, ...]:
     ('conv_dw_3', 'conv_dw_3_bn', 'conv_pw_3', 'conv_pw_3_bn')
     """
     if not 0 <= block <= BLOCKS:
-        raise UsageError(f"Expected a block of 0..{BLOCKS}. Received: {block}.")
+        raise TransferError(f"Expected a block of 0..{BLOCKS}. Received: {block}.")
     if block == 0:
         return ("conv1", "conv1_bn")
     stems = (f"conv_dw_{block}", f"conv_pw_{block}")

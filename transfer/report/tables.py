@@ -36,7 +36,7 @@ def network_rows(runs: pd.DataFrame) -> list[dict[str, str]]:
         mean, low, high = mean_and_interval(group)
         rows.append(
             {
-                "network": parse_run(str(first["run"])).name.rsplit("_s", 1)[0],
+                "network": parse_run(str(first["run"])).family,
                 METRIC_NAME: f"{mean:.3f}",
                 "95 % interval": f"{low:.3f} to {high:.3f}" if math.isfinite(low) else "",
                 "balanced": f"{means['test_balanced_accuracy']:.3f}",

@@ -1,11 +1,13 @@
 """What a person asks for, in words, made into a `Study`."""
 
+import contextlib
 import dataclasses
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from transfer.errors import UsageError
+from transfer.errors import TransferError, UsageError
 from transfer.networks.architecture import Architecture
 from transfer.runs import BN_SEMANTICS, KINDS, PRESETS, PROTOCOLS, Study, parse_run
 from transfer.study_file import read_calls, read_settings
@@ -65,8 +67,9 @@ def ask(
                 raise UsageError(f"Expected --{name} of 1 or more. Received: {value}.")
             base = dataclasses.replace(base, **{name: value})  # type: ignore[arg-type]
     asked = dataclasses.replace(study, protocol=base, **changes)  # type: ignore[arg-type]
-    asked.runs()
-    Architecture(alpha=asked.alpha, input_size=asked.input_size)  # refuses what is out of range
+    with _as_usage_error():
+        asked.runs()
+        Architecture(alpha=asked.alpha, input_size=asked.input_size)
     return asked
 
 
@@ -90,7 +93,8 @@ def ask_run(name: str, out: str | Path, **settings: Any) -> Study:
     TransferError
         If ``out`` holds a study that cannot be read.
     """
-    run = parse_run(name)
+    with _as_usage_error():
+        run = parse_run(name)
     study = PRESETS["quick"].study
     if (Path(out) / "study.json").exists():
         held, sources = read_settings(out), [call.get("source") for call in read_calls(out)]
@@ -112,6 +116,37 @@ def ask_run(name: str, out: str | Path, **settings: Any) -> Study:
         fractions=(run.fraction,),
     )
     return ask(study, **settings)
+
+
+def check_where(workers: int | None, engine: str, address: str | None) -> None:
+    """Raise a `UsageError` if these do not say where the runs of a study can be done.
+
+    Parameters
+    ----------
+    workers : int or None
+        1 to 1024; None: one a core.
+    engine : str
+        ``local`` or ``ray``.
+    address : str or None
+        Of a Ray cluster: ``HOST:PORT`` or ``auto``.
+    """
+    if workers is not None and not 1 <= workers <= 1024:
+        raise UsageError(f"Expected --workers of 1 to 1024. Received: {workers}.")
+    if engine not in ("local", "ray"):
+        raise UsageError(f"Expected --engine of local, ray. Received: {engine!r}.")
+    if address is not None and engine != "ray":
+        raise UsageError("Expected --engine ray with --address.")
+    if address not in (None, "auto") and not re.fullmatch(r"[^/]+:[0-9]+", str(address)):
+        raise UsageError(f"Expected --address HOST:PORT or auto. Received: {address:.100}.")
+
+
+@contextlib.contextmanager
+def _as_usage_error() -> Iterator[None]:
+    """What the block finds at fault came from the command line."""
+    try:
+        yield
+    except TransferError as error:
+        raise UsageError(str(error)) from error
 
 
 def _parts(text: str) -> list[str]:

@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from transfer.errors import UsageError
 from transfer.files import exclusively
 from transfer.folding import fold
 from transfer.program import say
 from transfer.results import finished, read_runs, working
 from transfer.runs import PRESETS, Study
-from transfer.studies.ask import ask_run
+from transfer.studies.ask import ask_run, check_where
 from transfer.studies.engines.local import default_workers, run_study
 from transfer.studies.setup import environment, prepare, simulated_data
 from transfer.study_file import data_path
@@ -55,12 +54,7 @@ def perform(
         If the data, the source or the folder is at fault, or a run fails.
     """
     out = Path(out)
-    if workers is not None and not 1 <= workers <= 1024:
-        raise UsageError(f"Expected --workers of 1 or more. Received: {workers}.")
-    if engine not in ("local", "ray"):
-        raise UsageError(f"Expected --engine of local, ray. Received: {engine!r}.")
-    if address is not None and engine != "ray":
-        raise UsageError("Expected --engine ray with --address.")
+    check_where(workers, engine, address)
     if engine == "ray":
         from transfer.studies.engines import (
             ray,  # an extra: said to be missing before anything is made

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from transfer.errors import UsageError
+from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import build
 from transfer.networks.transplant import get_weights, set_weights
@@ -49,11 +49,11 @@ def reestimate(
 
     Raises
     ------
-    UsageError
+    TransferError
         If there are no images of the network's size.
     """
     if len(images) == 0 or images.shape[1:3] != architecture.image_size:
-        raise UsageError(
+        raise TransferError(
             f"Expected images (N, {architecture.image_size[0]}, {architecture.image_size[1]}, 3), "
             f"N of 1 or more. Received: {images.shape}."
         )

@@ -98,7 +98,7 @@ def measure(
 
 
 def _shape(finished: Finished) -> str:
-    return finished.run.name.rsplit("_s", 1)[0]
+    return finished.run.family
 
 
 def _row(finished: Finished, data: Dataset, name: str, calls: int | None) -> dict[str, Any]:

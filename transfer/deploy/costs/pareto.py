@@ -78,7 +78,7 @@ def candidates(
 
 
 def _network(run: str) -> str:
-    return parse_run(run).name.rsplit("_s", 1)[0]
+    return parse_run(run).family
 
 
 def _candidate(

@@ -158,5 +158,5 @@ def _parsed(name: str) -> tuple[str, str, int | None, str, str, int]:
     if not match:
         raise TransferError(f"Expected the name of a run or of its exported file: {name[:80]!r}.")
     run = parse_run(match["run"])
-    network = run.name.rsplit("_s", 1)[0]
+    network = run.family
     return network, run.kind, run.n, run.bn, match["format"] or "", run.seed

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.program import how_to_install
 from transfer.progress import quietly
 from transfer.results import finished, read_log, working
@@ -162,8 +162,6 @@ def _connected(address: str | None) -> Iterator[None]:
 def _check_reachable(address: str) -> None:
     """Refuse an address where nobody answers: Ray alone would try for minutes."""
     host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal():
-        raise UsageError(f"Expected --address HOST:PORT or auto. Received: {address:.100}.")
     try:
         socket.create_connection((host, int(port)), _SECONDS_TO_ANSWER).close()
     except (OSError, OverflowError, UnicodeError) as error:

@@ -197,7 +197,7 @@ def _session_start(run: Run, settings: Settings) -> Any:
     """Hyper-parameters of a run; the seeds of one network are repetitions of one trial."""
     from tensorboard.plugins.hparams import plugin_data_pb2
 
-    start = plugin_data_pb2.SessionStartInfo(group_name=run.name.rsplit("_s", 1)[0])
+    start = plugin_data_pb2.SessionStartInfo(group_name=run.family)
     for name, value in _hyper_parameters(run, settings).items():
         if isinstance(value, str):
             start.hparams[name].string_value = value
