@@ -12,7 +12,7 @@ the fraction of the training images if it is not 1, and the seed.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -266,13 +266,13 @@ class Study:
 
     def runs(self) -> list[Run]:
         """All runs asked for and those they depend on, dependencies first, none twice."""
-        found: dict[Run, None] = {}
+        expanded: dict[Run, None] = {}
         for seed, fraction, kind in product(self.seeds, self.fractions, self.kinds):
             for run in self._runs_of(kind, seed, fraction):
                 for needed in run.depends_on:
-                    found.setdefault(needed)
-                found.setdefault(run)
-        return list(found)
+                    expanded.setdefault(needed)
+                expanded.setdefault(run)
+        return list(expanded)
 
     def _runs_of(self, kind: str, seed: int, fraction: float) -> Iterable[Run]:
         if kind in ("baseB", "baseB+"):
@@ -286,11 +286,10 @@ class Study:
 
 @dataclass(frozen=True)
 class Preset:
-    """A named study with the sizes of the simulated data it runs on by default."""
+    """A named study, and how many simulated images a split has if no data set is given."""
 
     study: Study
-    purpose: str
-    images: dict[str, int] = field(default_factory=dict)
+    images: dict[str, int]
 
 
 PRESETS: dict[str, Preset] = {
@@ -301,12 +300,10 @@ PRESETS: dict[str, Preset] = {
             (0,),
             PROTOCOLS["fast"],
         ),
-        "a first answer in minutes: five values of n, one seed",
         {"train": 6000, "valid": 1500, "test": 2000},
     ),
     "full": Preset(
         Study(tuple(KINDS), tuple(range(BLOCKS + 1)), (0, 1, 2), PROTOCOLS["fast"]),
-        "every kind, n = 0..13, three seeds",
         {"train": 6000, "valid": 1500, "test": 4000},
     ),
     "paper": Preset(
@@ -320,7 +317,6 @@ PRESETS: dict[str, Preset] = {
             input_size=(224, 224),
             source="imagenet",
         ),
-        "the published setting: alpha 1, 224x224, ImageNet weights; days on a CPU",
         {"train": 56172, "valid": 7022, "test": 7022},
     ),
 }

@@ -9,7 +9,6 @@ from transfer.networks.architecture import Architecture
 from transfer.networks.mobilenet import build
 from transfer.networks.transplant import (
     copy_blocks,
-    estimate_statistics,
     freeze,
     frozen_layers,
     frozen_weights,
@@ -121,14 +120,3 @@ def test_the_hash_sees_one_bit():
     weights = {"a/kernel": np.zeros(4, np.float32)}
     changed = {"a/kernel": np.array([0, 0, 0, 1e-45], np.float32)}
     assert hash_weights(weights) != hash_weights(changed)
-
-
-def test_estimated_statistics_are_those_of_the_images(network):
-    images = np.random.default_rng(3).integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
-    weights = estimate_statistics(ARCHITECTURE, get_weights(network), images)
-    raw = keras.Model(network.input, network.get_layer("conv1").output)(images).numpy()
-    np.testing.assert_allclose(weights["conv1_bn/moving_mean"], raw.mean((0, 1, 2)), atol=1e-4)
-    np.testing.assert_allclose(
-        weights["conv1_bn/moving_variance"], raw.var((0, 1, 2)), rtol=1e-3, atol=1e-4
-    )
-    np.testing.assert_array_equal(weights["conv1/kernel"], get_weights(network)["conv1/kernel"])

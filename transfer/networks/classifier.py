@@ -7,12 +7,11 @@ import numpy as np
 
 from transfer.errors import TransferError
 from transfer.networks.architecture import HEAD, Architecture
-from transfer.networks.weights import arrays_of, read_values
+from transfer.networks.weights import arrays_of, open_weights, read_values
 
 #: Where Keras 3, and older Keras (a dense layer, before that a 1x1 convolution), keep it.
 _KERAS_3 = {"kernel": "layers/dense/vars/0", "bias": "layers/dense/vars/1"}
 _OLDER = (HEAD, "conv_preds")
-_MAX_FILE_BYTES = 128 << 20
 _MAX_CLASSES = 22_000  # ImageNet-21k has 21,841
 
 
@@ -38,27 +37,20 @@ def read_classifier(
         If the file is missing or damaged, or its classifier does not fit the network.
     """
     path = Path(path)
-    try:
-        if path.stat().st_size > _MAX_FILE_BYTES:
-            raise TransferError(f"Expected a weight file of at most 128 MiB. Too large: {path}.")
-        with h5py.File(path, "r") as file:
-            found = _find(file)
-            if set(found) != {"kernel", "bias"}:
-                return None
-            (classes,) = found["bias"].shape
-            channels = architecture.filters(architecture.n)
-            shape = found["kernel"].shape
-            if shape not in ((channels, classes), (1, 1, channels, classes)):
-                raise TransferError(
-                    f"Expected a classifier of shape {(channels, classes)} in {path}. "
-                    f"Received: {shape}; give the --alpha of the file."
-                )
-            kernel = _read(found["kernel"], path).reshape(channels, classes)
-            return kernel, _read(found["bias"], path)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
-        raise TransferError(
-            f"Expected a Keras weight file (.h5). {path} is missing, truncated or damaged."
-        ) from error
+    with open_weights(path) as file:
+        arrays = _find(file)
+        if set(arrays) != {"kernel", "bias"}:
+            return None
+        (classes,) = arrays["bias"].shape
+        channels = architecture.filters(architecture.n)
+        shape = arrays["kernel"].shape
+        if shape not in ((channels, classes), (1, 1, channels, classes)):
+            raise TransferError(
+                f"Expected a classifier of shape {(channels, classes)} in {path}. "
+                f"Received: {shape}; give the --alpha of the file."
+            )
+        kernel = _read(arrays["kernel"], path).reshape(channels, classes)
+        return kernel, _read(arrays["bias"], path)
 
 
 def _find(file: h5py.File) -> dict[str, h5py.Dataset]:

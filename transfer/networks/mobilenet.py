@@ -1,7 +1,7 @@
 """MobileNet v1 in Keras: same layers, names and outputs as ``keras.applications.MobileNet`` [M].
 
-As in Keras 3 the stem is padded as ``same``; Keras 2.2.4 padded it as the blocks of stride 2. On
-input of even sides, as all of ours and the published, the two are one.
+The stem is padded ``same``, as in Keras 3. Keras 2.2.4 padded it below and to the right. Where
+height and width of the input are even, both give the same outputs.
 """
 
 import hashlib

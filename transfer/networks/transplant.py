@@ -16,8 +16,7 @@ from collections.abc import Iterable, Mapping
 import keras
 import numpy as np
 
-from transfer.networks.architecture import Architecture, layers_of_block
-from transfer.networks.mobilenet import build
+from transfer.networks.architecture import layers_of_block
 from transfer.runs import BLOCKS, FROZEN_KINDS, Run
 
 _STATISTICS = ("moving_mean", "moving_variance")
@@ -102,28 +101,3 @@ def frozen_weights(
         if name.split("/")[0] in frozen
         and not (bn == "adapt" and name.split("/")[1] in _STATISTICS)
     }
-
-
-def estimate_statistics(
-    architecture: Architecture, weights: Mapping[str, np.ndarray], images: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Moving statistics of every BatchNorm layer, estimated on unlabelled images in one pass.
-
-    Each layer sees what the layers below give when normalised by these images' own statistics.
-
-    Parameters
-    ----------
-    architecture : Architecture
-    weights : all weights of the network, keyed ``layer/weight``
-    images : numpy.ndarray
-        uint8 (N, height, width, 3); a few hundred are enough.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        ``weights`` with the moving means and variances replaced.
-    """
-    model = build(architecture, bn_momentum=0.0)  # the last batch is all that is remembered
-    set_weights(model, weights)
-    model(images, training=True)
-    return get_weights(model)

@@ -6,10 +6,11 @@ with the expected one before a byte of it is read, so a file cannot ask for more
 network itself needs.
 """
 
+import contextlib
 import hashlib
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import h5py
@@ -50,13 +51,26 @@ def read_weights(
         If the file is missing, damaged, of another architecture or of another alpha.
     """
     path = Path(path)
+    with open_weights(path) as file:
+        arrays = _arrays_by_name(file, architecture)
+        shapes = weight_shapes(architecture, head)
+        return {name: _read(arrays, name, shape, path) for name, shape in shapes.items()}
+
+
+@contextlib.contextmanager
+def open_weights(path: Path) -> Iterator[h5py.File]:
+    """An HDF5 file of at most 128 MiB, for reading.
+
+    Raises
+    ------
+    TransferError
+        If it is missing or too large, or what the block reads is damaged.
+    """
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise TransferError(f"Expected a weight file of at most 128 MiB. Too large: {path}.")
         with h5py.File(path, "r") as file:
-            found = _arrays_by_name(file, architecture)
-            shapes = weight_shapes(architecture, head)
-            return {name: _read(found, name, shape, path) for name, shape in shapes.items()}
+            yield file
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
         raise TransferError(
             f"Expected a Keras weight file (.h5). {path} is missing, truncated or damaged."

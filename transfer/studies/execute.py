@@ -16,7 +16,6 @@ from transfer.networks.architecture import Architecture, multiply_adds, paramete
 from transfer.networks.mobilenet import random_weights
 from transfer.networks.transplant import (
     copy_blocks,
-    estimate_statistics,
     frozen_layers,
     frozen_weights,
 )
@@ -30,6 +29,7 @@ from transfer.training.checkpoint import remove_checkpoint
 from transfer.training.evaluation import accuracy, balanced_accuracy, reported_numbers
 from transfer.training.loop import Epoch, Images, batch_norm_momentum, fit
 from transfer.training.prefix import cached_after, features
+from transfer.training.reestimate import reestimate
 from transfer.training.step import Setting, Trainer
 
 _EQUALS_SEED = 0  # one balanced test set, the same for every run of every study
@@ -154,8 +154,8 @@ def starting_weights(
         chosen = np.random.default_rng([run.seed, 1]).choice(
             train_indices, min(_STATISTICS_IMAGES, len(train_indices)), replace=False
         )
-        estimated = estimate_statistics(architecture, weights, data.train.images[np.sort(chosen)])
-        weights = copy_blocks(weights, estimated, run.n or 0)
+        images = data.train.images[np.sort(chosen)]
+        weights = reestimate(architecture, weights, images, frozen_layers(run))
     if run.source_blocks is None:
         return weights
     if run.needs_base_a:

@@ -133,10 +133,11 @@ def perform_run(
 
 
 def learnt_nothing(out: Path, data: Dataset) -> list[str]:
-    """A sentence for each baseB that is not shown to do better than always the commonest class.
+    """A sentence for each baseB that may do no better than always naming the commonest class.
 
-    Labels that were shuffled end so, and nothing else in a study does notice them. By the lower
-    end of the 95 % interval of validation accuracy, for one run.
+    This is how a study on shuffled labels ends, and no other check of a study notices those. A run
+    is warned of if the lower end of its validation accuracy's 95 % interval does not lie above the
+    share of the commonest class.
     """
     counts = np.bincount(data.valid.labels, minlength=len(data.classes))
     images, commonest = int(counts.sum()), int(counts.argmax())

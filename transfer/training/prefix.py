@@ -104,7 +104,11 @@ def features(
 
 
 def _key(weights: Mapping[str, np.ndarray], block: int) -> str:
-    """Names the function that stem and first blocks are: hashes of the stem and of all."""
+    """A file name for the features of a block: a function of the weights that they depend on.
+
+    It begins with a hash of the stem's weights, since features of one stem share a lock. A hash of
+    all weights up to the block follows.
+    """
     hashes = []
     for last in (0, block):
         names = {name for b in range(last + 1) for name in layers_of_block(b)}
