@@ -68,11 +68,35 @@ def test_hyper_parameters_are_those_of_the_run(study):
     assert metadata.SESSION_END_INFO_TAG in content
     accuracy = read_runs(study).set_index("run").loc["A4B_s1", "test_accuracy"]
     assert scalars(found, "result/test_accuracy") == [(3, accuracy)]
-    experiment = metadata.parse_experiment_plugin_data(
-        reader(root).PluginTagToContent(metadata.PLUGIN_NAME)[metadata.EXPERIMENT_TAG]
+
+
+def test_the_table_of_hyper_parameters_holds_every_network_with_its_seeds(study):
+    from tensorboard import context
+    from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
+    from tensorboard.plugins import base_plugin
+    from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
+
+    root = Events(study).write()
+    events = plugin_event_multiplexer.EventMultiplexer()
+    events.AddRunsFromDirectory(str(root))
+    events.Reload()
+    provider = data_provider.MultiplexerDataProvider(events, str(root))
+    backend = backend_context.Context(base_plugin.TBContext(data_provider=provider))
+    request = context.RequestContext()
+    metadata = backend.hparams_metadata(request, "study")
+    found = backend.experiment_from_metadata(request, "study", True, metadata, [])
+    assert {info.name for info in found.hparam_infos} >= {"kind", "n", "bn"}
+    asked = api_pb2.ListSessionGroupsRequest(
+        slice_size=100, allowed_statuses=[api_pb2.STATUS_SUCCESS]
     )
-    assert {info.name for info in experiment.hparam_infos} >= {"kind", "n", "bn"}
-    assert "result/test_accuracy" in {info.name.tag for info in experiment.metric_infos}
+    groups = list_session_groups.Handler(request, backend, "study", asked).run().session_groups
+    networks = {name.rsplit("_s", 1)[0] for name in read_runs(study)["run"]}
+    assert {group.name for group in groups} == networks
+    (group,) = (group for group in groups if group.name == "A4B_legacy")
+    assert len(group.sessions) == 2
+    accuracy = next(v.value for v in group.metric_values if v.name.tag == "result/test_accuracy")
+    runs = read_runs(study).set_index("run")["test_accuracy"]
+    assert accuracy == pytest.approx(runs[["A4B_legacy_s0", "A4B_legacy_s1"]].mean(), abs=1e-5)
 
 
 def test_tensorflow_reads_the_records_too(study):

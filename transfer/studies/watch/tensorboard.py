@@ -30,7 +30,6 @@ from transfer.studies.watch.event_file import (
     hparams_event,
     scalar_event,
 )
-from transfer.study_file import Settings, read_settings
 
 FOLDER = "tensorboard"
 _FILE = "events.out.tfevents.study"
@@ -43,15 +42,11 @@ _TAGS = {
     "learning_rate": "train/learning_rate",
     "seconds": "time/seconds_an_epoch",
 }
-#: Columns of a row that the table of hyper-parameters compares runs by.
-_METRICS = {
-    "test_accuracy": "test accuracy",
-    "test_balanced_accuracy": "test balanced accuracy",
-    "val_accuracy": "validation accuracy",
-    "best_epoch": "best epoch",
-    "parameters": "parameters",
-    "multiply_adds": "multiply-adds",
-}
+#: Columns of a row that TensorBoard's table of hyper-parameters compares runs by.
+_RESULTS = (
+    *("test_accuracy", "test_balanced_accuracy", "val_accuracy", "best_epoch", "parameters"),
+    "multiply_adds",
+)
 
 
 def require_tensorboard() -> None:
@@ -112,17 +107,17 @@ class Events:
         Raises
         ------
         TransferError
-            If the folder holds no study, or events cannot be written.
+            If a log or row is damaged, or events cannot be written.
         """
         folder, out = self._study_dir, self._study_dir / FOLDER
-        settings, rows = read_settings(folder), _rows(folder)
+        rows = _rows(folder)
         changed = False
         for run in parse_runs(sorted({*rows, *names_in(folder, "logs")}), folder):
             done = run.name in rows
             log = None if done else version_of(working(folder, "logs", f"{run.name}.csv"))
             if self._seen.get(run.name) == (log, done):
                 continue
-            events = _events_of_run(run, read_log(folder, run.name), rows.get(run.name), settings)
+            events = _events_of_run(run, read_log(folder, run.name), rows.get(run.name))
             bring_up_to_date(_folder_of(out, run) / _FILE, events)
             self._seen[run.name], changed = (log, done), True
         if changed and rows:
@@ -131,12 +126,17 @@ class Events:
 
 
 def _write_overview(out: Path, rows: dict[str, dict[str, Any]]) -> None:
-    """Accuracy against n and the table of hyper-parameters, which a new row may change."""
-    finished = [parse_run(name) for name in rows]
-    for name, points in _by_n(finished, rows).items():
-        events = [scalar_event("test_accuracy", accuracy, n) for n, accuracy in points]
-        bring_up_to_date(out / "by n" / name / _FILE, events)
-    bring_up_to_date(out / _FILE, [_experiment(finished)])
+    """Mean test accuracy over seeds against n, by kind, which a new row may change."""
+    points = [
+        (_folder_of(Path(), run).parts[0], run.n, rows[run.name]["test_accuracy"])
+        for run in map(parse_run, rows)
+        if run.n is not None
+    ]
+    table = pd.DataFrame(points, columns=["kind", "n", "accuracy"])
+    for kind, of_kind in table.groupby("kind"):
+        means = of_kind.groupby("n")["accuracy"].mean()
+        events = [scalar_event("test_accuracy", mean, n) for n, mean in means.items()]
+        bring_up_to_date(out / "by n" / str(kind) / _FILE, events)
 
 
 def _rows(folder: Path) -> dict[str, dict[str, Any]]:
@@ -152,31 +152,9 @@ def _folder_of(root: Path, run: Run) -> Path:
     return root / kind / run.name if run.n is None else root / kind / f"n{run.n:02}" / run.name
 
 
-def _by_n(
-    finished: list[Run], rows: dict[str, dict[str, Any]]
-) -> dict[str, list[tuple[int, float]]]:
-    """Mean test accuracy over seeds at each n, by kind; the bases have none."""
-    table = pd.DataFrame(
-        [
-            (_folder_of(Path(), run).parts[0], run.n, rows[run.name]["test_accuracy"])
-            for run in finished
-            if run.n is not None
-        ],
-        columns=["kind", "n", "accuracy"],
-    )
-    return {
-        str(kind): [
-            (int(n), float(mean)) for n, mean in of_kind.groupby("n")["accuracy"].mean().items()
-        ]
-        for kind, of_kind in table.groupby("kind")
-    }
-
-
-def _events_of_run(
-    run: Run, log: pd.DataFrame, row: dict[str, Any] | None, settings: Settings
-) -> list[Any]:
+def _events_of_run(run: Run, log: pd.DataFrame, row: dict[str, Any] | None) -> list[Any]:
     """All events of a run so far, in the order they came about."""
-    events = [_session_start(run, settings)]
+    events = [_session_start(run)]
     seconds = 0.0
     for _, epoch in log.iterrows():
         seconds += float(epoch["seconds"])
@@ -187,37 +165,25 @@ def _events_of_run(
     if row is not None:
         events += [
             scalar_event(f"result/{name}", float(row[name]), int(row["epochs"]), seconds)
-            for name in _METRICS
+            for name in _RESULTS
         ]
         events.append(_session_end())
     return events
 
 
-def _session_start(run: Run, settings: Settings) -> Any:
+def _session_start(run: Run) -> Any:
     """Hyper-parameters of a run; the seeds of one network are repetitions of one trial."""
     from tensorboard.plugins.hparams import plugin_data_pb2
 
     start = plugin_data_pb2.SessionStartInfo(group_name=run.family)
-    for name, value in _hyper_parameters(run, settings).items():
-        if isinstance(value, str):
-            start.hparams[name].string_value = value
-        else:
-            start.hparams[name].number_value = value
+    start.hparams["kind"].string_value = run.kind
+    start.hparams["bn"].string_value = run.bn or "nothing frozen"
+    start.hparams["fraction"].number_value = run.fraction
+    if run.n is not None:
+        start.hparams["n"].number_value = run.n
     return hparams_event(
         "_hparams_/session_start_info", plugin_data_pb2.HParamsPluginData(session_start_info=start)
     )
-
-
-def _hyper_parameters(run: Run, settings: Settings) -> dict[str, str | float]:
-    found: dict[str, str | float] = {
-        "kind": run.kind,
-        "bn": run.bn or "nothing frozen",
-        "fraction": run.fraction,
-        "alpha": settings.alpha,
-        "input": settings.input,
-        "protocol": settings.protocol.name,
-    }
-    return found if run.n is None else {**found, "n": float(run.n)}
 
 
 def _session_end() -> Any:
@@ -226,25 +192,4 @@ def _session_end() -> Any:
     end = plugin_data_pb2.SessionEndInfo(status=api_pb2.STATUS_SUCCESS)
     return hparams_event(
         "_hparams_/session_end_info", plugin_data_pb2.HParamsPluginData(session_end_info=end)
-    )
-
-
-def _experiment(finished: list[Run]) -> Any:
-    """Which hyper-parameters vary and which results to show beside them."""
-    from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
-
-    kinds = list(dict.fromkeys(run.kind for run in finished))
-    semantics = list(dict.fromkeys(run.bn or "nothing frozen" for run in finished))
-    experiment = api_pb2.Experiment()
-    for name, words in (("kind", kinds), ("bn", semantics)):
-        info = experiment.hparam_infos.add(name=name, type=api_pb2.DATA_TYPE_STRING)
-        info.domain_discrete.extend(words)
-    for name in ("n", "fraction"):
-        experiment.hparam_infos.add(name=name, type=api_pb2.DATA_TYPE_FLOAT64)
-    for name, label in _METRICS.items():
-        experiment.metric_infos.add(
-            name=api_pb2.MetricName(tag=f"result/{name}"), display_name=label
-        )
-    return hparams_event(
-        "_hparams_/experiment", plugin_data_pb2.HParamsPluginData(experiment=experiment)
     )
