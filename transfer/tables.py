@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from transfer.errors import TransferError, UsageError
+from transfer.errors import TransferError
 from transfer.files import exclusively, lock_beside, read_bytes, write_atomically
 from transfer.runs import KINDS, parse_run
 
@@ -156,7 +156,7 @@ def place(text: str) -> tuple[Any, ...]:
     >>> sorted(["sliced-10_s0", "probe-10", "baseB_s0", "sliced-9_s0", "probe-9"], key=place)
     ['baseB_s0', 'sliced-9_s0', 'sliced-10_s0', 'probe-9', 'probe-10']
     """
-    with contextlib.suppress(UsageError):
+    with contextlib.suppress(TransferError):
         run = parse_run(text)
         n = -1 if run.n is None else run.n
         return 0, list(KINDS).index(run.kind), run.bn, run.fraction, n, run.seed
