@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from transfer.files import exclusively
 from transfer.folding import fold
 from transfer.program import say
-from transfer.results import finished, read_runs, working
+from transfer.results import finished, folded_runs, names_in, read_runs, working
 from transfer.runs import PRESETS, Study
 from transfer.studies.ask import ask_run, check_where
 from transfer.studies.engines.local import default_workers, run_study
@@ -86,7 +86,7 @@ def perform(
 
 def _other_versions(out: Path) -> list[str]:
     """A sentence if finished runs were trained with another version of TensorFlow than this."""
-    if not (out / "runs.csv").exists():
+    if not (folded_runs(out) or names_in(out, "rows")):
         return []
     versions = environment()["versions"]
     ours = versions.get("tensorflow") or versions.get("tensorflow-cpu")

@@ -177,7 +177,10 @@ def _submitter(context: Context, gpus: float) -> Callable[[Run], Any]:
         max_retries=_RETRIES,
         scheduling_strategy="SPREAD",
     )(_task)
-    base = None if context.source_path is None else ray.put(context.source_path.read_bytes())
+    # Ray puts the bytes in place of the reference; its types know no optional one.
+    base: Any = None
+    if context.source_path is not None:
+        base = ray.put(context.source_path.read_bytes())
     versions = environment()["versions"]
     return lambda run: task.remote(run, context, base, versions)
 
