@@ -3,15 +3,18 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.made_study import make_study
 from transfer.errors import TransferError
+from transfer.results import read_test_clusters
 from transfer.studies.ask import ask, ask_run
 from transfer.studies.setup import prepare
 from transfer.studies.study import _other_versions
 from transfer.study_file import planned_runs, read_calls, read_settings
+from transfer.tasks.dataset import load_dataset
 
 BASE_ONLY = ask("quick", kinds="baseB", epochs=2, batch=16)
 WITH_SOURCE = ask("quick", kinds="baseB,AnB", n="3", epochs=2, batch=16)
@@ -22,6 +25,11 @@ def out(tmp_path, small_data):
     """A study in which only baseB was asked for."""
     prepare(tmp_path / "study", BASE_ONLY, small_data, 2)
     return tmp_path / "study"
+
+
+def test_a_study_knows_which_test_images_belong_together(out, small_data):
+    recordings = load_dataset(small_data).test.recordings
+    np.testing.assert_array_equal(read_test_clusters(out), recordings)
 
 
 def test_a_call_says_what_was_asked_where_and_when(out, small_data):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -16,6 +17,8 @@ from transfer.results import read_log, read_predictions, read_runs, read_test_la
 from transfer.studies.ask import ask
 from transfer.studies.study import perform
 from transfer.study_file import planned_runs
+from transfer.tasks.checks.baselines import baselines, read_baselines
+from transfer.tasks.dataset import load_dataset
 
 pytestmark = pytest.mark.slow
 
@@ -75,6 +78,12 @@ def test_frozen_blocks_are_those_of_their_base(finished):
     for name, value in frozen.items():
         block = 0 if name.startswith("conv1") else int(name.split("/")[0].split("_")[2])
         assert (value == base[name]).all() == (block <= 3), name
+
+
+def test_a_finished_study_has_its_baselines(finished, small_data):
+    dataset = load_dataset(small_data)
+    expected = [one.balanced_accuracy for one in baselines(dataset)]
+    np.testing.assert_allclose(read_baselines(finished)["balanced_accuracy"], expected, atol=1e-6)
 
 
 def test_a_finished_study_is_not_run_again(finished, study, small_data):

@@ -109,7 +109,7 @@ def prepare(
             _refuse_contradiction(out, settings, asked)
             settings = dataclasses.replace(settings, source=settings.source or asked.source)
         write_study_file(out, settings, [*calls, call])
-        write_test_labels(out, dataset.test.labels)
+        write_test_labels(out, dataset.test.labels, dataset.test_clusters)
     return Context(out, data, source_path, settings)
 
 
