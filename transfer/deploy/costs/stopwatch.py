@@ -1,11 +1,10 @@
 """Latency, throughput and peak memory of an exported file, in a process of its own.
 
-``python -m transfer.deploy.costs.stopwatch FILE --threads 1`` prints them as JSON. The process
+``python -m transfer.deploy.costs.stopwatch FILE THREADS CALLS`` prints them as JSON. The process
 imports numpy and the runtime of the file and nothing else that is heavy: what it measures is the
 network.
 """
 
-import argparse
 import dataclasses
 import json
 import os
@@ -63,16 +62,11 @@ def time_file(path: str | Path, threads: int, calls: int = CALLS) -> Timing:
     TransferError
         If the file cannot be run.
     """
-    command = [sys.executable, "-m", "transfer.deploy.costs.stopwatch", str(path)]
-    command += ["--threads", str(threads), "--calls", str(calls)]
-    root = Path(__file__).parents[3]
-    paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "OMP_NUM_THREADS": str(threads),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
+    module = "transfer.deploy.costs.stopwatch"
+    command = [sys.executable, "-m", module, str(path), str(threads), str(calls)]
+    paths = [str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    environment |= {"OMP_NUM_THREADS": str(threads), "TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, env=environment, timeout=_LIMIT_SECONDS
@@ -85,8 +79,8 @@ def time_file(path: str | Path, threads: int, calls: int = CALLS) -> Timing:
     return Timing(**json.loads(done.stdout))
 
 
-def measure_here(path: Path, threads: int, calls: int = CALLS) -> Timing:
-    """Measure in this process; memory is only meaningful in a new one."""
+def _measure(path: Path, threads: int, calls: int) -> Timing:
+    """Measure in this process, which must be new for its memory to be that of the network."""
     kind = format_of(path)
     if kind == "keras":
         _limit_tensorflow(threads)
@@ -154,13 +148,9 @@ def _memory(key: str) -> int | None:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m transfer.deploy.costs.stopwatch")
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--calls", type=int, default=CALLS)
-    options = parser.parse_args()
+    file, threads, calls = sys.argv[1:]
     try:
-        timing = measure_here(options.file, options.threads, options.calls)
+        timing = _measure(Path(file), int(threads), int(calls))
     except TransferError as error:
         sys.exit(f"error: {error}")
     print(json.dumps(dataclasses.asdict(timing)))

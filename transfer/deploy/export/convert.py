@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from transfer.deploy.export.runtimes import METADATA, require
+from transfer.deploy.export.runtimes import METADATA, first_line, require
 from transfer.errors import TransferError
 from transfer.networks.plain import keras_layer
 from transfer.networks.transplant import get_weights, set_weights
@@ -131,9 +131,7 @@ def _converting(name: str) -> Iterator[None]:
             warnings.simplefilter("ignore")  # tf2onnx asks numpy for names that are no more
             yield
     except Exception as error:
-        lines = str(error).strip().splitlines()
-        reason = lines[0][:200] if lines else type(error).__name__
-        raise TransferError(f"The converter to {name} failed: {reason}") from error
+        raise TransferError(f"The converter to {name} failed: {first_line(error)}") from error
 
 
 def with_metadata(content: bytes, kind: str, metadata: Mapping[str, Any]) -> bytes:

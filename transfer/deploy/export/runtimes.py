@@ -16,6 +16,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +122,6 @@ def open_exported(path: str | Path, threads: int = 1) -> Opened:
     """
     path = Path(path)
     kind = format_of(path)
-    for package in PACKAGES[kind][:1]:
-        require(package)
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise TransferError(f"Expected at most {_MAX_FILE_BYTES} bytes in {path}.")
@@ -132,11 +131,21 @@ def open_exported(path: str | Path, threads: int = 1) -> Opened:
     except TransferError:
         raise
     except Exception as error:  # each runtime has its own kinds of refusal
-        lines = str(error).strip().splitlines()
-        reason = lines[0][:200] if lines else type(error).__name__
-        raise TransferError(f"Expected a network in {path}. {kind} cannot read it: {reason}") from (
-            error
-        )
+        reason = first_line(error)
+        raise TransferError(
+            f"Expected a network in {path}. {kind} cannot read it: {reason}"
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """What a library says is wrong, at most 200 characters."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def _in_batches(predict: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
+    starts = range(0, len(images), _BATCH)
+    return np.concatenate([predict(images[start : start + _BATCH]) for start in starts])
 
 
 def _open_litert(path: Path, threads: int) -> Opened:
@@ -150,20 +159,16 @@ def _open_litert(path: Path, threads: int) -> Opened:
 
     def predict(images: np.ndarray) -> np.ndarray:
         nonlocal shape
-        parts = []
-        for start in range(0, len(images), _BATCH):
-            batch = images[start : start + _BATCH]
-            if batch.shape != shape:
-                interpreter.resize_tensor_input(given["index"], batch.shape)
-                interpreter.allocate_tensors()
-                shape = batch.shape
-            interpreter.set_tensor(given["index"], batch)
-            interpreter.invoke()
-            parts.append(interpreter.get_tensor(result["index"]))
-        out = np.concatenate(parts)
+        if images.shape != shape:
+            interpreter.resize_tensor_input(given["index"], images.shape)
+            interpreter.allocate_tensors()
+            shape = images.shape
+        interpreter.set_tensor(given["index"], images)
+        interpreter.invoke()
+        out = interpreter.get_tensor(result["index"])
         return out if scale == 0 else (out.astype(np.float32) - zero) * np.float32(scale)
 
-    return Opened(predict, _metadata_of_archive(path))
+    return Opened(partial(_in_batches, predict), _metadata_of_archive(path))
 
 
 def _open_onnx(path: Path, threads: int) -> Opened:
@@ -174,27 +179,17 @@ def _open_onnx(path: Path, threads: int) -> Opened:
     name = session.get_inputs()[0].name
 
     def predict(images: np.ndarray) -> np.ndarray:
-        starts = range(0, len(images), _BATCH)
-        return np.concatenate(
-            [session.run(None, {name: images[at : at + _BATCH]})[0] for at in starts]
-        )
+        return session.run(None, {name: images})[0]
 
     text = session.get_modelmeta().custom_metadata_map.get(METADATA, "{}")
-    return Opened(predict, _parsed(text, path))
+    return Opened(partial(_in_batches, predict), _parsed(text, path))
 
 
 def _open_keras(path: Path, threads: int) -> Opened:
     import keras
 
     model = keras.saving.load_model(path, compile=False, safe_mode=True)
-
-    def predict(images: np.ndarray) -> np.ndarray:
-        starts = range(0, len(images), _BATCH)
-        return np.concatenate(
-            [model.predict_on_batch(images[start : start + _BATCH]) for start in starts]
-        )
-
-    return Opened(predict, _metadata_of_archive(path))
+    return Opened(partial(_in_batches, model.predict_on_batch), _metadata_of_archive(path))
 
 
 def _metadata_of_archive(path: Path) -> dict[str, Any]:
