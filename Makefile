@@ -51,7 +51,7 @@ test-slow: setup
 	$(PY) -m pytest -m slow $(TESTS)
 
 test-extras: extras
-	$(PY) -m pytest tests/deploy/test_export.py tests/deploy/test_measure.py tests/studies/test_ray.py tests/answers/test_tensorboard.py
+	$(PY) -m pytest tests/deploy/test_export.py tests/deploy/test_measure.py tests/studies/test_ray.py tests/studies/test_tensorboard.py
 
 lint: setup
 	.venv/bin/ruff check .

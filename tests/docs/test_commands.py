@@ -31,7 +31,7 @@ INSTEAD = {
     "--kinds baseB,AnB,AnB+ --train": "--kinds baseB,AnB,AnB+ --n 1 --train",
 }
 NOT_RUN = {
-    ".venv/bin/pip install -r requirements-export.txt": "downloads packages",
+    "make extras": "downloads packages",
     ".venv/bin/pip install jupyterlab": "downloads packages",
     ".venv/bin/jupyter lab notebooks": "opens a browser and does not end",
     "make setup": "downloads packages; it is how this test's own environment is made",
