@@ -90,6 +90,12 @@ def write_row(study_dir: Path, row: Mapping[str, Any]) -> None:
     write_atomically(path, json.dumps(kept, indent=1) + "\n")
 
 
+def write_failure(study_dir: Path, run: str, reason: str) -> None:
+    """Record why a run failed."""
+    path = working(study_dir, "failed", f"{run}.json")
+    write_atomically(path, json.dumps({"reason": reason}) + "\n")
+
+
 def fold(study_dir: str | Path) -> None:
     """Put what finished runs have left in ``working/`` into the tables of the study, and remove it.
 

@@ -11,6 +11,7 @@
         rows/RUN.json      the row of a finished run: the last thing that a run writes
         logs/RUN.csv       its epochs
         predictions/RUN.npz
+        failed/RUN.json    why a run failed, until it is tried again
         checkpoints/ features/ locks/
 
 A study ends by folding the files of single runs into the tables. Readers see both together: to
@@ -110,6 +111,23 @@ def finished(study_dir: str | Path, run: Run) -> bool:
     if working(study_dir, "rows", f"{run.name}.json").exists():
         return True
     return run.name in folded_runs(study_dir)
+
+
+def read_failures(study_dir: str | Path) -> dict[str, str]:
+    """Why runs failed that were not tried again since: a sentence by the name of the run.
+
+    Raises
+    ------
+    TransferError
+        If a file in ``working/failed`` is damaged.
+    """
+    failures = {}
+    for name in names_in(study_dir, "failed"):
+        path = working(study_dir, "failed", f"{name}.json")
+        failure = _unless_folded(path, functools.partial(read_json, path), lambda: None)
+        if failure is not None:
+            failures[name] = str(failure.get("reason"))[:500]
+    return failures
 
 
 def folded_runs(study_dir: str | Path) -> frozenset[str]:

@@ -4,6 +4,7 @@ The full disk is a small file system in a user namespace of its own (skipped whe
 none), and a limit on the size of a file everywhere.
 """
 
+import errno
 import os
 import resource
 import signal
@@ -15,8 +16,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.study_files import SETTINGS
 from transfer.errors import TransferError
 from transfer.files import exclusively, open_atomically, write_atomically
+from transfer.results import read_failures, read_runs, working
+from transfer.runs import parse_run
+from transfer.studies.ask import ask
+from transfer.studies.context import Context
+from transfer.studies.engines.local import attempt
+from transfer.studies.setup import prepare
+from transfer.studies.study import perform
+from transfer.studies.watch.status import status
 from transfer.training.checkpoint import read_checkpoint, write_checkpoint
 
 ROOT = Path(__file__).parents[2]
@@ -160,3 +170,43 @@ def test_ctrl_c_stops_within_two_seconds_and_says_how_to_go_on(tmp_path, small_d
     assert last_line(errors) == (
         "error: interrupted; what is finished is kept, and the same command goes on from here"
     )
+
+
+def test_a_failed_run_is_recorded_until_it_is_tried_again(tmp_path):
+    run, context = parse_run("A3B_s0"), Context(tmp_path, tmp_path, None, SETTINGS)
+
+    def diverge(*_):
+        raise TransferError("The loss is no longer finite.")
+
+    assert attempt(run, context, diverge) == ("failed", "The loss is no longer finite.")
+    assert read_failures(tmp_path) == {"A3B_s0": "The loss is no longer finite."}
+
+    def full(*_):
+        raise TransferError("Cannot write.") from OSError(errno.ENOSPC, "No space left")
+
+    assert attempt(run, context, full) == ("error", "Cannot write.")
+    assert read_failures(tmp_path) == {}  # it was tried again
+    assert attempt(run, context, lambda *_: {"run": "A3B_s0"})[0] == "done"
+    assert read_failures(tmp_path) == {}
+
+
+@pytest.mark.slow
+def test_a_study_goes_on_without_a_run_that_fails_and_tries_it_again(tmp_path, small_data):
+    out = tmp_path / "study"
+    strange = working(out, "checkpoints", "baseB_s0.checkpoint")
+    asked = ask("quick", kinds="baseB,BnB,AnB", n="10", epochs=1, batch=16, input="32x32")
+    prepare(out, asked, small_data)
+    write_checkpoint(strange, {"a": np.zeros(3)}, {"epochs": []})  # of no such network
+    with pytest.raises(
+        TransferError, match=r"^2 of 3 runs failed or were left out\. baseB_s0: "
+    ) as e:
+        perform(out, asked, small_data, workers=1)
+    assert "B10B_s0: left out, as it copies from baseB_s0" in str(e.value)
+    assert list(read_runs(out)["run"]) == ["A10B_s0"]
+    seen = status(out)
+    assert list(seen.failed) == ["baseB_s0"]
+    assert (seen.done, seen.to_do) == (("A10B_s0",), ("B10B_s0",))
+    strange.unlink()
+    perform(out, asked, small_data, workers=1)
+    assert list(read_runs(out)["run"]) == ["baseB_s0", "B10B_s0", "A10B_s0"]
+    assert status(out).failed == {}

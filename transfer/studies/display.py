@@ -79,6 +79,10 @@ class Display:
         """Another process has finished a run."""
         self._finish(run, f"{run}: done by another process")
 
+    def failed(self, run: str, reason: str) -> None:
+        """A run failed or is left out."""
+        self._finish(run, f"{run} failed: {reason}")
+
     def _finish(self, run: str, line: str) -> None:
         self._done.add(run)
         self._shares.pop(run, None)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
+from transfer.errors import TransferError
 from transfer.files import exclusively
 from transfer.folding import fold
 from transfer.program import say
@@ -74,14 +75,26 @@ def perform(
         warnings = [*found.problems, *found.notes, *_other_versions(out)]
         say(*(f"warning: {warning}" for warning in warnings), error=True)
     if engine == "ray":
-        ray.run_study(runs, context, workers, address)
+        failures = ray.run_study(runs, context, workers, address)
     else:
-        run_study(runs, context, workers)
+        failures = run_study(runs, context, workers)
     _discard_features(working(out, "features"))
     fold(out)
     dataset = load_dataset(folder)
     write_baselines(out, dataset)
+    if failures:
+        raise TransferError(_sentence_of(failures, len(runs)))
     say(*(f"warning: {warning}" for warning in learnt_nothing(out, dataset)), error=True)
+
+
+def _sentence_of(failures: dict[str, str], runs: int) -> str:
+    """Which runs failed and why, the first three by name, and what to do."""
+    first = [f"{run}: {reason.rstrip('.')}" for run, reason in list(failures.items())[:3]]
+    more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
+    return (
+        f"{len(failures)} of {runs} runs failed or were left out. {'; '.join(first)}{more}. "
+        "The others are done; the same command tries these again."
+    )
 
 
 def _other_versions(out: Path) -> list[str]:

@@ -6,6 +6,7 @@ the lock of a process that dies, so two studies on one folder share the work.
 """
 
 import contextlib
+import errno
 import functools
 import multiprocessing
 import os
@@ -20,6 +21,7 @@ from typing import Any
 
 from transfer.errors import TransferError
 from transfer.files import exclusively, remove_temporaries
+from transfer.folding import write_failure
 from transfer.machine import cores
 from transfer.networks.architecture import Architecture, multiply_adds
 from transfer.progress import quietly
@@ -29,8 +31,9 @@ from transfer.studies.context import GRAPHS_KEPT, Context
 from transfer.studies.display import Display
 from transfer.study_file import Settings
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _SECONDS_BETWEEN_LOOKS = 1.0  # at runs that another process is doing
-_FOLDERS_OF_A_RUN = ("checkpoints", "logs", "predictions", "rows")
+_FOLDERS_OF_A_RUN = ("failed", "checkpoints", "logs", "predictions", "rows")
 
 
 def default_workers() -> int:
@@ -38,8 +41,13 @@ def default_workers() -> int:
     return cores()
 
 
-def run_study(runs: list[Run], context: Context, workers: int | None = None) -> None:
+Failures = dict[str, str]  #: why a run failed or was left out, by its name
+
+
+def run_study(runs: list[Run], context: Context, workers: int | None = None) -> Failures:
     """Do all runs of a study that are not finished yet.
+
+    A run that fails does not keep the others from being done, but those that copy from it.
 
     Parameters
     ----------
@@ -49,21 +57,26 @@ def run_study(runs: list[Run], context: Context, workers: int | None = None) -> 
     workers : int or None
         Worker processes; None: one a core.
 
+    Returns
+    -------
+    dict of str to str
+        Why a run failed or was left out, by its name.
+
     Raises
     ------
     TransferError
-        If a run fails; what is finished stays finished.
+        If a worker process dies, or nothing can be written; what is finished stays finished.
     """
     missing = [run for run in runs if not finished(context.study_dir, run)]
     count = min(workers or default_workers(), len(missing))
     if not missing:
-        return
+        return {}
     costs = {run.name: cost(run, context.settings) for run in missing}
     pending = in_order(missing, costs)
     pool = [_Worker(context) for _ in range(count)]
     try:
         with Display(costs, len(runs), context.settings.protocol.epochs) as display:
-            _dispatch(pool, pending, costs, context.study_dir, display)
+            return _dispatch(pool, pending, costs, context.study_dir, display)
     finally:
         for worker in pool:
             worker.stop()
@@ -140,9 +153,10 @@ def _dispatch(
     costs: Mapping[str, float],
     study_dir: Path,
     display: Display,
-) -> None:
+) -> Failures:
     """Give runs to idle workers until none is left; look again at those done elsewhere."""
     elsewhere: list[Run] = []
+    failures: Failures = {}
     looked = time.monotonic()
     while pending or elsewhere or any(worker.run for worker in pool):
         for worker in pool:
@@ -153,7 +167,7 @@ def _dispatch(
         ready = wait([worker.connection for worker in pool], timeout=_SECONDS_BETWEEN_LOOKS)
         for worker in pool:
             if worker.connection in ready:
-                _hear(worker, elsewhere, display)
+                _hear(worker, elsewhere, failures, display)
         if elsewhere and time.monotonic() - looked >= _SECONDS_BETWEEN_LOOKS:
             looked = time.monotonic()
             for run in list(elsewhere):
@@ -162,6 +176,18 @@ def _dispatch(
                     display.done_elsewhere(run.name)
                 else:
                     pending.append(run)
+        leave_out(pending, failures, display)
+    return failures
+
+
+def leave_out(pending: list[Run], failures: Failures, display: Display) -> None:
+    """Take off the list the runs that copy from a run that failed."""
+    for run in list(pending):
+        for needed in run.depends_on:
+            if needed.name in failures:
+                pending.remove(run)
+                failures[run.name] = f"left out, as it copies from {needed.name}"
+                display.failed(run.name, failures[run.name])
 
 
 def _next(
@@ -188,7 +214,12 @@ def _graph(run: Run) -> Hashable:
     return run.kind == "sliced" and run.n, run.fraction
 
 
-def _hear(worker: _Worker, elsewhere: list[Run], display: Display) -> None:
+def _hear(
+    worker: _Worker,
+    elsewhere: list[Run],
+    failures: Failures,
+    display: Display,
+) -> None:
     try:
         event, content = worker.connection.recv()
     except (EOFError, ConnectionResetError):
@@ -201,6 +232,9 @@ def _hear(worker: _Worker, elsewhere: list[Run], display: Display) -> None:
     run, worker.run = worker.run, None
     if event == "busy" and run is not None:
         elsewhere.append(run)
+    elif event == "failed" and run is not None:
+        failures[run.name] = content
+        display.failed(run.name, content)
     elif event == "done":
         display.done(content)
 
@@ -245,22 +279,40 @@ def attempt(
 
     Returns
     -------
-    ``"done"`` and the row, ``"busy"`` and None, or ``"error"`` and a sentence.
+    ``"done"`` and the row, ``"busy"`` and None, ``"failed"`` and a sentence that is recorded too,
+    or ``"error"`` and a sentence if no run can be done, as on a full disk.
     """
     try:
-        with _lock(context.study_dir, run) as mine:
-            if not mine or finished(context.study_dir, run):
-                return "busy", None
-            remove_temporaries(context.study_dir / "models", run.name)
-            for folder in _FOLDERS_OF_A_RUN:
-                remove_temporaries(working(context.study_dir, folder), run.name)
-            return "done", execute(run, context, lambda epochs: on_epoch(run.name, epochs[-1]))
+        return _attempt(run, context, execute, on_epoch)
     except TransferError as error:
         return "error", str(error)
-    except MemoryError:
-        return "error", f"Not enough memory for {run.name}: use fewer --workers or a smaller input."
     except OSError as error:
         return "error", f"{run.name} cannot go on: {error.strerror or error}."
+
+
+def _attempt(
+    run: Run,
+    context: Context,
+    execute: Callable[..., dict[str, Any]],
+    on_epoch: Callable[[str, Any], None],
+) -> tuple[str, Any]:
+    with _lock(context.study_dir, run) as mine:
+        if not mine or finished(context.study_dir, run):
+            return "busy", None
+        remove_temporaries(context.study_dir / "models", run.name)
+        for folder in _FOLDERS_OF_A_RUN:
+            remove_temporaries(working(context.study_dir, folder), run.name)
+        working(context.study_dir, "failed", f"{run.name}.json").unlink(missing_ok=True)
+        try:
+            return "done", execute(run, context, lambda epochs: on_epoch(run.name, epochs[-1]))
+        except TransferError as error:
+            if getattr(error.__cause__, "errno", None) in _NO_ROOM:
+                raise
+            reason = str(error)
+        except MemoryError:
+            reason = "Not enough memory: use fewer --workers or a smaller input."
+        write_failure(context.study_dir, run.name, reason)
+        return "failed", reason
 
 
 def _lock(study_dir: Path, run: Run) -> contextlib.AbstractContextManager[bool]:

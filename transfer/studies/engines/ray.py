@@ -30,10 +30,12 @@ from transfer.runs import Run
 from transfer.studies.context import Context
 from transfer.studies.display import Display
 from transfer.studies.engines.local import (
+    Failures,
     attempt,
     cost,
     default_workers,
     in_order,
+    leave_out,
     ready_runs,
     start_worker,
 )
@@ -54,8 +56,10 @@ _OBJECT_STORE_BYTES = 200 << 20  # of a cluster of our own; it holds the weights
 
 def run_study(
     runs: list[Run], context: Context, workers: int | None = None, address: str | None = None
-) -> None:
+) -> Failures:
     """Do all runs of a study that are not finished yet.
+
+    A run that fails does not keep the others from being done, but those that copy from it.
 
     Parameters
     ----------
@@ -68,14 +72,19 @@ def run_study(
     address : str or None
         Of the cluster, ``HOST:PORT`` or ``auto``; None: this machine alone.
 
+    Returns
+    -------
+    dict of str to str
+        Why a run failed or was left out, by its name.
+
     Raises
     ------
     TransferError
-        If the cluster cannot be reached or a run fails; what is finished stays finished.
+        If the cluster cannot be reached or cannot be used; what is finished stays finished.
     """
     missing = [run for run in runs if not finished(context.study_dir, run)]
     if not missing:
-        return
+        return {}
     costs = {run.name: cost(run, context.settings) for run in missing}
     pending = in_order(missing, costs)
     # The tasks run in folders of their own.
@@ -91,7 +100,7 @@ def run_study(
         )
         submit = _submitter(context, gpus)
         with Display(costs, len(runs), context.settings.protocol.epochs) as display:
-            _dispatch(submit, pending, context.study_dir, workers or len(missing), display)
+            return _dispatch(submit, pending, context.study_dir, workers or len(missing), display)
 
 
 def gpus_a_run(
@@ -223,10 +232,11 @@ def _dispatch(
     study_dir: Path,
     most: int,
     display: Display,
-) -> None:
+) -> Failures:
     """Submit runs whose dependencies are finished, ``most`` at a time, until none is left."""
     running: dict[Any, Run] = {}
     elsewhere: list[Run] = []
+    failures: Failures = {}
     shown: dict[str, int] = {}
     looked = time.monotonic()
     while pending or running or elsewhere:
@@ -235,11 +245,15 @@ def _dispatch(
             running[submit(run)] = run
         for task in _wait(list(running)):
             run = running.pop(task)
-            row = _result(task, run)
-            if row is None:
+            event, content = _result(task, run)
+            if event == "busy":
                 elsewhere.append(run)
+            elif event == "failed":
+                failures[run.name] = content
+                display.failed(run.name, content)
             else:
-                display.done(row)
+                display.done(content)
+        leave_out(pending, failures, display)
         if time.monotonic() - looked >= _SECONDS_BETWEEN_LOOKS:
             looked = time.monotonic()
             for run in running.values():
@@ -250,6 +264,7 @@ def _dispatch(
                 else:
                     pending.append(run)
             elsewhere = []
+    return failures
 
 
 def _wait(tasks: list[Any]) -> list[Any]:
@@ -261,8 +276,8 @@ def _wait(tasks: list[Any]) -> list[Any]:
     return first and ray.wait(tasks, num_returns=len(tasks), timeout=0)[0]
 
 
-def _result(task: Any, run: Run) -> dict[str, Any] | None:
-    """The row of a finished run; None if another process is doing it."""
+def _result(task: Any, run: Run) -> tuple[str, Any]:
+    """What `attempt` returned, unless that ends the study."""
     try:
         event, content = ray.get(task)
     except ray.exceptions.RayError as error:
@@ -273,7 +288,7 @@ def _result(task: Any, run: Run) -> dict[str, Any] | None:
         ) from error
     if event == "error":
         raise TransferError(content)
-    return content
+    return event, content
 
 
 def _show_epoch(study_dir: Path, name: str, shown: dict[str, int], display: Display) -> None:

@@ -18,6 +18,7 @@ from transfer.results import (
     finished,
     folded_runs,
     names_in,
+    read_failures,
     read_log,
     read_runs,
     working,
@@ -71,6 +72,8 @@ class Status:
         Names of runs: with a row; not begun.
     running, stopped : tuple of Unfinished
         Begun without a row: by a process that is alive, or by none.
+    failed : dict of str to str
+        Why runs failed that nobody has tried again yet, by their name.
     seconds_left : float or None
         Estimate; None if nothing is running or no pace is known.
     """
@@ -82,6 +85,7 @@ class Status:
     running: tuple[Unfinished, ...]
     stopped: tuple[Unfinished, ...]
     to_do: tuple[str, ...]
+    failed: dict[str, str]
     seconds_left: float | None
 
 
@@ -99,11 +103,15 @@ def status(study_dir: str | Path) -> Status:
     names = sorted(begun, key=place)
     runs = list(dict.fromkeys([*planned, *parse_runs(names, folder)]))
     done = [run for run in runs if finished(folder, run)]
+    failed = read_failures(folder)
     running: list[Unfinished] = []
     stopped: list[Unfinished] = []
     to_do: list[str] = []
     for run in (run for run in runs if run not in set(done)):
         found = _look(folder, run)
+        if run.name in failed and not (found and found.held):
+            continue
+        failed.pop(run.name, None)
         if found is None:
             to_do.append(run.name)
         else:
@@ -116,6 +124,7 @@ def status(study_dir: str | Path) -> Status:
         tuple(running),
         tuple(stopped),
         tuple(to_do),
+        failed,
         _seconds_left(folder, settings, done, running, [*(u.run for u in stopped), *to_do]),
     )
 
@@ -199,6 +208,8 @@ def print_status(found: Status, console: Console | None = None) -> None:
     ):
         for run in runs:
             table.add_row(Text(state, style), Text(run.run), _progress(run, found.epochs))
+    for name, reason in found.failed.items():
+        table.add_row(Text("failed", "red"), Text(name), Text(plain(reason)))
     if table.row_count:
         console.print(table)
     if found.to_do:
