@@ -270,7 +270,7 @@ def _unzipped(archive: Path) -> Iterator[Any]:
 
 def _unpack(archive: Path, folder: Path, url: str, max_bytes: int) -> None:
     """Copy the six files out of ``archive``, looking at every member before touching it."""
-    found: set[str] = set()
+    written: set[str] = set()
     unpacked = 0
     try:
         with _unzipped(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
@@ -289,7 +289,7 @@ def _unpack(archive: Path, folder: Path, url: str, max_bytes: int) -> None:
                         "size; nothing was unpacked."
                     )
                 unpacked += member.size  # counted before the archive is read any further
-                if unpacked > max_bytes or path.name in found:
+                if unpacked > max_bytes or path.name in written:
                     raise TransferError(
                         f"Expected every file once and {max_bytes} bytes at most in the archive of "
                         f"{url}. {member.name[:80]!r} is repeated or too large."
@@ -297,13 +297,13 @@ def _unpack(archive: Path, folder: Path, url: str, max_bytes: int) -> None:
                 source = tar.extractfile(member) if path.name in _FILES else None
                 if source is None:
                     continue  # a folder, or a file nobody asked for
-                found.add(path.name)
+                written.add(path.name)
                 with open(folder / path.name, "wb") as target:
                     shutil.copyfileobj(source, target, _CHUNK)
     except _DAMAGED as error:
         raise TransferError(
             f"Expected a tar archive at {url}. Received: something else, or a damaged one."
         ) from error
-    if found != _FILES:
-        missing = sorted(_FILES - found)[0]
+    if written != _FILES:
+        missing = sorted(_FILES - written)[0]
         raise TransferError(f"Expected {missing} in the archive of {url}. It is not there.")
