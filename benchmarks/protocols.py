@@ -2,19 +2,20 @@
 
 ``python -m benchmarks.protocols``: every network that is in a fast and in a reference study of the
 same data and source, with the same seeds, compared on the same test images. Non-inferiority by half
-a point, one-sided 95 %, images resampled in blocks of neighbours and seeds by Student's t.
+a point of balanced accuracy, one-sided 95 %, each network by itself.
 """
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from transfer.errors import TransferError
 from transfer.files import write_atomically
-from transfer.results import read_runs
-from transfer.runs import parse_run
-from transfer.statistics.comparison import blocks_of_neighbours, right_on_test_images
-from transfer.statistics.intervals import non_inferior
+from transfer.runs import Run
+from transfer.statistics.comparison import judge, read_tested
+from transfer.statistics.differences import difference
+from transfer.statistics.seeds import seed_variance
 from transfer.study_file import read_settings
 from transfer.tables import format_number
 
@@ -39,31 +40,38 @@ def compare(fast: Path, reference: Path) -> pd.DataFrame:
     one, other = (read_settings(folder) for folder in (fast, reference))
     if (one.data_sha256, one.source) != (other.data_sha256, other.source):
         raise TransferError(f"Expected the same data set and source in {fast} and {reference}.")
-    both = [read_runs(folder) for folder in (fast, reference)]
-    names = set(both[0]["run"]) & set(both[1]["run"])
-    both = [runs[runs["run"].isin(names)].sort_values("seed") for runs in both]
+    ours, theirs = read_tested(fast), read_tested(reference)
+    keys, right = [], []
+    for key in set(ours.right) & set(theirs.right):
+        seeds = sorted(set(ours.right[key][0]) & set(theirs.right[key][0]))
+        if len(seeds) >= _LEAST_SEEDS:
+            keys.append(key)
+            for own, runs in (ours.right[key], theirs.right[key]):
+                right.append(runs[[own.index(seed) for seed in seeds]])
+    if not keys:
+        raise TransferError(f"Expected networks with {_LEAST_SEEDS} common seeds in both studies.")
+    accuracies = ours.measure(right)
+    first = np.arange(0, len(right), 2)
+    seen = difference(accuracies, seed_variance(accuracies.by_seed), first, first + 1)
+    low, high = seen.interval(0.9)
+    judged = judge(seen, MARGIN)
     rows = []
-    for _, ours in both[0].groupby(["kind", "n", "bn", "fraction"], dropna=False):
-        theirs = both[1][both[1]["run"].isin(ours["run"])]
-        if len(ours) < _LEAST_SEEDS:
-            continue
-        a, b = right_on_test_images(fast, ours), right_on_test_images(reference, theirs)
-        seen = non_inferior(a, b, margin=MARGIN, blocks=blocks_of_neighbours(a.shape[1]))
+    for place, (kind, n, bn) in enumerate(keys):
         rows.append(
             {
                 "study": fast.name,
-                "network": parse_run(str(ours["run"].iloc[0])).network,
-                "seeds": len(ours),
-                "fast": a.mean(),
-                "reference": b.mean(),
-                "difference": seen.difference.estimate,
-                "low": seen.difference.low,
-                "high": seen.difference.high,
+                "network": Run(kind, n, 0, bn).network,
+                "seeds": accuracies.seeds[2 * place],
+                "fast": accuracies.mean[2 * place],
+                "reference": accuracies.mean[2 * place + 1],
+                "difference": seen.estimate[place],
+                "low": low[place],
+                "high": high[place],
                 "margin": MARGIN,
-                "outcome": seen.outcome,
+                "outcome": judged[place].outcome,
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).sort_values("network", ignore_index=True)
 
 
 def main() -> None:

@@ -33,8 +33,10 @@ from transfer.networks.architecture import Architecture, multiply_adds, weight_s
 from transfer.progress import track
 from transfer.results import read_runs, read_test_labels
 from transfer.runs import BLOCKS, Protocol, parse_runs
-from transfer.statistics.comparison import blocks_of_neighbours
-from transfer.statistics.intervals import paired_bootstrap
+from transfer.statistics.accuracies import measure
+from transfer.statistics.comparison import image_clusters
+from transfer.statistics.differences import difference
+from transfer.statistics.seeds import seed_variance
 from transfer.study_file import read_settings
 from transfer.tables import read_table, upsert
 from transfer.tasks.dataset import Dataset
@@ -226,6 +228,9 @@ def read_pruning(study_dir: Path) -> pd.DataFrame:
     return frame
 
 
+_COSTS = ("weights", "multiply_adds", "gzip_bytes")
+
+
 def compare(study_dir: Path, beside: Sequence[Path] = ()) -> pd.DataFrame:
     """Sliced-n, baseB pruned to its size, and narrower networks, on the same test images.
 
@@ -233,8 +238,8 @@ def compare(study_dir: Path, beside: Sequence[Path] = ()) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row an n and network: ``like`` (that n), ``network``, ``seeds``, ``weights``,
-        ``multiply_adds``, ``gzip_bytes``, ``median_ms``, ``accuracy``, and its accuracy minus that
-        of sliced-n, seed by seed: ``minus`` with ``low`` and ``high`` (two-sided 95 %).
+        ``multiply_adds``, ``gzip_bytes``, ``median_ms``, balanced ``accuracy``, and its accuracy
+        minus that of sliced-n: ``minus`` with ``low`` and ``high`` (two-sided 95 %).
 
     Raises
     ------
@@ -251,17 +256,32 @@ def compare(study_dir: Path, beside: Sequence[Path] = ()) -> pd.DataFrame:
         sliced = costs[(costs["kind"] == "sliced") & (costs["n"] == like)]
         if sliced.empty:
             continue
-        right = _by_seed(sliced, right_of_files(study_dir, _FORMAT, sliced, labels))
-        lines.append(_line(like, "sliced-n", sliced, right, right))
+        networks = {"sliced-n": (sliced, right_of_files(study_dir, _FORMAT, sliced, labels))}
         for folder, rows in narrower:
-            theirs = _by_seed(rows, right_of_files(folder, _FORMAT, rows, labels))
-            lines.append(_line(like, f"baseB, alpha {rows['alpha'].max():g}", rows, theirs, right))
+            right = right_of_files(folder, _FORMAT, rows, labels)
+            networks[f"baseB, alpha {rows['alpha'].max():g}"] = rows, right
         kept = [
             right_of_file(study_dir, pruned_name(str(run), int(like)), _FORMAT, accuracy, labels)
             for run, accuracy in zip(of_size["run"], of_size["test_accuracy"], strict=True)
         ]
-        pruned_right = _by_seed(of_size, np.array(kept))
-        lines.append(_line(like, "baseB, pruned", of_size, pruned_right, right))
+        networks["baseB, pruned"] = of_size, np.array(kept)
+        accuracies = measure(
+            [right for _, right in networks.values()],
+            labels,
+            image_clusters(study_dir),
+            int(labels.max()) + 1,
+        )
+        places = np.arange(len(networks))
+        seen = difference(accuracies, seed_variance(accuracies.by_seed), places, 0)
+        low, high = seen.interval()
+        for place, (network, (rows, _)) in enumerate(networks.items()):
+            line: dict[str, object] = {"like": like, "network": network, "seeds": len(rows)}
+            line |= {
+                name: rows[name].iloc[0] for name in ("weights", "multiply_adds", "gzip_bytes")
+            }
+            line |= {"median_ms": rows["median_ms_1"].median(), "accuracy": accuracies.mean[place]}
+            against = (seen.estimate[place], low[place], high[place]) if place else (np.nan,) * 3
+            lines.append(line | dict(zip(("minus", "low", "high"), against, strict=True)))
     return pd.DataFrame(lines)
 
 
@@ -269,28 +289,6 @@ def _costs(study_dir: Path) -> pd.DataFrame:
     costs = read_costs(study_dir)
     costs = on_all_images(costs[costs["format"] == _FORMAT])
     return costs.assign(weights=costs["weight_bytes"] // 4)
-
-
-def _by_seed(rows: pd.DataFrame, right: np.ndarray) -> dict[int, np.ndarray]:
-    return dict(zip(rows["seed"], right, strict=True))
-
-
-def _line(
-    like: object,
-    network: str,
-    rows: pd.DataFrame,
-    right: dict[int, np.ndarray],
-    sliced: dict[int, np.ndarray],
-) -> dict[str, object]:
-    line: dict[str, object] = {"like": like, "network": network, "seeds": len(rows)}
-    line |= {column: rows[column].iloc[0] for column in ("weights", "multiply_adds", "gzip_bytes")}
-    line |= {"median_ms": rows["median_ms_1"].median(), "accuracy": rows["test_accuracy"].mean()}
-    seeds = sorted(set(right) & set(sliced))
-    if right is sliced or not seeds:
-        return line | dict.fromkeys(("minus", "low", "high"), np.nan)
-    both = [np.array([by_seed[seed] for seed in seeds]) for by_seed in (right, sliced)]
-    seen = paired_bootstrap(*both, blocks=blocks_of_neighbours(both[0].shape[1]))
-    return line | {"minus": seen.estimate, "low": seen.low, "high": seen.high}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

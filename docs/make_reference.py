@@ -21,9 +21,9 @@ MODULES = (
     *("runs", "results", "tasks.dataset", "tasks.lanes.generate", "tasks.imports.importers"),
     *("tasks.checks.check", "tasks.checks.leakage", "networks.architecture"),
     *("networks.mobilenet", "networks.transplant", "networks.sources", "networks.weights"),
-    *("studies.ask", "studies.study", "statistics.comparison", "statistics.intervals"),
-    *("scores.representation", "scores.attention", "figures.draw", "answers.verdict"),
-    *("answers.next_step", "deploy.export.finished", "deploy.export.write"),
+    *("studies.ask", "studies.study", "statistics.comparison", "statistics.rules"),
+    *("scores.representation", "scores.attention", "figures.draw", "answers.answer"),
+    *("deploy.export.finished", "deploy.export.write"),
     "deploy.export.runtimes",
 )
 _MADE = "*Written by `python docs/make_reference.py`; do not edit.*"

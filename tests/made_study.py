@@ -35,6 +35,9 @@ def make_study(folder, accuracies, seeds=(0, 1, 2), noise=0.02):
         write_predictions(folder, run.name, said)
         row = {column: blank[dtype] for column, dtype in RUN_COLUMNS.items()}
         row |= {"run": run.name, "kind": run.kind, "n": run.n, "seed": run.seed, "bn": run.bn}
+        balanced = float(np.mean([right[label == LABELS].mean() for label in range(3)]))
         row |= {"fraction": run.fraction, "test_accuracy": float(right.mean())}
+        row |= {"test_balanced_accuracy": balanced, "train_images": int(1000 * run.fraction)}
+        row |= {"epochs": 5, "best_epoch": 3}
         write_row(folder, row)
     return folder

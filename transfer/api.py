@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from transfer.answers.verdict import verdict as _verdict
+from transfer.answers.answer import Answer, answer
 from transfer.deploy.costs.pareto import candidates
 from transfer.deploy.driving.table import read_drives
 from transfer.deploy.reestimation.table import read_reestimation
@@ -25,6 +25,8 @@ from transfer.figures.reestimation import reestimation_against_n
 from transfer.figures.semantics import bn_semantics
 from transfer.results import read_runs
 from transfer.runs import Run, parse_run
+from transfer.statistics.comparison import with_intervals
+from transfer.statistics.gain import gains
 from transfer.studies.ask import ask
 from transfer.studies.context import Context, model_path
 from transfer.studies.setup import prepare
@@ -43,12 +45,12 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 _OF_RUNS: dict[str, Callable[..., Figure]] = {
     "accuracy_against_n": accuracy_against_n,
     "bn_semantics": bn_semantics,
-    "gain_against_images": gain_against_images,
 }
 _OF_FOLDER: dict[str, Callable[[Path, str], Figure]] = {
+    "gain_against_images": lambda folder, title: gain_against_images(gains(folder), title),
     "pareto": lambda folder, title: pareto_figure(candidates(folder), title),
     "driving_against_n": lambda folder, title: driving_against_n(
-        read_drives(folder / "driving.csv"), read_runs(folder), title
+        read_drives(folder / "driving.csv"), read_study(folder), title
     ),
     "reestimation_against_n": lambda folder, title: reestimation_against_n(
         read_reestimation(folder / "reestimation.csv"), title
@@ -260,7 +262,7 @@ def study(
     words = {key: _in_words(key, value) for key, value in asked.items()}
     folder = data.path if isinstance(data, Dataset) else data
     perform(out, ask(preset, **words), folder, preset, workers)
-    return read_runs(out)
+    return read_study(out)
 
 
 def read_study(path: str | Path) -> pd.DataFrame:
@@ -274,7 +276,8 @@ def read_study(path: str | Path) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns: run, kind, n, seed, bn, ..., test_accuracy, test_balanced_accuracy, ...
+        Columns: run, kind, n, seed, bn, ..., test_accuracy, test_balanced_accuracy, ...; and low
+        and high, the 95 % interval of the mean balanced accuracy of the run's network.
 
     Raises
     ------
@@ -290,18 +293,26 @@ def read_study(path: str | Path) -> pd.DataFrame:
     folder = Path(path)
     if not (folder / "runs.csv").exists() and (folder / "all_experiments.csv").exists():
         return read_published(folder / "all_experiments.csv")
-    return read_runs(folder)
+    return with_intervals(folder, read_runs(folder))
 
 
-def verdict(path: str | Path, margin: float = 0.01) -> list[str]:
-    """The answer of a study: how many blocks are general, after which one it can be cut.
+def verdict(path: str | Path, margin: float = 0.01, metric: str = "balanced") -> Answer:
+    """The answer of a study: where to cut, what can stay frozen, and how sure that is.
 
     Parameters
     ----------
     path : path
         Folder of a study.
     margin : float
-        How much below baseB still counts as equal, 0..1 (0.01: one point).
+        How much below baseB still counts as good, 0..1 (0.01: one point).
+    metric : {"balanced", "accuracy"}
+        Balanced: the mean over classes of the share of images found.
+
+    Returns
+    -------
+    Answer
+        Its fields are `recommendation`, `network`, `confidence`, `saves`, `warnings`, ...;
+        ``print`` shows all of it in words.
 
     Raises
     ------
@@ -311,8 +322,10 @@ def verdict(path: str | Path, margin: float = 0.01) -> list[str]:
     Examples
     --------
     >>> answer = transfer.verdict("experiments-results/donkey-imagenet-fast")
+    >>> answer.recommendation
+    'Keep 6 of 13 blocks (sliced-6).'
     """
-    return _verdict(path, margin)
+    return answer(path, margin, metric)
 
 
 def plot(
@@ -329,8 +342,9 @@ def plot(
     study : path or pandas.DataFrame
         Folder of a study, or runs as from `read_study`.
     figure : str
-        Of runs: ``accuracy_against_n``, ``bn_semantics``, ``gain_against_images``. Of a folder
-        that has the tables, also ``pareto``, ``driving_against_n``, ``reestimation_against_n``.
+        Of runs: ``accuracy_against_n``, ``bn_semantics``. Of a folder that has what they need,
+        also ``gain_against_images``, ``pareto``, ``driving_against_n``,
+        ``reestimation_against_n``.
     kinds : sequence of str or None
         Kinds of network to draw of runs, as ``["baseB", "AnB"]``; None: all.
     title : str
@@ -366,8 +380,6 @@ def plot(
         )
     if kinds is not None:
         runs = runs[runs["kind"].isin(kinds)]
-    if figure == "gain_against_images":
-        return _OF_RUNS[figure](runs, title)
     points = read_published(published_table()) if published else None
     if points is not None and kinds is not None:
         points = points[points["kind"].isin(kinds)]

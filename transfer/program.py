@@ -2,6 +2,8 @@
 
 import shlex
 import sys
+import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
 _FOLDER = Path(__file__).parents[1]
@@ -33,6 +35,17 @@ def how_to_install(extra: str) -> str:
     if (_FOLDER / "requirements-extras.txt").is_file():
         return "make extras"
     return f"pip install 'feature-transfer[{extra}]'"
+
+
+def wrapped(sentences: Iterable[str]) -> list[str]:
+    """Sentences in lines of 88 characters; commands on one line each, to be copied."""
+    lines = []
+    for sentence in sentences:
+        if sentence.startswith(command()):
+            lines.append(f"  {sentence}")
+        else:
+            lines += textwrap.wrap(sentence, 88, subsequent_indent="  ", break_on_hyphens=False)
+    return lines
 
 
 def plain(text: str) -> str:

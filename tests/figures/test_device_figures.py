@@ -7,8 +7,8 @@ import pytest
 import transfer.deploy.driving.table as driving
 import transfer.deploy.reestimation.table as reestimation
 from tests.measured_study import measured_study
+from transfer.answers.answer import answer
 from transfer.answers.deployed import driving_in_words, reestimation_in_words
-from transfer.answers.verdict import verdict
 from transfer.deploy.driving.table import read_drives
 from transfer.deploy.reestimation.table import (
     gains_of_reestimation,
@@ -19,6 +19,7 @@ from transfer.figures.draw import draw_figures
 from transfer.figures.driving import driving_against_n
 from transfer.figures.reestimation import reestimation_against_n
 from transfer.results import read_runs
+from transfer.statistics.comparison import with_intervals
 from transfer.statistics.intervals import t_interval
 
 NETWORKS = {("baseB", None): (0.80, None, 800_000, 4.0, 9e6)} | {
@@ -44,7 +45,8 @@ def driven(tmp_path):
 
 
 def test_interventions_are_drawn_where_the_drives_say(driven):
-    figure = driving_against_n(read_drives(driven / "driving.csv"), read_runs(driven))
+    runs = with_intervals(driven, read_runs(driven))
+    figure = driving_against_n(read_drives(driven / "driving.csv"), runs)
     above, below, _ = figure.axes
     sliced = below.containers[0]
     x, y = sliced.lines[0].get_data()
@@ -54,7 +56,7 @@ def test_interventions_are_drawn_where_the_drives_say(driven):
     base = next(line for line in below.lines if len(set(line.get_ydata())) == 1)
     assert base.get_ydata()[0] == (COUNTS["baseB"] + 1) / 2
     assert any("int8" in container.get_label() for container in below.containers)
-    assert above.get_ylabel() == "test accuracy"
+    assert above.get_ylabel() == "balanced test accuracy"
     assert "driving_against_n.png" in {path.name for path in draw_figures(driven)}
 
 
@@ -67,7 +69,7 @@ def test_driving_is_put_beside_accuracy_in_words(driven):
     # Ranks of accuracy and interventions are exactly opposite but for one tie.
     assert "over 6 networks: interventions -0.9" in rank
     assert "distance" not in rank  # the same for all
-    assert any("Driving, interventions a lap" in sentence for sentence in verdict(driven))
+    assert any("Driving, interventions a lap" in sentence for sentence in answer(driven).details)
 
 
 def test_seeds_without_an_intervention_still_have_an_upper_bound(driven):

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
-from tests.study_files import write_study
+from tests.made_study import make_study, run_of
 from transfer.cli import main
 from transfer.errors import TransferError
 from transfer.figures import draw as figures
@@ -17,11 +16,11 @@ from transfer.figures.accuracy import accuracy_against_n
 from transfer.figures.draw import draw_figures, left_out, published_table, read_published
 from transfer.figures.gain import gain_against_images
 from transfer.figures.semantics import bn_semantics
-from transfer.folding import write_row
-from transfer.results import RUN_COLUMNS
-from transfer.runs import KINDS, Run
+from transfer.figures.style import METRIC
+from transfer.results import read_runs
+from transfer.runs import KINDS
+from transfer.statistics.comparison import estimates, read_tested, with_intervals
 from transfer.statistics.gain import gains, without_base
-from transfer.statistics.intervals import interval
 
 RESULTS = Path(__file__).parents[2] / "experiments-results"
 
@@ -35,7 +34,7 @@ def runs(seeds=1):
         for bn in ("inference", "legacy"):
             for s in range(seeds):
                 rows.append(("AnB", n, bn, s, 1.0, 0.8 + rng.normal(0, 0.01), 0.78, 0.82))
-    columns = ["kind", "n", "bn", "seed", "fraction", "test_accuracy", "test_low", "test_high"]
+    columns = ["kind", "n", "bn", "seed", "fraction", METRIC, "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -47,11 +46,11 @@ def test_every_point_is_where_the_table_says():
     frame = runs(3)
     (axes,) = accuracy_against_n(frame).axes
     assert set(lines_of(axes)) == {"baseB", "AnB (transfer, frozen)"}
-    expected = frame[(frame["bn"] == "inference")].groupby("n")["test_accuracy"].mean()
+    expected = frame[(frame["bn"] == "inference")].groupby("n")[METRIC].mean()
     drawn = lines_of(axes)["AnB (transfer, frozen)"]
     np.testing.assert_allclose(drawn.get_ydata(), expected)
     assert axes.get_xlabel()
-    assert axes.get_ylabel() == "test accuracy"
+    assert axes.get_ylabel() == "balanced test accuracy"
 
 
 def test_many_kinds_are_drawn_in_two_panels():
@@ -68,7 +67,7 @@ def test_published_points_are_drawn_on_request():
     published = read_published(RESULTS / "published/all_experiments.csv")
     (axes,) = accuracy_against_n(runs(3), published=published).axes
     drawn = next(line for line in axes.lines if line.get_label() == "_published AnB")
-    expected = published[published["kind"] == "AnB"]["test_accuracy"]
+    expected = published[published["kind"] == "AnB"][METRIC]
     np.testing.assert_allclose(drawn.get_ydata(), expected)
     assert drawn.get_fillstyle() == "none"
     assert "published (hollow)" in lines_of(axes)
@@ -79,76 +78,73 @@ def test_each_semantics_is_a_line_of_its_own():
     (axes,) = bn_semantics(frame).axes
     for bn, label in (("inference", "Keras 3"), ("legacy", "Keras 2.1.3")):
         (line,) = (line for name, line in lines_of(axes).items() if label in name)
-        expected = frame[frame["bn"] == bn].groupby("n")["test_accuracy"].mean()
+        expected = frame[frame["bn"] == bn].groupby("n")[METRIC].mean()
         np.testing.assert_allclose(line.get_ydata(), expected)
     with pytest.raises(TransferError, match="two semantics"):
         bn_semantics(frame[frame["bn"] != "legacy"])
 
 
-def sizes():
-    """Two sizes, three seeds; AnB gains 10 points on few images and loses 2 on all."""
-    rows = []
-    for fraction, images, gain in ((0.1, 100, 0.1), (1.0, 1000, -0.02)):
-        for seed in range(3):
-            accuracy = 0.6 + 0.3 * fraction + 0.01 * seed
-            rows.append(("baseB", np.nan, "", seed, fraction, images, accuracy))
-            for n, more in ((4, 0.01), (8, -0.01)):
-                own = accuracy + gain + more
-                rows.append(("AnB", n, "inference", seed, fraction, images, own))
-            rows.append(("AnB", 1, "inference", seed, 1.0, 1000, 0.1))  # at one size only
-    columns = ["kind", "n", "bn", "seed", "fraction", "train_images", "test_accuracy"]
-    return pd.DataFrame(rows, columns=columns).drop_duplicates().astype({"n": "Int64"})
+#: By kind, n and share of the training images; AnB gains on few images and loses on all.
+SIZES = {
+    ("baseB", None, 0.1): 0.6,
+    ("AnB", 4, 0.1): 0.72,
+    ("AnB", 8, 0.1): 0.68,
+    ("baseB", None, 1.0): 0.9,
+    ("AnB", 4, 1.0): 0.89,
+    ("AnB", 8, 1.0): 0.87,
+    ("AnB", 1, 1.0): 0.4,  # at one size only
+}
 
 
-def test_gains_are_paired_by_seed_and_of_the_same_n_at_every_size():
-    table = gains(sizes())
+def sizes(folder, without=()):
+    """A study of three seeds on two shares of the training images."""
+    accuracies = {
+        run_of(kind, n, seed, fraction=fraction): accuracy
+        for (kind, n, fraction), accuracy in SIZES.items()
+        for seed in range(3)
+    }
+    left_out = {run_of(kind, n, seed, fraction=fraction) for kind, n, seed, fraction in without}
+    return make_study(folder, {run: a for run, a in accuracies.items() if run not in left_out})
+
+
+def test_gains_are_means_over_the_n_of_every_size(tmp_path):
+    folder = sizes(tmp_path / "study")
+    table = gains(folder)
     assert list(table["train_images"]) == [100, 1000]
-    np.testing.assert_allclose(table["gain"], [0.1, -0.02])
-    np.testing.assert_allclose(table["low"], table["gain"])  # the same gain for every seed
+    runs = read_runs(folder)
+    for row, fraction in zip(table.itertuples(), (0.1, 1.0), strict=True):
+        here = runs[runs["fraction"] == fraction]
+        mine = here[(here["kind"] == "AnB") & here["n"].isin([4, 8])][METRIC].mean()
+        base = here[here["kind"] == "baseB"][METRIC].mean()
+        assert row.gain == pytest.approx(mine - base, abs=1e-5)
+        assert row.low < row.gain < row.high
     assert set(table["n"]) == {"4, 8"}
-    assert gain_against_images(sizes()).axes[0].get_xscale() == "log"
+    assert set(table["seeds"]) == {3}
+    assert gain_against_images(table).axes[0].get_xscale() == "log"
 
 
-def test_a_seed_that_lacks_an_n_or_its_base_b_does_not_enter_a_gain():
-    frame = sizes()
-    few = frame["fraction"] == 0.1
-    lost = few & (
-        ((frame["kind"] == "AnB") & (frame["n"] == 8) & (frame["seed"] == 0))
-        | ((frame["kind"] == "baseB") & (frame["seed"] == 1))
-    ).fillna(False)
-    table = gains(frame[~lost])
-    assert list(table["seeds"]) == [1, 3]
-    np.testing.assert_allclose(table["gain"], [0.1, -0.02])
-    assert table["low"].isna().tolist() == [True, False]
+def test_a_seed_that_lacks_an_n_does_not_enter_a_gain(tmp_path):
+    table = gains(sizes(tmp_path / "study", [("AnB", 8, 0, 0.1)]))
+    assert list(table["seeds"]) == [2, 3]
 
 
-def test_a_missing_base_b_is_said_and_how_to_add_it():
-    frame = sizes()
-    assert without_base(frame) == []
-    (sentence,) = without_base(frame[(frame["kind"] != "baseB") | (frame["fraction"] == 1.0)])
+NO_BASE = [("baseB", None, seed, 0.1) for seed in range(3)]
+
+
+def test_a_missing_base_b_is_said_and_how_to_add_it(tmp_path):
+    assert without_base(read_runs(sizes(tmp_path / "all"))) == []
+    (sentence,) = without_base(read_runs(sizes(tmp_path / "study", NO_BASE)))
     assert "--kinds baseB --train-fraction 0.1 --seeds 0,1,2" in sentence
 
 
-def study_of(folder, frame):
-    """A folder with these runs and no more than figures need."""
-    write_study(folder)
-    blank = {c: "" if d == "string" else 0 for c, d in RUN_COLUMNS.items()}
-    for row in frame.to_dict("records"):
-        n = None if pd.isna(row["n"]) else int(row["n"])
-        run = Run(row["kind"], n, row["seed"], row["bn"], row["fraction"])
-        write_row(folder, blank | row | {"run": run.name, "n": n})
-    return folder
-
-
 def test_a_study_without_base_b_on_few_images_draws_the_rest_and_removes_nothing(tmp_path):
-    frame = sizes()
-    folder = study_of(tmp_path / "study", frame[(frame["kind"] != "baseB")])
+    folder = sizes(tmp_path / "study", NO_BASE)
     (folder / "figures").mkdir(exist_ok=True)
     (folder / "figures" / "own.png").write_bytes(b"mine")
     assert {path.stem for path in draw_figures(folder)} == {"accuracy_against_n"}
     assert "baseB is missing" in " ".join(left_out(folder))
     assert (folder / "figures" / "own.png").read_bytes() == b"mine"
-    complete = study_of(tmp_path / "complete", frame)
+    complete = sizes(tmp_path / "complete")
     assert {path.stem for path in draw_figures(complete)} == {
         "accuracy_against_n", "gain_against_images"
     }  # fmt: skip
@@ -156,14 +152,14 @@ def test_a_study_without_base_b_on_few_images_draws_the_rest_and_removes_nothing
 
 
 def test_runs_on_few_images_alone_draw_nothing_and_that_is_said(tmp_path):
-    frame = sizes()
-    folder = study_of(tmp_path, frame[frame["fraction"] < 1.0])
+    whole = [(kind, n, seed, f) for kind, n, f in SIZES for seed in range(3) if f == 1.0]
+    folder = sizes(tmp_path / "study", whole)
     assert draw_figures(folder) == []
     assert "no run on all training images" in " ".join(left_out(folder))
 
 
 def test_the_command_draws_published_points_on_request(tmp_path, capsys):
-    folder = study_of(tmp_path, sizes()[lambda frame: frame["fraction"] == 1.0])
+    folder = make_study(tmp_path / "study", {("baseB", None): 0.8, ("AnB", 4): 0.8})
     main(["figures", str(folder)])
     without = (folder / "figures/accuracy_against_n.svg").read_bytes()
     main(["figures", str(folder), "--published"])
@@ -178,22 +174,35 @@ def test_published_points_outside_a_checkout_are_said(tmp_path, monkeypatch):
         published_table()
 
 
-def test_gains_of_one_size_cannot_be_drawn():
-    one = sizes()
+def test_gains_of_one_size_cannot_be_drawn(tmp_path):
+    few = [(kind, n, seed, f) for kind, n, f in SIZES for seed in range(3) if f < 1.0]
     with pytest.raises(TransferError, match="train-fraction"):
-        gains(one[one["fraction"] == 1.0])
+        gains(sizes(tmp_path / "study", few))
 
 
-def test_the_interval_over_seeds_is_students():
-    group = runs(5)[:5]
-    expected = stats.t.interval(
-        0.95, 4, group["test_accuracy"].mean(), stats.sem(group["test_accuracy"])
+def test_bands_are_the_intervals_of_the_statistics(tmp_path):
+    folder = make_study(
+        tmp_path / "study", {("baseB", None): 0.8, ("AnB", 4): 0.7, ("AnB", 7): 0.8}
     )
-    assert interval(group) == pytest.approx(expected)
+    frame = with_intervals(folder, read_runs(folder))
+    seen = estimates(read_tested(folder))
+    for n in (4, 7):
+        low, high = seen["AnB", n, "inference"].interval()
+        rows = frame[frame["n"] == n]
+        assert (rows["low"] == low).all()
+        assert (rows["high"] == high).all()
+    (axes,) = accuracy_against_n(frame).axes
+    band = axes.collections[-1].get_paths()[0].vertices[:, 1]
+    assert {low, high} <= set(band)
 
 
-def test_the_interval_of_one_seed_is_that_of_its_test_images():
-    assert interval(runs()[:1]) == (0.88, 0.92)
+def test_without_predictions_there_are_points_and_no_intervals(tmp_path):
+    folder = make_study(tmp_path / "study", {("baseB", None): 0.8, ("AnB", 4): 0.7})
+    for path in (folder / "predictions").glob("*.npz"):
+        path.unlink()
+    frame = with_intervals(folder, read_runs(folder))
+    assert frame["low"].isna().all()
+    assert {path.stem for path in draw_figures(folder)} == {"accuracy_against_n"}
 
 
 def test_nothing_to_draw_is_said():
@@ -204,7 +213,7 @@ def test_nothing_to_draw_is_said():
 def test_published_numbers_are_drawn_by_the_same_code():
     published = read_published(RESULTS / "published/all_experiments.csv")
     assert len(published) == 52
-    of_kind = published.set_index("kind")["test_accuracy"]
+    of_kind = published.set_index("kind")[METRIC]
     assert of_kind["baseB"] == 0.9089
     assert of_kind["AnB"].min() == pytest.approx(0.468, abs=5e-4)
     assert accuracy_against_n(published).axes

@@ -90,7 +90,7 @@ def test_predictions_are_checked_against_the_study(folder):
     assert found["right"].tolist() == [True, True]
     compared = compare_with_base(folder)["sliced", 3, ""].difference
     row = found.loc["cut after", ["difference", "difference_low", "difference_high"]]
-    assert row.tolist() == pytest.approx([compared.estimate, compared.low, compared.high])
+    assert row.tolist() == pytest.approx([compared.estimate, *compared.interval(0.9)])
     wrong = check_predictions(probes([0.9, *[0.7] * 13]), folder).set_index("question")
     assert wrong["predicted"].tolist() == [0, 1]
     assert wrong["right"].tolist() == [False, False]

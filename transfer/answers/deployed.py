@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from transfer.answers.wording import count_seeds, file_size, points, spans, within
 from transfer.deploy.costs.pareto import candidates
 from transfer.deploy.costs.table import FORMAT_LABELS, read_costs
 from transfer.deploy.driving.table import by_network, read_drives
 from transfer.deploy.reestimation.table import gains_of_reestimation
 from transfer.results import read_runs
+from transfer.wording import count_seeds, file_size, points, spans, within
 
 
 def choice_in_words(
@@ -31,14 +31,14 @@ def choice_in_words(
     if tested.empty:
         return ["No exported file shares a seed with baseB: which to choose is not answered."]
     tested = tested[tested["compared_seeds"] == tested["compared_seeds"].max()]
-    passed = tested[tested["outcome"] == "non-inferior"].sort_values(["file_bytes", "median_ms"])
+    passed = tested[tested["outcome"] == "shown"].sort_values(["file_bytes", "median_ms"])
     if passed.empty:
         return [f"None of {len(tested)} exported files is shown to be {within(margin)} of baseB."]
     smallest = passed.iloc[0]
     sentences = [
         f"On a device: {_describe(smallest)}. Of {len(tested)} exported files (networks and number "
-        f"formats) {len(passed)} are shown to be {within(margin)} of baseB, each tested by itself; "
-        "this is the smallest of them."
+        f"formats) {len(passed)} are shown to be {within(margin)} of baseB, all of one format "
+        "tested at once; this is the smallest of them."
     ]
     timed = passed.dropna(subset=["median_ms"])
     if not timed.empty:
@@ -56,8 +56,7 @@ def _describe(candidate: pd.Series) -> str:
     parts.append(f"accuracy {candidate['accuracy']:.3f}")
     parts.append(
         f"{points(candidate['difference'])} points against baseB, at least "
-        f"{points(candidate['at_least'])} (one-sided 95 %, "
-        f"{count_seeds(candidate['compared_seeds'])})"
+        f"{points(candidate['at_least'])} (95 %, {count_seeds(candidate['compared_seeds'])})"
     )
     numbers, runtime = FORMAT_LABELS[candidate["format"]].split(", ")
     network = f"{candidate['network']} {numbers} ({runtime}, alpha {candidate['alpha']:g})"
@@ -86,7 +85,7 @@ def driving_in_words(study_dir: str | Path) -> list[str]:
     ]
     runs = read_runs(study_dir)
     runs = runs[runs["fraction"] == 1.0].assign(network=lambda r: r["run"].str.rsplit("_s").str[0])
-    accuracy = networks["network"].map(runs.groupby("network")["test_accuracy"].mean())
+    accuracy = networks["network"].map(runs.groupby("network")["test_balanced_accuracy"].mean())
     known = accuracy.notna().to_numpy()
     if known.sum() > 4:
         ranks = []
@@ -95,7 +94,7 @@ def driving_in_words(study_dir: str | Path) -> list[str]:
                 rank = stats.spearmanr(accuracy[known], networks[column][known])
                 ranks.append(f"{name} {rank.statistic:+.2f} (p = {rank.pvalue:.2g})")
         sentences.append(
-            f"Spearman's rank correlation with accuracy over {known.sum()} networks: "
+            f"Spearman's rank correlation with balanced accuracy over {known.sum()} networks: "
             f"{', '.join(ranks)}; -1: the more accurate network always drives better."
         )
     return sentences

@@ -5,31 +5,30 @@ from rich.console import Console
 from rich.table import Table
 
 from transfer.runs import parse_run
-from transfer.statistics.intervals import interval
 
 
 def print_table(runs: pd.DataFrame, console: Console | None = None) -> None:
-    """Print one line a network: test accuracy (mean over seeds) with its 95 % interval.
+    """Print one line a network: balanced test accuracy with its 95 % interval, and accuracy.
 
     Parameters
     ----------
     runs : pandas.DataFrame
-        As from `transfer.results.read_runs`.
+        As from `transfer.statistics.comparison.with_intervals`.
     console : rich.console.Console or None
         None: standard output.
     """
     table = Table(box=None, pad_edge=False)
-    for column in ("network", "test accuracy", "95 % interval", "val", "seeds", "parameters"):
+    columns = ("network", "balanced", "95 % interval", "accuracy", "val", "seeds", "parameters")
+    for column in columns:
         table.add_column(column, justify="left" if column == "network" else "right")
-    columns = ["kind", "n", "bn", "fraction"]
-    for _, group in runs.groupby(columns, sort=False, dropna=False):
-        accuracy = group["test_accuracy"]
+    for _, group in runs.groupby(["kind", "n", "bn", "fraction"], sort=False, dropna=False):
         name = parse_run(str(group["run"].iloc[0])).family
-        low, high = interval(group)
+        low, high = group[["low", "high"]].iloc[0]
         table.add_row(
             name,
-            f"{accuracy.mean():.3f}",
-            f"{low:.3f} to {high:.3f}",
+            f"{group['test_balanced_accuracy'].mean():.3f}",
+            f"{low:.3f} to {high:.3f}" if low == low else "",
+            f"{group['test_accuracy'].mean():.3f}",
             f"{group['val_accuracy'].mean():.3f}",
             str(len(group)),
             f"{int(group['parameters'].iloc[0]):,}",

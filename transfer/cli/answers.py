@@ -1,6 +1,8 @@
 """``verdict``, ``figures``, ``report`` and ``scores``: what a study or a source network shows."""
 
 import argparse
+import dataclasses
+import json
 from pathlib import Path
 
 from transfer.cli.arguments import (
@@ -34,21 +36,34 @@ _BESIDE = option(
     option(
         "--margin",
         type=float,
-        default=0.01,
-        help="how much worse than baseB counts as equal (default: 0.01, one point)",
+        default=1.0,
+        metavar="POINTS",
+        help="points of accuracy that a network may lose and still count as good (default: 1)",
     ),
+    option(
+        "--metric",
+        choices=("balanced", "accuracy"),
+        default="balanced",
+        help="balanced: the mean over classes of the share of images found (default); accuracy: "
+        "the share of all images",
+    ),
+    option("--json", action="store_true", help="all of it as JSON, for programs"),
 )
 def verdict(given: argparse.Namespace) -> None:
     """Say what a study shows, with the numbers behind it.
 
-    How many blocks are general, where the network can be cut, and whether a start from baseA
-    helps; never more than the numbers allow.
+    Where the network can be cut, how many blocks can stay frozen, what that saves, and what speaks
+    against it.
     """
-    from transfer.answers.verdict import verdict
+    from transfer.answers.answer import answer
 
-    if not 0 < given.margin < 1:
-        raise UsageError(f"Expected --margin between 0 and 1. Received: {given.margin:g}.")
-    print_sentences(verdict(given.study, given.margin, given.beside))
+    if not 0.1 <= given.margin <= 50:
+        raise UsageError(
+            "Expected --margin in points of accuracy, from 0.1 to 50 (1 is one point). "
+            f"Received: {given.margin:g}."
+        )
+    found = answer(given.study, given.margin / 100, given.metric, given.beside)
+    say(json.dumps(dataclasses.asdict(found), indent=1) if given.json else str(found))
 
 
 @options(

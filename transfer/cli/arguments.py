@@ -4,13 +4,12 @@ import argparse
 import inspect
 import os
 import re
-import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from transfer.errors import TransferError
-from transfer.program import command, say
+from transfer.program import say, wrapped
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Command: TypeAlias = Callable[[argparse.Namespace], None]
@@ -90,11 +89,7 @@ NETWORK = (
 
 def print_sentences(sentences: Iterable[str]) -> None:
     """Sentences are wrapped; commands stand on a line of their own, to be copied."""
-    for sentence in sentences:
-        if sentence.startswith(command()):
-            say(f"  {sentence}")
-        else:
-            say(textwrap.fill(sentence, 88, subsequent_indent="  ", break_on_hyphens=False))
+    say(*wrapped(sentences))
 
 
 def note(sentences: Iterable[str]) -> None:

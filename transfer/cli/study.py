@@ -11,7 +11,6 @@ from transfer.cli.arguments import (
     note,
     option,
     options,
-    print_sentences,
     run_name,
     whole,
 )
@@ -90,8 +89,7 @@ def study(given: argparse.Namespace) -> None:
     What is finished is kept: it can be stopped at any time, and the same command goes on. The
     preset says what is run; options change it. Lists are written 1,4,7 and ranges 0-13.
     """
-    from transfer.answers.next_step import next_step
-    from transfer.answers.verdict import verdict
+    from transfer.answers.answer import answer
     from transfer.studies.ask import ask
     from transfer.studies.study import perform
     from transfer.studies.watch.tensorboard import following
@@ -112,10 +110,7 @@ def study(given: argparse.Namespace) -> None:
             address=given.address,
         )
     _draw_and_tell(given.out)
-    say("\nVerdict")
-    print_sentences(verdict(given.out))
-    say("\nNext step")
-    print_sentences(next_step(given.out))
+    say(f"\nVerdict\n{answer(given.out)}")
 
 
 @options(
@@ -147,10 +142,11 @@ def _draw_and_tell(study_dir: Path) -> None:
     from transfer.answers.table import print_table
     from transfer.figures.draw import draw_figures, left_out
     from transfer.results import read_runs
+    from transfer.statistics.comparison import with_intervals
 
     drawn = draw_figures(study_dir)
     note(left_out(study_dir))
-    print_table(read_runs(study_dir))
+    print_table(with_intervals(study_dir, read_runs(study_dir)))
     say(f"Results: {study_dir / 'runs.csv'}")
     say(*(f"Figure:  {path}" for path in drawn if path.suffix == ".png"))
 

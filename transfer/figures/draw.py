@@ -23,7 +23,8 @@ from transfer.figures.semantics import bn_semantics
 from transfer.figures.style import save
 from transfer.results import as_keras_3, on_all_images, read_runs
 from transfer.scores.record import FOLDER, read_agreement
-from transfer.statistics.gain import has_sizes, without_base
+from transfer.statistics.comparison import with_intervals
+from transfer.statistics.gain import gains, has_sizes, without_base
 from transfer.tables import read_table
 
 
@@ -37,8 +38,10 @@ def read_published(path: Path) -> pd.DataFrame:
     """
     types = {"network": str, "block": "int64", "test_accuracy": "float64"}
     table = read_table(path, list(types), types)
+    # The published test set holds the classes in equal shares: both metrics are one.
     table = table.rename(columns={"network": "kind", "block": "n"})
-    return table.assign(bn="", seed=0, fraction=1.0, test_low=np.nan, test_high=np.nan)
+    table["test_balanced_accuracy"] = table["test_accuracy"]
+    return table.assign(bn="", seed=0, fraction=1.0, low=np.nan, high=np.nan)
 
 
 def published_table() -> Path:
@@ -102,7 +105,7 @@ def draw_figures(
         figures["bn_semantics"] = bn_semantics(runs, title, points)
     if has_sizes(runs):
         with contextlib.suppress(TransferError):  # baseB is missing, which `left_out` says
-            figures["gain_against_images"] = gain_against_images(runs, title)
+            figures["gain_against_images"] = gain_against_images(gains(folder), title)
     figures |= _of_devices(folder, runs, title, beside)
     return [
         path for name, figure in figures.items() for path in save(figure, folder / "figures" / name)
@@ -147,4 +150,4 @@ def left_out(study_dir: str | Path) -> list[str]:
 def _runs_of(folder: Path) -> pd.DataFrame:
     if not (folder / "runs.csv").exists() and (folder / "all_experiments.csv").exists():
         return read_published(folder / "all_experiments.csv")
-    return read_runs(folder)
+    return with_intervals(folder, read_runs(folder))

@@ -5,16 +5,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from transfer.figures import style
-from transfer.statistics.gain import gains
 
 
 @style.styled
-def gain_against_images(runs: pd.DataFrame, title: str = "") -> Figure:
+def gain_against_images(table: pd.DataFrame, title: str = "") -> Figure:
     """Gain of AnB and AnB+ over baseB, in points, against the number of training images.
 
-    Arguments and errors as in `gains`.
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As from `transfer.statistics.gain.gains`.
+    title : str
     """
-    table = gains(runs)
     figure = Figure(figsize=(style.COLUMN, 2.5))
     axes = figure.add_subplot()
     axes.axhline(0, color=style.BASES["baseB"].colour, label="baseB")
@@ -31,8 +33,7 @@ def gain_against_images(runs: pd.DataFrame, title: str = "") -> Figure:
     axes.set_xlabel("training images of the target task")
     axes.set_ylabel(f"gain of {style.METRIC_NAME}\nover baseB, points")
     axes.grid(axis="y")
-    several = table["seeds"].max() > 1
-    note = f"95 % intervals over {style.seeds_in_words(table['seeds'])}"
-    style.set_title(figure, title, note if several else "one seed, no intervals")
+    seeds = style.seeds_in_words(table["seeds"])
+    style.set_title(figure, title, f"95 % intervals over test images and seeds ({seeds})")
     style.legend_below(figure, columns=1)
     return figure

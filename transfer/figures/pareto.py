@@ -106,7 +106,7 @@ def _draw(
         group = shown[(shown["format"] == name) & shown[cost].notna()]
         if group.empty:
             continue
-        passed = (group["outcome"] == "non-inferior").to_numpy()
+        passed = (group["outcome"] == "shown").to_numpy()
         x, y = group[cost].to_numpy(float) / unit, group["accuracy"].to_numpy(float)
         drawn: Any = {"marker": look.marker, "s": 12, "edgecolors": look.colour, "linewidths": 0.8}
         axes.scatter(x, y, c="white", zorder=2, **drawn)

@@ -25,7 +25,7 @@ def reestimation_against_n(frame: pd.DataFrame, title: str = "") -> Figure:
     table = gains_of_reestimation(frame)
     frozen = table[(table["kind"] == "AnB") & (table["layers"] == "frozen")]
     panels = {
-        style.METRIC_NAME: [
+        "test accuracy": [
             (frozen[frozen["bn"] == bn], look, f"AnB, {look.label}")
             for bn, look in style.SEMANTICS.items()
         ],

@@ -17,10 +17,9 @@ from matplotlib.figure import Figure
 
 from transfer.deploy.costs.table import FORMAT_LABELS
 from transfer.files import open_atomically
-from transfer.statistics.intervals import interval
 
 #: The accuracy that figures and charts show: column of runs.csv, and its name.
-METRIC, METRIC_NAME = "test_accuracy", "test accuracy"
+METRIC, METRIC_NAME = "test_balanced_accuracy", "balanced test accuracy"
 
 
 @dataclass(frozen=True)
@@ -124,8 +123,14 @@ def mean_and_interval(runs: pd.DataFrame) -> tuple[float, float, float]:
     """Mean accuracy of one network, and its 95 % interval: (mean, low, high).
 
     Every interval of accuracy in a figure or chart is asked for here. NaN where there is none.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        The runs of one network, as from `transfer.statistics.comparison.with_intervals`.
     """
-    return float(runs[METRIC].mean()), *interval(runs)
+    mean, (low, high) = float(runs[METRIC].mean()), runs[["low", "high"]].iloc[0]
+    return mean, min(low, mean), max(high, mean)  # the table has six digits
 
 
 def draw_level(
@@ -200,14 +205,12 @@ def legend_below(figure: Figure, columns: int = 2) -> None:
 
 def interval_note(runs: pd.DataFrame) -> str:
     """What the intervals of a figure are intervals of."""
-    if runs["test_low"].isna().all():
-        return "one run each, published without intervals"
+    if runs["low"].isna().all():
+        return "without intervals"
     seeds = runs.groupby(["kind", "n", "bn"], dropna=False)["seed"].nunique()
     if seeds.max() == 1:
         return "95 % intervals over test images, one seed"
-    if seeds.min() == 1:
-        return "95 % intervals over seeds; over test images where there is one seed"
-    return f"95 % intervals over {seeds_in_words(seeds)}"
+    return f"95 % intervals over test images and seeds ({seeds_in_words(seeds)})"
 
 
 def seeds_in_words(seeds: pd.Series) -> str:

@@ -1,18 +1,19 @@
 """Charts of accuracy: against n, under each BatchNorm semantics, against the training images."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from transfer.answers.wording import count_seeds, points
 from transfer.errors import TransferError
 from transfer.figures.style import BASES, KINDS, METRIC, METRIC_NAME, SEMANTICS, mean_and_interval
 from transfer.report.chart import Chart, Choice, axis, axis_of_n, band, bars, line, switch
 from transfer.results import as_keras_3
 from transfer.runs import BLOCKS, parse_run
 from transfer.statistics.gain import gains, has_sizes
+from transfer.wording import count_seeds, points
 
 _SEEDS_SHOWN = 6
 _AXIS_OF_N = axis_of_n("n, blocks from the base network")
@@ -137,7 +138,7 @@ def semantics_chart(runs: pd.DataFrame) -> Chart:
     )
 
 
-def gain_chart(runs: pd.DataFrame) -> Chart:
+def gain_chart(study_dir: Path, runs: pd.DataFrame) -> Chart:
     """Gain of AnB and AnB+ over baseB, in points, against the number of training images.
 
     Raises
@@ -150,7 +151,7 @@ def gain_chart(runs: pd.DataFrame) -> Chart:
             "The gain by the number of training images is left out: AnB or AnB+ was not run on "
             "several shares of them (--train-fraction 0.1,0.25,1 adds some)."
         )
-    table = gains(runs)
+    table = gains(study_dir)
     sizes = sorted(int(size) for size in table["train_images"].unique())
     zero = line("baseB", sizes, [0.0] * len(sizes), (), hoverinfo="skip")
     del zero["hovertemplate"]  # it would win over hoverinfo
@@ -158,8 +159,7 @@ def gain_chart(runs: pd.DataFrame) -> Chart:
     for kind, group in table.groupby("kind"):
         key, x = str(kind), group["train_images"]
         low, mean, high = (100 * group[column] for column in ("low", "gain", "high"))
-        if group["seeds"].min() > 1:
-            traces.append(band(key, x, low, high))
+        traces.append(band(key, x, low, high))
         traces.append(line(key, x, mean, [_gain_text(key, row) for row in group.itertuples()]))
         labels[key] = f"{KINDS[key].label}, mean of n = {group['n'].iloc[0]}"
     ticks = {"type": "log", "tickvals": sizes, "ticktext": [f"{size:,}" for size in sizes]}
@@ -178,9 +178,7 @@ def gain_chart(runs: pd.DataFrame) -> Chart:
 
 
 def _gain_text(kind: str, row: Any) -> str:
-    bounds = ""
-    if math.isfinite(row.low):
-        bounds = f" (95 % {points(row.low)} to {points(row.high)})"
+    bounds = f" (95 % {points(row.low)} to {points(row.high)})"
     return (
         f"<b>{kind}</b> minus baseB, {row.train_images:,} training images<br>"
         f"{points(row.gain)} points{bounds}, {count_seeds(row.seeds)}"

@@ -1,7 +1,7 @@
 """What sliced-n costs and what it is worth: parameters, multiply-adds, and what a device measured.
 
-``deploy.csv``, where `transfer.deploy.costs.measure` has written one, adds the size of the file and
-the latency of every format it measured.
+What `transfer.deploy.costs.measure` has measured adds the size of the file and its latency, in
+every format for a device.
 """
 
 import math
@@ -10,28 +10,27 @@ from typing import Any
 
 import pandas as pd
 
-from transfer.answers.wording import count_seeds, file_size
 from transfer.deploy.costs.pareto import on_front
-from transfer.deploy.costs.table import FORMAT_LABELS, on_all_images
+from transfer.deploy.costs.table import FORMAT_LABELS
 from transfer.errors import TransferError
-from transfer.figures.style import KINDS, METRIC, METRIC_NAME, mean_and_interval
+from transfer.figures.style import KINDS, METRIC_NAME, mean_and_interval
 from transfer.report.chart import Chart, Choice, Switch, axis, bars, line, switch
 from transfer.report.charts import network_text
-from transfer.runs import parse_run
+from transfer.wording import count_seeds, file_size
 
 _KINDS = ("sliced", "baseB", "baseB+")
 _COLUMNS = ["kind", "n", "cost", "mean", "low", "high", "text"]
 
 
-def cost_chart(runs: pd.DataFrame, deploy: pd.DataFrame) -> Chart:
+def cost_chart(runs: pd.DataFrame, files: pd.DataFrame) -> Chart:
     """Accuracy against cost: sliced-n as a line, the bases as points, the Pareto front filled.
 
     Parameters
     ----------
     runs : pandas.DataFrame
         Rows of runs.csv on all training images.
-    deploy : pandas.DataFrame
-        As from `transfer.deploy.costs.table.read_costs`; may be empty.
+    files : pandas.DataFrame
+        As from `transfer.deploy.costs.pareto.candidates`; may be empty.
 
     Raises
     ------
@@ -47,11 +46,11 @@ def cost_chart(runs: pd.DataFrame, deploy: pd.DataFrame) -> Chart:
         "parameters": ("parameters", _of_runs(runs, "parameters")),
         "multiply_adds": ("multiply-adds an image", _of_runs(runs, "multiply_adds")),
     }
-    files = on_all_images(deploy[deploy["kind"].isin(_KINDS)])
+    files = files[files["kind"].isin(_KINDS)]
     for name, of_format in files.groupby("format", sort=False):
-        for column, what in (("file_bytes", "file, bytes"), ("median_ms_1", "latency, ms")):
+        for column, what in (("file_bytes", "file, bytes"), ("median_ms", "latency, ms")):
             label = f"{what}, {FORMAT_LABELS[str(name)]}"
-            tables[f"{column} {name}"] = label, _of_deploy(of_format, column)
+            tables[f"{column} {name}"] = label, _of_files(of_format, column)
     # A cost of 0 is not what this program writes, and cannot be drawn on a logarithmic axis.
     tables = {key: (label, table[table["cost"] > 0]) for key, (label, table) in tables.items()}
     tables = {key: found for key, found in tables.items() if not found[1].empty}
@@ -108,23 +107,23 @@ def _of_runs(runs: pd.DataFrame, column: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def _of_deploy(deploy: pd.DataFrame, column: str) -> pd.DataFrame:
+def _of_files(files: pd.DataFrame, column: str) -> pd.DataFrame:
     """The same of files; times are those of one seed, whatever its weights."""
     rows = []
-    for (kind, n), group in deploy.groupby(["kind", "n"], dropna=False):
-        first, accuracy = group.iloc[0], float(group[METRIC].mean())
+    for _, row in files.sort_values("n").iterrows():
         lines = [
-            f"<b>{parse_run(str(first['run'])).network}</b>, {FORMAT_LABELS[str(first['format'])]}",
-            f"{METRIC_NAME} of the file {accuracy:.3f}, {count_seeds(len(group))}",
-            file_size(float(group["file_bytes"].mean())),
+            f"<b>{row['network']}</b>, {FORMAT_LABELS[str(row['format'])]}",
+            f"{METRIC_NAME} of the file {row['accuracy']:.3f} (95 % {row['low']:.3f} to "
+            f"{row['high']:.3f}, {count_seeds(row['seeds'])})",
+            file_size(float(row["file_bytes"])),
         ]
-        if group["median_ms_1"].notna().any():
+        if pd.notna(row["median_ms"]):
             lines.append(
-                f"one thread: median {group['median_ms_1'].mean():.3g} ms, "
-                f"95th percentile {group['p95_ms_1'].mean():.3g} ms"
+                f"one thread: median {row['median_ms']:.3g} ms, 95th percentile "
+                f"{row['p95_ms']:.3g} ms"
             )
-        cost, text = float(group[column].mean()), "<br>".join(lines)
-        rows.append((kind, n, cost, accuracy, math.nan, math.nan, text))
+        bounds = (float(row[name]) for name in ("accuracy", "low", "high"))
+        rows.append((row["kind"], row["n"], float(row[column]), *bounds, "<br>".join(lines)))
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 

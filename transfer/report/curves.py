@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from transfer.answers.wording import count_seeds
 from transfer.errors import TransferError
 from transfer.figures.style import BASES, KINDS
 from transfer.report.chart import Chart, Choice, Switch, axis, axis_of_n, line, switch
@@ -14,6 +13,7 @@ from transfer.results import read_log
 from transfer.runs import BLOCKS, BN_SEMANTICS, parse_run
 from transfer.scores.agreement import agreement, measured
 from transfer.scores.table import read_scores, score_name
+from transfer.wording import count_seeds
 
 _VALUES = {
     "val_accuracy": "validation accuracy",

@@ -13,6 +13,7 @@ from transfer.errors import TransferError
 from transfer.files import sha256_of
 from transfer.results import on_all_images, read_predictions, read_runs, read_test_labels
 from transfer.runs import PROTOCOLS
+from transfer.statistics.comparison import with_intervals
 from transfer.study_file import Settings, data_path, read_calls, read_settings
 
 Pairs = list[tuple[str, str]]
@@ -28,7 +29,7 @@ class Facts:
     settings : Settings
         Of study.json.
     runs : pandas.DataFrame
-        runs.csv.
+        runs.csv, with the interval of each network.
     """
 
     folder: Path
@@ -81,7 +82,8 @@ def read_facts(study_dir: str | Path) -> Facts:
         If the folder holds no study, or none of its runs is finished.
     """
     folder = Path(study_dir)
-    facts = Facts(folder, read_settings(folder), read_runs(folder))
+    runs = with_intervals(folder, read_runs(folder))
+    facts = Facts(folder, read_settings(folder), runs)
     if facts.runs.empty:
         raise TransferError(f"Expected at least one finished run in {folder}. There is none yet.")
     return facts

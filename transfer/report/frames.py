@@ -12,7 +12,7 @@ from PIL import Image
 from transfer.errors import TransferError
 from transfer.files import read_bytes
 from transfer.report.facts import Facts
-from transfer.statistics.comparison import blocks_of_neighbours
+from transfer.statistics.comparison import image_clusters
 from transfer.study_file import data_path
 from transfer.tasks.dataset import Dataset, load_recorded
 
@@ -160,7 +160,7 @@ def most_confident_mistakes(
     answers = probabilities.argmax(1)
     wrong = np.flatnonzero(answers != labels)
     surest = wrong[np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")]
-    _, first = np.unique(blocks_of_neighbours(len(labels))[surest], return_index=True)
+    _, first = np.unique(image_clusters(facts.folder)[surest], return_index=True)
     places = surest[np.sort(first)][:MISTAKES_SHOWN]
     others = [name for name in map(str, facts.whole["run"]) if name != run]
     also = np.zeros(len(places), int)

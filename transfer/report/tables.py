@@ -6,14 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from transfer.answers.wording import count_seeds
+from transfer.answers.answer import Answer
 from transfer.errors import TransferError
 from transfer.figures.style import METRIC_NAME, mean_and_interval
 from transfer.report.facts import Facts
 from transfer.results import as_keras_3
 from transfer.runs import parse_run
-from transfer.statistics.comparison import compare_with_base, networks
+from transfer.statistics.comparison import networks
 from transfer.tasks.dataset import Dataset
+from transfer.wording import count_seeds
 
 _CLASSES_IN_A_MATRIX = 15
 _PAIRS_SHOWN = 15
@@ -39,7 +40,7 @@ def network_rows(runs: pd.DataFrame) -> list[dict[str, str]]:
                 "network": parse_run(str(first["run"])).family,
                 METRIC_NAME: f"{mean:.3f}",
                 "95 % interval": f"{low:.3f} to {high:.3f}" if math.isfinite(low) else "",
-                "balanced": f"{means['test_balanced_accuracy']:.3f}",
+                "test accuracy": f"{means['test_accuracy']:.3f}",
                 "validation": f"{means['val_accuracy']:.3f}",
                 "seeds": str(len(group)),
                 "best epoch": f"{means['best_epoch']:.3g} of {means['epochs']:.3g}",
@@ -77,11 +78,11 @@ def class_shares(
     ]
 
 
-def recommended(facts: Facts) -> tuple[pd.DataFrame, str]:
+def recommended(facts: Facts, found: Answer | None) -> tuple[pd.DataFrame, str]:
     """The runs (seeds) of the network a reader would take, and why that one.
 
-    The smallest sliced-n shown not to be worse than baseB; else the network with the highest
-    validation accuracy, so that test images are not used to choose.
+    That of the answer; else the network with the highest validation accuracy, so that test
+    images are not used to choose.
 
     Raises
     ------
@@ -91,14 +92,9 @@ def recommended(facts: Facts) -> tuple[pd.DataFrame, str]:
     runs = as_keras_3(facts.whole)
     if runs.empty:
         raise TransferError("No run on all training images with inference BatchNorm is finished.")
-    try:
-        compared = compare_with_base(facts.folder, kinds=["sliced"])
-    except TransferError:  # predictions are missing, which the verdict says
-        compared = {}
-    passing = [n for (_, n, _), c in compared.items() if n and c.outcome == "non-inferior"]
-    if passing:
-        chosen = runs[(runs["kind"] == "sliced") & (runs["n"] == min(passing))]
-        return chosen, "the smallest sliced-n that is shown not to be worse than baseB"
+    if found is not None and found.network is not None:
+        chosen = runs[runs["run"].map(lambda name: parse_run(name).network == found.network)]
+        return chosen, "the network that the answer keeps"
     return _best_by_validation(runs), "the network with the highest validation accuracy"
 
 

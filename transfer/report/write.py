@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from transfer.answers.verdict import verdict
-from transfer.deploy.costs.table import COLUMNS, read_costs
+from transfer.answers.answer import answer
+from transfer.deploy.costs.pareto import COLUMNS, candidates
+from transfer.deploy.costs.table import read_costs
 from transfer.errors import TransferError
 from transfer.figures.style import METRIC_NAME, interval_note
 from transfer.files import write_atomically
@@ -21,7 +22,6 @@ from transfer.report.tables import class_shares, confusion_matrices, network_row
 from transfer.statistics.gain import without_base
 
 T = TypeVar("T")
-_HEADLINES = ("General up to", "No n is shown", "Cut after", "No cut is shown")
 
 
 def write_report(
@@ -36,7 +36,7 @@ def write_report(
     data : path or None
         Folder of its data set, if it is not where the study found it.
     beside : sequence of path
-        As for `transfer.answers.verdict.verdict`.
+        As for `transfer.answers.answer.answer`.
 
     Returns
     -------
@@ -72,23 +72,24 @@ def _contents(
             return None
 
     content: dict[str, Any] = {"facts": facts, "metric": METRIC_NAME}
-    sentences = make(lambda: verdict(facts.folder, beside=beside))
-    content["verdict"] = [_headline(sentence) for sentence in sentences or []]
+    found = content["answer"] = make(lambda: answer(facts.folder, beside=beside))
     content["accuracy"] = make(lambda: accuracy_chart(runs))
     content["intervals"] = interval_note(runs) if not runs.empty else ""
     content["semantics"] = make(lambda: semantics_chart(runs))
-    content["gain"] = make(lambda: gain_chart(facts.runs))
+    content["gain"] = make(lambda: gain_chart(facts.folder, facts.runs))
     left_out += without_base(facts.runs)
-    deploy = make(lambda: read_costs(facts.folder))
-    if deploy is None:  # damaged, which is noted
-        deploy = pd.DataFrame(columns=list(COLUMNS))
-    content["machines"] = sorted({str(machine) for machine in deploy["machine"]})
-    content["cost"] = make(lambda: cost_chart(runs, deploy))
+    files = make(lambda: candidates(facts.folder, beside=beside))
+    if files is None:  # damaged, which is noted
+        files = pd.DataFrame(columns=list(COLUMNS))
+    content["machines"] = []
+    if not files.empty:
+        content["machines"] = sorted(map(str, read_costs(facts.folder)["machine"].unique()))
+    content["cost"] = make(lambda: cost_chart(runs, files))
     content["curves"], content["logs_missing"] = make(lambda: learning_curves(facts)) or (None, 0)
     content["scores"], content["agreement"] = make(lambda: score_chart(facts)) or (None, [])
     content["drawings"] = make(lambda: drawings(facts.folder))
     dataset = make(lambda: open_dataset(facts, data))
-    chosen, why = make(lambda: recommended(facts)) or (runs[:0], "")
+    chosen, why = make(lambda: recommended(facts, found)) or (runs[:0], "")
     content["matrices"] = content["mistakes"] = None
     if not chosen.empty:
         content["matrices"] = make(lambda: confusion_matrices(facts, chosen))
@@ -100,11 +101,3 @@ def _contents(
     content["command"], content["versions"] = make(lambda: calls_in_words(facts)) or ("", [])
     content["settings"], content["hashes"] = settings_in_words(facts), hashes(facts)
     return content
-
-
-def _headline(paragraph: str) -> tuple[str, str]:
-    """The first sentence of a paragraph if it is an answer, and the rest."""
-    if paragraph.startswith(_HEADLINES):
-        answer, _, evidence = paragraph.partition(". ")
-        return f"{answer}.", evidence
-    return "", paragraph

@@ -9,7 +9,6 @@ resemble each other in score and in accuracy. Two quantities that both rise with
 whatever they measure. The control is `DEPTH`: n itself as a score, which looks at no image.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,10 @@ import numpy as np
 import pandas as pd
 
 from transfer.errors import TransferError
-from transfer.results import read_runs
 from transfer.scores.table import DEPTH
-from transfer.statistics.comparison import blocks_of_neighbours, right_on_test_images
+from transfer.statistics.comparison import Tested, read_tested
+from transfer.statistics.differences import difference
+from transfer.statistics.seeds import seed_variance
 
 #: Kinds whose accuracy scores are compared with; AnB with BatchNorm semantics ``inference``.
 MEASURED_KINDS = ("AnB", "AnB+", "sliced")
@@ -38,7 +38,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Test accuracy of one kind of network at every n that was run, n = 1 and above.
+    """Balanced test accuracy of one kind of network at every n that was run, n = 1 and above.
 
     Attributes
     ----------
@@ -61,12 +61,10 @@ class Measured:
 
 
 def measured(study_dir: str | Path, draws: int = 2000, seed: int = 0) -> list[Measured]:
-    """Accuracies of a study's networks that were trained on all images.
+    """Balanced accuracies of a study's networks that were trained on all images.
 
-    A draw resamples the test images with replacement, in segments of neighbours and the same ones
-    for every n, because all networks saw the same images. Seeds, of which there are three to five,
-    are too few to resample: each n is moved by a Student's t of ``seeds - 1`` degrees of freedom,
-    scaled by its standard error over seeds.
+    A draw is normal, with the covariance that the shared test images give to the means; each n is
+    moved by a Student's t besides, scaled by its standard error over seeds.
 
     Parameters
     ----------
@@ -85,39 +83,28 @@ def measured(study_dir: str | Path, draws: int = 2000, seed: int = 0) -> list[Me
     TransferError
         If the folder holds no study, or its predictions do not belong to its ``runs.csv``.
     """
-    runs = read_runs(study_dir)
-    runs = runs[(runs["fraction"] == 1.0) & runs["bn"].isin(["", "inference"]) & (runs["n"] > 0)]
-    groups = [runs[runs["kind"] == kind] for kind in MEASURED_KINDS]
-    return [_measured(Path(study_dir), group, draws, seed) for group in groups if len(group)]
+    tested = read_tested(study_dir)
+    every = [
+        _measured(tested, kind, bn, draws, seed)
+        for kind in MEASURED_KINDS
+        for bn in ("", "inference")
+    ]
+    return [one for one in every if one is not None]
 
 
-def _measured(folder: Path, runs: pd.DataFrame, draws: int, seed: int) -> Measured:
-    right = {int(n): right_on_test_images(folder, group) for n, group in runs.groupby("n")}
+def _measured(tested: Tested, kind: str, bn: str, draws: int, seed: int) -> Measured | None:
+    keys = [key for key in tested.family(kind, bn) if key[1]]
+    if not keys:
+        return None
+    accuracies = tested.accuracies(keys)
+    spread = seed_variance(accuracies.by_seed)
+    means = difference(accuracies, spread, np.arange(len(keys)), None)
     rng = np.random.default_rng(seed)
-    drawn = _other_images(np.stack([runs.mean(0) for runs in right.values()], axis=1), draws, rng)
-    for place, of_seeds in enumerate(right.values()):  # bool (seeds, images)
-        seeds = len(of_seeds)
-        if seeds > 1:
-            error = of_seeds.mean(1).std(ddof=1) / math.sqrt(seeds)
-            drawn[:, place] += error * rng.standard_t(seeds - 1, draws)
-    mean = np.array([of_seeds.mean() for of_seeds in right.values()])
-    fewest = min(map(len, right.values()))
-    return Measured(str(runs["kind"].iloc[0]), np.array(list(right)), mean, drawn, fewest)
-
-
-def _other_images(right: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Accuracy of every n on resampled segments of images: (images, k) gives (draws, k)."""
-    numbers = blocks_of_neighbours(len(right))
-    sizes = np.bincount(numbers)
-    count = len(sizes)
-    if count < 2:
-        raise TransferError(f"Expected two or more segments of test images. Received: {count}.")
-    sums = np.stack([np.bincount(numbers, column) for column in right.T], axis=1)  # (segments, k)
-    weights = rng.multinomial(count, np.full(count, 1 / count), draws)
-    drawn = (weights @ sums) / (weights @ sizes)[:, None]
-    mean = right.mean(0)
-    # Resampling `count` values understates their variance by (count - 1) / count.
-    return np.asarray(mean + (drawn - mean) * math.sqrt(count / (count - 1)))
+    drawn = rng.multivariate_normal(accuracies.mean, accuracies.covariance(), draws, method="eigh")
+    if spread.known:
+        drawn += np.sqrt(means.by_seeds) * rng.standard_t(spread.df, drawn.shape)
+    n = np.array([key[1] for key in keys])
+    return Measured(kind, n, accuracies.mean, drawn, int(accuracies.seeds.min()))
 
 
 def agreement(scores: pd.DataFrame, accuracies: Sequence[Measured], seed: int = 0) -> pd.DataFrame:

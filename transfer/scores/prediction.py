@@ -19,8 +19,7 @@ import pandas as pd
 
 from transfer.errors import TransferError
 from transfer.runs import BLOCKS
-from transfer.statistics.comparison import compare_with_base
-from transfer.statistics.intervals import Comparison
+from transfer.statistics.comparison import Comparison, compare_with_base
 
 PROBE = "ridge_probe"
 MARGIN = 0.01  #: the verdict's
@@ -100,7 +99,7 @@ def check_predictions(
         low, high = _left_open(question, tested)
         n = predicted[question]
         seen = tested[n].difference if n else None
-        bounds = (seen.estimate, seen.low, seen.high) if seen else (math.nan,) * 3
+        bounds = (seen.estimate, *seen.interval(0.9)) if seen else (math.nan,) * 3
         rows.append((question, n, low, high, low <= n <= high, *bounds))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -114,9 +113,9 @@ def _left_open(question: str, tested: dict[int, Comparison]) -> tuple[int, int]:
         return next(places, otherwise)
 
     if question == "general up to":
-        stop = first("non-inferior", False, BLOCKS + 1)
-        return stop - 1, first("inferior", True, BLOCKS + 1) - 1
-    return first("inferior", False, BLOCKS), first("non-inferior", True, BLOCKS)
+        stop = first("shown", False, BLOCKS + 1)
+        return stop - 1, first("shown not", True, BLOCKS + 1) - 1
+    return first("shown not", False, BLOCKS), first("shown", True, BLOCKS)
 
 
 def in_words(scores: pd.DataFrame, record: pd.DataFrame | None = None) -> list[str]:

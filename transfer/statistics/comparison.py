@@ -1,24 +1,100 @@
-"""Two networks of a study on the same test images, seed by seed."""
+"""Networks of a study compared on the same test images."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from transfer.errors import TransferError
-from transfer.results import read_predictions, read_runs, read_test_labels, to_repeat
+from transfer.results import (
+    read_predictions,
+    read_runs,
+    read_test_clusters,
+    read_test_labels,
+    to_repeat,
+)
 from transfer.runs import KINDS
-from transfer.statistics.intervals import Comparison, Difference, non_inferior, paired_bootstrap
+from transfer.statistics.accuracies import METRICS, Accuracies, clusters_of, measure
+from transfer.statistics.differences import Difference, correlation, difference
+from transfer.statistics.rules import against_best, critical, step_down
+from transfer.statistics.seeds import paired, seed_variance
 
-#: Test images in file order are resampled in blocks of this many neighbours. The file order is that
-#: of time in everything imported or simulated here. Measured: the variance of a paired difference
-#: is 1.1 to 1.4 times (a real tub) and 1.2 to 2.1 times (simulated drives) what independent frames
-#: would give, and does not grow on average with longer blocks. On shuffled images it does no harm.
-FRAMES_A_BLOCK = 20
-_FEWEST_BLOCKS = 30
+LEVEL = 0.05
 
 Key = tuple[str, int | None, str]  # kind, n, bn
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Is a network as good as a reference, or worse by more than ``margin``?
+
+    Attributes
+    ----------
+    difference : Difference
+        Accuracy of the network minus that of the reference.
+    margin : float
+        0..1 units.
+    p : float
+        Of the test that it is worse by the margin or more. For slices, any of which may be taken,
+        it is adjusted for their number.
+    at_least : float
+        The difference is at least this, at 95 %; for slices, for all of them at once.
+    level : float
+        The unadjusted p-value that would be small enough.
+    """
+
+    difference: Difference
+    margin: float
+    p: float
+    at_least: float
+    level: float = LEVEL
+
+    @property
+    def outcome(self) -> str:
+        """That it is as good is ``shown``, ``shown not``, or ``undecided``; each at 5 %."""
+        if self.p <= LEVEL:
+            return "shown"
+        return "shown not" if self.probability <= LEVEL else "undecided"
+
+    @property
+    def probability(self) -> float:
+        """That it is as good, given the data, for this network by itself."""
+        return float(self.difference.probability_above(-self.margin))
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Which test images each run of a study gets right, by network.
+
+    Attributes
+    ----------
+    right : dict from (kind, n or None, bn) to (seeds, bool (runs, images))
+    labels, clusters : int64 (images,)
+    classes : int
+    metric : str
+    """
+
+    right: dict[Key, tuple[tuple[int, ...], np.ndarray]]
+    labels: np.ndarray
+    clusters: np.ndarray
+    classes: int
+    metric: str
+
+    def accuracies(self, keys: Sequence[Key]) -> Accuracies:
+        """Of the networks ``keys``, in this order."""
+        return self.measure([self.right[key][1] for key in keys])
+
+    def measure(self, right: Sequence[np.ndarray]) -> Accuracies:
+        """As `transfer.statistics.accuracies.measure`, on these test images."""
+        return measure(right, self.labels, self.clusters, self.classes, self.metric)
+
+    def family(self, kind: str, bn: str) -> list[Key]:
+        """Networks of a kind and semantics of BatchNorm, in order of n."""
+        keys = [key for key in self.right if (key[0], key[2]) == (kind, bn)]
+        return sorted(keys, key=lambda key: -1 if key[1] is None else key[1])
 
 
 def networks(runs: pd.DataFrame) -> list[tuple[Key, pd.DataFrame]]:
@@ -67,56 +143,193 @@ def right_on_test_images(study_dir: str | Path, runs: pd.DataFrame) -> np.ndarra
     return np.array(rows)
 
 
-def blocks_of_neighbours(images: int) -> np.ndarray:
-    """Numbers of blocks of neighbouring images; shorter ones where the test set is small."""
-    return np.arange(images) // max(1, min(FRAMES_A_BLOCK, images // _FEWEST_BLOCKS))
+def image_clusters(study_dir: str | Path) -> np.ndarray:
+    """Which test images of a study depend on each other, by what it says: see `clusters_of`."""
+    return clusters_of(len(read_test_labels(study_dir)), read_test_clusters(study_dir))
 
 
-def paired(
-    study_dir: str | Path, a: pd.DataFrame, b: pd.DataFrame
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """`right_on_test_images` of two networks for the seeds both have; None if there is none."""
-    seeds = sorted(set(a["seed"]) & set(b["seed"]))
-    if not seeds:
-        return None
-    first, second = (
-        right_on_test_images(study_dir, rows.drop_duplicates("seed").set_index("seed").loc[seeds])
-        for rows in (a, b)
-    )
-    return first, second
-
-
-def difference(study_dir: str | Path, a: pd.DataFrame, b: pd.DataFrame) -> Difference | None:
-    """Accuracy of A minus that of B, two-sided 95 %; None if they share no seed."""
-    both = paired(study_dir, a, b)
-    return both and paired_bootstrap(*both, blocks=blocks_of_neighbours(both[0].shape[1]))
-
-
-def compare_with_base(
-    study_dir: str | Path, margin: float = 0.01, kinds: Collection[str] = KINDS
-) -> dict[Key, Comparison]:
-    """Every network of these kinds, trained on all images, tested for non-inferiority to baseB.
-
-    Seed by seed, on the same test images.
-
-    Returns
-    -------
-    dict from (kind, n or None, bn) to Comparison, in the order of ``runs.csv``
-        Networks that share no seed with baseB are left out.
+def read_tested(study_dir: str | Path, metric: str = "balanced", fraction: float = 1.0) -> Tested:
+    """The networks of a study that were trained on this share of the training images.
 
     Raises
     ------
     TransferError
-        If the folder holds no study, or its predictions do not belong to its ``runs.csv``.
+        If the folder holds no study, its predictions do not belong to its ``runs.csv``, or the
+        metric is none of ``balanced`` and ``accuracy``.
     """
-    folder = Path(study_dir)
-    runs = read_runs(folder)
-    runs = runs[runs["fraction"] == 1.0]
-    base = runs[runs["kind"] == "baseB"]
-    found: dict[Key, Comparison] = {}
-    for key, group in networks(runs[runs["kind"].isin(set(kinds) - {"baseB"})]):
-        both = paired(folder, group, base)
-        if both:
-            blocks = blocks_of_neighbours(both[0].shape[1])
-            found[key] = non_inferior(*both, margin=margin, blocks=blocks)
-    return found
+    if metric not in METRICS:
+        raise TransferError(f"Expected a metric of {', '.join(METRICS)}. Received: {metric}.")
+    runs = read_runs(study_dir)
+    runs = runs[runs["fraction"] == fraction].drop_duplicates("run")
+    labels = read_test_labels(study_dir)
+    classes = int(labels.max()) + 1
+    right: dict[Key, tuple[tuple[int, ...], np.ndarray]] = {}
+    for key, group in networks(runs):
+        group = group.sort_values("seed")
+        right[key] = tuple(map(int, group["seed"])), right_on_test_images(study_dir, group)
+    if len(runs):
+        classes = max(classes, read_predictions(study_dir, str(runs["run"].iloc[0])).shape[1])
+    return Tested(right, labels, image_clusters(study_dir), classes, metric)
+
+
+def compare(
+    tested: Tested, keys: Sequence[Key], reference: Key, margin: float
+) -> dict[Key, Comparison]:
+    """Networks of one question against a reference, all by the same test images.
+
+    The variance over seeds is pooled over them. Seeds are compared in pairs only where they are
+    shown to go together. p-values of slices are adjusted for their number; those of other kinds
+    are not, since they are tested in a fixed sequence or each for itself.
+
+    Parameters
+    ----------
+    tested : Tested
+    keys : sequence of Key
+        One or more.
+    reference : Key
+    margin : float
+        How much worse still counts as good, 0..1 units.
+    """
+    if not 0 < margin < 1:
+        raise TransferError(f"Expected a margin between 0 and 1. Received: {margin}.")
+    places = np.arange(len(keys))
+    pairs = _pairs(tested, keys, reference)
+    accuracies = pairs or tested.accuracies([*keys, reference])
+    spread = seed_variance(accuracies.by_seed)
+    other = None if pairs else len(keys)
+    seen = difference(accuracies, spread, places, other)
+    alike = correlation(accuracies, spread, places, other) if keys[0][0] == "sliced" else None
+    return dict(zip(keys, judge(seen, margin, alike), strict=True))
+
+
+def judge(seen: Difference, margin: float, alike: np.ndarray | None = None) -> list[Comparison]:
+    """Comparisons from differences; with their correlation ``alike``, for all of them at once.
+
+    What is shown for all at once is at least minus the margin; its own bound may say more.
+    """
+    p = 1 - seen.probability_above(-margin)
+    level = LEVEL
+    low = seen.interval(1 - 2 * LEVEL)[0]
+    if alike is not None:
+        p = step_down(p, alike)
+        left = p > LEVEL
+        level = stats.norm.sf(critical(alike[np.ix_(left, left)])) if left.any() else LEVEL
+        low = seen.interval(1 - 2 * stats.norm.sf(critical(alike)))[0]
+        low = np.where(left, low, np.maximum(low, -margin))
+    return [
+        Comparison(seen[place], margin, float(p[place]), float(low[place]), float(level))
+        for place in range(len(p))
+    ]
+
+
+def _pairs(tested: Tested, keys: Sequence[Key], reference: Key) -> Accuracies | None:
+    """Differences run by run, if runs of one seed are shown to go up and down together."""
+    seeds = set(tested.right[reference][0])
+    for key in keys:
+        seeds &= set(tested.right[key][0])
+    if len(seeds) < 3:
+        return None
+
+    def shared(key: Key) -> np.ndarray:
+        own, right = tested.right[key]
+        return right[[own.index(seed) for seed in sorted(seeds)]].astype(np.int8)
+
+    networks_right, base = [shared(key) for key in keys], shared(reference)
+    by_seed = tested.measure([*networks_right, base]).by_seed
+    if not paired(np.array(by_seed[:-1]), by_seed[-1]):
+        return None
+    return tested.measure([right - base for right in networks_right])
+
+
+def compare_with_base(
+    study_dir: str | Path,
+    margin: float = 0.01,
+    kinds: Collection[str] = KINDS,
+    metric: str = "balanced",
+) -> dict[Key, Comparison]:
+    """Every network of these kinds, trained on all images, against baseB; see `compare`.
+
+    Networks of one kind and semantics of BatchNorm are one question.
+
+    Returns
+    -------
+    dict from (kind, n or None, bn) to Comparison
+        Empty if baseB was not run.
+
+    Raises
+    ------
+    TransferError
+        As `read_tested`.
+    """
+    return against_base(read_tested(study_dir, metric), margin, kinds)
+
+
+def against_base(
+    tested: Tested, margin: float = 0.01, kinds: Collection[str] = KINDS
+) -> dict[Key, Comparison]:
+    """As `compare_with_base`, of a study that was read."""
+    base: Key = ("baseB", None, "")
+    compared: dict[Key, Comparison] = {}
+    if base not in tested.right:
+        return compared
+    families = dict.fromkeys((kind, bn) for kind, _, bn in tested.right if kind in kinds)
+    for kind, bn in families:
+        if kind != "baseB":
+            compared |= compare(tested, tested.family(kind, bn), base, margin)
+    return compared
+
+
+def behind_the_best(tested: Tested, key: Key) -> tuple[Key, float, float, float]:
+    """The network with the highest mean accuracy, and how far it is ahead of another.
+
+    Returns
+    -------
+    best : Key
+    ahead, low, high : float
+        Accuracy of the best minus that of ``key``, with bounds of `against_best`, 0..1 units.
+    """
+    keys = list(tested.right)
+    accuracies = tested.accuracies(keys)
+    place = keys.index(key)
+    best, low, high = against_best(accuracies, seed_variance(accuracies.by_seed), place)
+    return keys[best], float(accuracies.mean[best] - accuracies.mean[place]), low, high
+
+
+def with_intervals(
+    study_dir: str | Path, runs: pd.DataFrame, metric: str = "balanced"
+) -> pd.DataFrame:
+    """Runs with ``low`` and ``high``, the 95 % interval of the mean accuracy of their network.
+
+    NaN where predictions are missing.
+    """
+    runs = runs.assign(low=np.nan, high=np.nan)
+    for fraction in runs["fraction"].unique():
+        try:
+            seen = estimates(read_tested(study_dir, metric, fraction))
+        except TransferError:
+            continue
+        for key, group in networks(runs[runs["fraction"] == fraction]):
+            runs.loc[group.index, ["low", "high"]] = seen[key].interval()
+    return runs
+
+
+def estimates(tested: Tested) -> dict[Key, Difference]:
+    """Mean accuracy of every network, as a difference from 0: it has an interval.
+
+    The variance over seeds is pooled over networks of one kind and semantics of BatchNorm; that of
+    a kind with one network, as baseB, over all networks.
+    """
+    seen: dict[Key, Difference] = {}
+    for kind, bn in dict.fromkeys((kind, bn) for kind, _, bn in tested.right):
+        family = tested.family(kind, bn)
+        pool = (
+            family
+            if len(family) > 1
+            else [*family, *(key for key in tested.right if key not in family)]
+        )
+        accuracies = tested.accuracies(pool)
+        own = difference(
+            accuracies, seed_variance(accuracies.by_seed), np.arange(len(family)), None
+        )
+        seen |= {key: own[place] for place, key in enumerate(family)}
+    return seen

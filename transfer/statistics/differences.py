@@ -110,14 +110,19 @@ def difference(
     )
 
 
-def correlation(accuracies: Accuracies, spread: SeedVariance, a: np.ndarray, b: int) -> np.ndarray:
-    """Correlation of the differences between networks ``a`` and one network, (pairs, pairs).
+def correlation(
+    accuracies: Accuracies, spread: SeedVariance, a: np.ndarray, b: int | None
+) -> np.ndarray:
+    """Correlation of the differences of networks ``a`` from one network, (pairs, pairs).
 
-    They are alike because the test images and the runs of ``b`` are the same.
+    They are alike because the test images and the runs of ``b`` are the same. ``b`` None:
+    accuracies by themselves.
     """
-    influence = accuracies.sums[a] - accuracies.sums[b]
     net, _, _ = _over_seeds(accuracies, spread)
-    covariance = influence @ influence.T + net[b] + np.diag(net[a])
+    influence, shared = accuracies.sums[a], 0.0
+    if b is not None:
+        influence, shared = influence - accuracies.sums[b], net[b]
+    covariance = influence @ influence.T + shared + np.diag(net[a])
     scale = np.maximum(np.sqrt(np.diag(covariance)), 1e-12)
     return covariance / np.outer(scale, scale)
 

@@ -1,12 +1,18 @@
 """What transfer gains over baseB when there are few training images: the numbers."""
 
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 
-from transfer.answers.wording import count_seeds, points, spans
 from transfer.errors import TransferError
-from transfer.statistics.intervals import t_interval
+from transfer.results import read_runs
+from transfer.statistics.comparison import Key, read_tested
+from transfer.statistics.differences import difference
+from transfer.statistics.seeds import seed_variance
+from transfer.wording import spans
 
-KINDS_OF_GAIN = ("AnB", "AnB+")
+KINDS_OF_GAIN = {"AnB": "inference", "AnB+": ""}  # with their semantics of BatchNorm
 
 
 def has_sizes(runs: pd.DataFrame) -> bool:
@@ -18,56 +24,71 @@ def has_sizes(runs: pd.DataFrame) -> bool:
     )
 
 
-def gains(runs: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy of AnB and AnB+ minus baseB's, by the number of training images.
+def gains(study_dir: str | Path, metric: str = "balanced") -> pd.DataFrame:
+    """Accuracy of AnB and AnB+ minus baseB's, by the number of training images.
 
-    A gain is the mean over the n that were run at every size, seed by seed. Seeds that lack baseB
-    at a size, or one of these n, are left out there.
+    A gain is the mean over the n that were run at every size. Seeds that lack one of these n are
+    left out there.
 
     Parameters
     ----------
-    runs : pandas.DataFrame
-        As from `read_runs`, with several values of ``fraction``.
+    study_dir : path
+        A study with several shares of the training images.
+    metric : str
+        ``balanced`` or ``accuracy``.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``kind``, ``n`` (as text), ``train_images``, ``gain``, ``low``, ``high`` (95 % over
-        seeds, NaN for one seed), ``seeds``.
+        seeds and test images), ``seeds``.
 
     Raises
     ------
     TransferError
-        If baseB or the kinds were not run at two sizes with a common seed.
+        If baseB or the kinds were not run at two sizes, or predictions are missing.
     """
-    base = runs[runs["kind"] == "baseB"].set_index(["fraction", "seed"])["test_accuracy"]
+    runs = read_runs(study_dir)
     transferred = _transferred(runs)
-    rows = []
-    for kind in KINDS_OF_GAIN:
+    sizes = runs.groupby("fraction")["train_images"].first()
+    tested = {size: read_tested(study_dir, metric, size) for size in sizes.index}
+    rows: list[tuple[object, ...]] = []
+    for kind, bn in KINDS_OF_GAIN.items():
         of_kind = transferred[transferred["kind"] == kind]
-        sizes = of_kind["fraction"].nunique()
+        number = of_kind["fraction"].nunique()
         sizes_of_n = of_kind.groupby("n")["fraction"].nunique()
-        common = [int(n) for n in sizes_of_n.index[sizes_of_n == sizes]]
-        if sizes < 2 or not common:
+        common = [int(n) for n in sizes_of_n.index[sizes_of_n == number]]
+        if number < 2 or not common:
             continue
-        keys = ["fraction", "train_images", "seed"]
-        table = of_kind.pivot_table("test_accuracy", keys, "n")[common].dropna()
-        for (_, images), group in table.groupby(["fraction", "train_images"]):
-            gained = [
-                float(accuracies.mean() - base[fraction, seed])
-                for (fraction, _, seed), accuracies in group.iterrows()
-                if (fraction, seed) in base
-            ]
-            if gained:
-                rows.append((kind, spans(common), images, *t_interval(gained), len(gained)))
+        keys: list[Key] = [(kind, n, bn) for n in common]
+        networks, bases, images = [], [], []
+        for size in sorted(of_kind["fraction"].unique()):
+            right = tested[size].right
+            base = right.get(("baseB", None, ""))
+            seeds = sorted(set.intersection(*(set(right[key][0]) for key in keys)))
+            if base is None or not seeds:
+                continue
+            of_n = [right[key][1][[right[key][0].index(s) for s in seeds]] for key in keys]
+            networks.append(np.mean(of_n, axis=0))
+            bases.append(base[1])
+            images.append(int(sizes[size]))
+        if not networks:
+            continue
+        accuracies = next(iter(tested.values())).measure([*networks, *bases])
+        places = np.arange(len(networks))
+        seen = difference(
+            accuracies, seed_variance(accuracies.by_seed), places, places + len(networks)
+        )
+        named = [kind] * len(images), [spans(common)] * len(images), images
+        rows += zip(*named, seen.estimate, *seen.interval(), seen.seeds, strict=True)
     columns = ["kind", "n", "train_images", "gain", "low", "high", "seeds"]
-    found = pd.DataFrame(rows, columns=columns)
-    if found["train_images"].nunique() < 2:
+    table = pd.DataFrame(rows, columns=columns)
+    if table["train_images"].nunique() < 2:
         raise TransferError(
             "Expected baseB with AnB or AnB+ of one n on two shares of the training images or "
             "more: run the study with --train-fraction 0.1,0.25,1."
         )
-    return found
+    return table
 
 
 def without_base(runs: pd.DataFrame) -> list[str]:
@@ -86,28 +107,6 @@ def without_base(runs: pd.DataFrame) -> list[str]:
         f"gain there is not known: --kinds baseB --train-fraction {fractions} --seeds {seeds} "
         "adds it."
     ]
-
-
-def gain_in_words(runs: pd.DataFrame) -> list[str]:
-    """One sentence a kind: the gain over baseB at every size; nothing if there are no sizes."""
-    if not has_sizes(runs):
-        return []
-    try:
-        table = gains(runs)
-    except TransferError:  # baseB is missing, which `without_base` says
-        return without_base(runs)
-    sentences = []
-    for kind, group in table.groupby("kind"):
-        parts = []
-        for row in group.itertuples():
-            bounds = f"{points(row.low)} to {points(row.high)}, " if row.seeds > 1 else ""
-            seeds = count_seeds(row.seeds)
-            parts.append(f"{points(row.gain)} points with {row.train_images:,} ({bounds}{seeds})")
-        sentences.append(
-            f"{kind} minus baseB by the number of training images, mean over n = "
-            f"{group['n'].iloc[0]}: {'; '.join(parts)} (95 % over seeds)."
-        )
-    return sentences + without_base(runs)
 
 
 def _transferred(runs: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 A candidate is a network in a number format, all its seeds together. It is on the front of a cost
 if no other candidate is as cheap and as accurate (Pareto). The choice is the smallest file that is
-shown to be not worse than baseB, by the test of `transfer.statistics.intervals`, not by its mean.
+shown to be as good as baseB, by a test of all files of its format at once, not by its mean.
 """
 
 from collections.abc import Sequence
@@ -13,23 +13,27 @@ import pandas as pd
 
 from transfer.deploy.costs.table import read_costs, read_exported
 from transfer.errors import TransferError
-from transfer.results import read_runs, read_test_labels
+from transfer.results import read_runs
 from transfer.runs import parse_run
-from transfer.statistics.comparison import blocks_of_neighbours, right_on_test_images
-from transfer.statistics.intervals import non_inferior, t_interval, wilson
+from transfer.statistics.comparison import judge, read_tested, right_on_test_images
+from transfer.statistics.differences import correlation, difference
+from transfer.statistics.seeds import seed_variance
 from transfer.study_file import read_settings
 
 #: Formats for a device: a .keras file needs all of TensorFlow.
 DEVICE_FORMATS = ("litert", "litert-int8", "onnx")
 COLUMNS = (
     *("network", "kind", "n", "alpha", "format", "seeds", "compared_seeds", "accuracy", "low"),
-    *("high", "parameters", "median_ms", "file_bytes", "multiply_adds", "gzip_bytes"),
+    *("high", "parameters", "median_ms", "p95_ms", "file_bytes", "multiply_adds", "gzip_bytes"),
     *("difference", "at_least", "outcome"),
 )
 
 
 def candidates(
-    study_dir: str | Path, margin: float = 0.01, beside: Sequence[str | Path] = ()
+    study_dir: str | Path,
+    margin: float = 0.01,
+    beside: Sequence[str | Path] = (),
+    metric: str = "balanced",
 ) -> pd.DataFrame:
     """Every network and device format that was measured, in a study and those beside it.
 
@@ -40,16 +44,18 @@ def candidates(
         How much worse than baseB still counts as equal, in units of accuracy.
     beside : sequence of path
         Other measured studies of the same data set, for example of a smaller alpha.
+    metric : str
+        ``balanced`` or ``accuracy``.
 
     Returns
     -------
     pandas.DataFrame
         Columns `COLUMNS`. ``accuracy`` is the mean over ``seeds``, as measured on the file by its
-        runtime, ``low`` to ``high`` its 95 % interval (over seeds; for one seed over test images).
+        runtime, ``low`` to ``high`` its 95 % interval over seeds and test images.
         ``median_ms`` is the latency of one frame with one thread, NaN if it was not timed.
-        ``difference`` to baseB as trained, over ``compared_seeds``, the seeds both have, on the
-        same test images, is at least ``at_least`` (one-sided 95 %); ``outcome`` is
-        `Comparison.outcome`, or "" without a seed in common with baseB.
+        ``difference`` to baseB as trained, with ``compared_seeds`` runs of each or more;
+        ``at_least`` and ``outcome`` as in `Comparison`, all files of a format tested at once; ""
+        without baseB.
 
     Raises
     ------
@@ -58,12 +64,12 @@ def candidates(
         data set.
     """
     own = Path(study_dir)
-    runs = read_runs(own)
-    base = runs[(runs["kind"] == "baseB") & (runs["fraction"] == 1.0)]
-    labels = read_test_labels(own)
-    right_base = dict(zip(base["seed"], right_on_test_images(own, base), strict=True))
-    rows = []
-    for folder in (own, *map(Path, beside)):
+    folders = (own, *map(Path, beside))
+    if all(read_costs(folder).empty for folder in folders):
+        return pd.DataFrame(columns=list(COLUMNS))
+    tested = read_tested(own, metric)
+    rows, right = [], []
+    for folder in folders:
         if read_settings(folder).data_sha256 != read_settings(own).data_sha256:
             raise TransferError(
                 f"Expected a study of the same data set as {own}. Received: {folder}."
@@ -72,45 +78,45 @@ def candidates(
         costs = costs[costs["format"].isin(DEVICE_FORMATS)]
         costs = costs.assign(network=[_network(str(run)) for run in costs["run"]])
         for (network, name), group in costs.groupby(["network", "format"], sort=False):
-            row = _candidate(folder, str(name), group, labels, right_base, margin)
-            rows.append({"network": network} | row)
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": "Int64"})
+            rows.append({"network": network} | _costs_of(str(name), group))
+            right.append(right_of_files(folder, str(name), group, tested.labels))
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": "Int64", "outcome": "object"})
+    if table.empty:
+        return table
+    base = tested.right.get(("baseB", None, ""))
+    table["compared_seeds"], table["outcome"] = 0, ""
+    for _, group in table.groupby("format"):
+        places = np.arange(len(group))
+        accuracies = tested.measure(
+            [*(right[row] for row in group.index), *([base[1]] if base else [])]
+        )
+        spread = seed_variance(accuracies.by_seed)
+        alone = difference(accuracies, spread, places, None)
+        low, high = alone.interval()
+        columns = {"accuracy": alone.estimate, "low": low, "high": high}
+        if base:
+            last = len(group)
+            seen = difference(accuracies, spread, places, last)
+            judged = judge(seen, margin, correlation(accuracies, spread, places, last))
+            columns |= {"compared_seeds": seen.seeds, "difference": seen.estimate}
+            columns["at_least"] = [comparison.at_least for comparison in judged]
+            columns["outcome"] = [comparison.outcome for comparison in judged]
+        for column, values in columns.items():
+            table.loc[group.index, column] = values
+    return table
 
 
 def _network(run: str) -> str:
     return parse_run(run).family
 
 
-def _candidate(
-    folder: Path,
-    name: str,
-    group: pd.DataFrame,
-    labels: np.ndarray,
-    right_base: dict[int, np.ndarray],
-    margin: float,
-) -> dict[str, object]:
-    """All seeds of a network in the format ``name`` as one row."""
+def _costs_of(name: str, group: pd.DataFrame) -> dict[str, object]:
+    """What all seeds of a network cost in the format ``name``."""
     first = group.iloc[0]
-    accuracy, low, high = t_interval(group["test_accuracy"].to_numpy(float))
-    if len(group) == 1:
-        low, high = wilson(round(accuracy * len(labels)), len(labels))
     row: dict[str, object] = {"format": name, "seeds": len(group)}
-    row |= {"accuracy": accuracy, "low": low, "high": high}
     row |= {name: first[name] for name in ("kind", "n", "alpha", "parameters", "multiply_adds")}
     row |= {name: group[name].median() for name in ("file_bytes", "gzip_bytes")}
-    row["median_ms"] = group["median_ms_1"].median()
-    row |= {"compared_seeds": 0, "difference": np.nan, "at_least": np.nan, "outcome": ""}
-    shared = group[group["seed"].isin(right_base)]
-    if shared.empty:
-        return row
-    compared = non_inferior(
-        right_of_files(folder, name, shared, labels),
-        np.array([right_base[seed] for seed in shared["seed"]]),
-        margin=margin,
-        blocks=blocks_of_neighbours(len(labels)),
-    )
-    row |= {"compared_seeds": compared.difference.seeds, "outcome": compared.outcome}
-    return row | {"difference": compared.difference.estimate, "at_least": compared.difference.low}
+    return row | {name: group[f"{name}_1"].median() for name in ("median_ms", "p95_ms")}
 
 
 def right_of_files(folder: Path, name: str, rows: pd.DataFrame, labels: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from transfer.answers.wording import about, points, spans
+from transfer.wording import part_of, percent, points, spans
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,12 @@ def test_three_neighbours_or_more_are_a_span(numbers, text):
     assert spans(numbers) == text
 
 
-def test_a_sample_size_has_two_digits():
-    assert about(30_912) == "about 31,000"
-    assert about(3_000_000) == "more than a million"
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.5, "half"), (0.19, "a fifth"), (0.863, "86 %"), (0.027, "2.7 %")]
+)
+def test_a_part_is_said_as_a_person_would_where_that_comes_near(share, text):
+    assert part_of(share) == text
+
+
+def test_no_probability_is_a_certainty():
+    assert (percent(1.0), percent(0.0), percent(0.952)) == ("over 99 %", "under 1 %", "95 %")

@@ -1,0 +1,156 @@
+"""The numbers behind an answer, and what else a study shows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from transfer.answers.deployed import choice_in_words, driving_in_words, reestimation_in_words
+from transfer.answers.gain import gain_in_words
+from transfer.answers.reading import BASE, Reading, name_of
+from transfer.deploy.reestimation.table import read_reestimation
+from transfer.statistics.comparison import Key
+from transfer.statistics.differences import Difference, difference
+from transfer.statistics.seeds import seed_variance
+from transfer.wording import count_seeds, hundred, one_or_more, percent, points, spans
+
+_METRICS = {
+    "balanced": "balanced accuracy, the mean over classes of the share of images found",
+    "accuracy": "accuracy, the share of all images found",
+}
+_WHAT_IT_ASKS = {
+    "baseB+": "Does a start from baseA help?",
+    "BnB": "Does cutting the network alone cost anything (co-adaptation)?",
+    "BnB+": "Does fine-tuning after such a cut mend it?",
+    "AnB+": "Does fine-tuning from n blocks of baseA beat baseB?",
+    "RnB": "How far do frozen random blocks go?",
+    "A@nB": "Is it enough to tune one block of baseA?",
+}
+
+
+def details(study: Reading, beside: Sequence[str | Path] = ()) -> list[str]:
+    """Paragraphs with the numbers behind the answer."""
+    lines = [_introduction(study)]
+    for bn in study.semantics:
+        under = f" (BatchNorm {bn})" if len(study.semantics) > 1 else ""
+        lines += _against_base(study, "AnB", bn, f"AnB{under}: blocks of baseA frozen")
+    lines += _against_base(study, "sliced", "", "sliced-n: baseA cut after block n")
+    for kind in _WHAT_IT_ASKS:
+        lines += _above_and_below(study, kind)
+    lines += _semantics(study)
+    if study.tested.metric == "balanced" and not study.runs.empty:
+        lines += choice_in_words(study.folder, study.margin, beside)
+    lines += driving_in_words(study.folder)
+    if (study.folder / "reestimation.csv").exists():
+        lines += reestimation_in_words(read_reestimation(study.folder / "reestimation.csv"))
+    return lines + gain_in_words(study.folder, study.every_run, study.tested.metric)
+
+
+def _introduction(study: Reading) -> str:
+    images, clusters = len(study.tested.labels), len(np.unique(study.tested.clusters))
+    grouped = f" in {clusters} segments or recordings" if clusters < images else ""
+    base = ""
+    if BASE in study.means:
+        low, high = study.means[BASE].interval()
+        base = (
+            f" baseB has {hundred(study.mean(BASE))} (95 % {hundred(low)} to {hundred(high)}, "
+            f"{count_seeds(int(study.means[BASE].seeds))})."
+        )
+    return (
+        f"{study.name}: {len(study.runs)} runs on all training images, {images:,} test images"
+        f"{grouped}. Numbers are {_METRICS[study.tested.metric]}, of 100.{base} As good as baseB "
+        f"is what is not worse by more than {one_or_more(study.margin)}. Intervals hold for other "
+        "seeds and other test images of the same kind."
+    )
+
+
+def _against_base(study: Reading, kind: str, bn: str, what: str) -> list[str]:
+    """Every n of a kind: how far from baseB, and how probable it is that it is as good."""
+    tested = study.of_kind(kind, bn)
+    if not tested:
+        return []
+    numbers = "; ".join(
+        f"{n} {points(c.difference.estimate)} ({_bounds(c.difference)}, {percent(c.probability)})"
+        for n, c in tested.items()
+    )
+    shown = [n for n, c in tested.items() if c.outcome == "shown"]
+    how = "all slices at once" if kind == "sliced" else "each n by itself"
+    said = f" Shown to be as good, {how}: {f'n = {spans(shown)}' if shown else 'none'}."
+    return [
+        f"{what}. n, points against baseB (95 %, probability of being as good): {numbers}.{said}"
+    ]
+
+
+def _above_and_below(study: Reading, kind: str) -> list[str]:
+    """Where a kind is above and below baseB, each n by itself; nothing if it was not run."""
+    keys = [key for key in study.compared if key[0] == kind and key[2] in ("", "inference")]
+    seen = {key: study.compared[key].difference for key in keys}
+    if not seen:
+        return []
+    above = [key for key, d in seen.items() if d.interval()[0] > 0]
+    below = [key for key, d in seen.items() if d.interval()[1] < 0]
+    parts = [
+        f"{word} baseB{_at(found)}" for word, found in (("above", above), ("below", below)) if found
+    ]
+    if len(above) + len(below) < len(seen):
+        parts.append("no difference shown for the others" if parts else "no difference shown")
+    ends = dict.fromkeys(pick(seen, key=lambda key: seen[key].estimate) for pick in (max, min))
+    numbers = "; ".join(
+        f"{name_of(key)} {points(seen[key].estimate)} ({_bounds(seen[key])})" for key in ends
+    )
+    each = ", each n by itself" if len(seen) > 1 else ""
+    most = "highest and lowest: " if len(ends) > 1 else ""
+    return [f"{_WHAT_IT_ASKS[kind]} {kind}: {', '.join(parts)} (95 %{each}; {most}{numbers})."]
+
+
+def _at(keys: list[Key]) -> str:
+    n = [key[1] for key in keys if key[1] is not None]
+    return f" for n = {spans(n)}" if n else ""
+
+
+def _semantics(study: Reading) -> list[str]:
+    """What another semantics of the frozen BatchNorm does to AnB, n by n."""
+    lines = []
+    right = study.tested.right
+    for bn in ("legacy", "adapt"):
+        family = study.tested.family("AnB", bn)
+        n = [key[1] for key in family if ("AnB", key[1], "inference") in right]
+        if not n:
+            continue
+        keys = [("AnB", each, semantics) for semantics in (bn, "inference") for each in n]
+        accuracies = study.tested.accuracies(keys)
+        places = np.arange(len(n))
+        seen = difference(accuracies, seed_variance(accuracies.by_seed), places, places + len(n))
+        low, high = seen.interval()
+        lines.append(
+            f"AnB with {bn} BatchNorm minus AnB with inference BatchNorm: "
+            f"{points(float(seen.estimate.mean()))} points in the mean over n; lower at "
+            f"{int((high < 0).sum())} and higher at {int((low > 0).sum())} of {len(n)} n (95 %, "
+            "each n by itself)."
+        )
+    return lines
+
+
+def _bounds(difference: Difference) -> str:
+    low, high = difference.interval()
+    return f"{points(low)} to {points(high)}"
+
+
+def table(study: Reading) -> list[dict[str, object]]:
+    """Every network against baseB, a row each, in numbers."""
+    rows: list[dict[str, object]] = []
+    for key, comparison in study.compared.items():
+        low, high = comparison.difference.interval()
+        rows.append(
+            {
+                "network": name_of(key),
+                "bn": key[2],
+                "accuracy": study.mean(key),
+                "difference": comparison.difference.estimate,
+                "low": float(low),
+                "high": float(high),
+                "probability": comparison.probability,
+                "outcome": comparison.outcome,
+            }
+        )
+    return rows

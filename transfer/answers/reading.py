@@ -1,0 +1,118 @@
+"""What an answer is made from, read once: runs, comparisons with baseB, baselines."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from transfer.results import read_runs
+from transfer.runs import Run
+from transfer.statistics.comparison import (
+    Comparison,
+    Key,
+    Tested,
+    against_base,
+    estimates,
+    read_tested,
+)
+from transfer.statistics.differences import Difference
+from transfer.study_file import read_settings
+from transfer.tasks.checks.baselines import read_baselines
+
+BASE: Key = ("baseB", None, "")
+_BASELINES = {
+    "nearest_neighbours": "nearest neighbours on pixels",
+    "linear": "a linear classifier on pixels",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A study as far as its answer needs it.
+
+    Attributes
+    ----------
+    folder : Path
+    name : str
+        Of the data set.
+    every_run, runs : pandas.DataFrame
+        All runs; those on all training images.
+    tested : Tested
+    compared : dict from Key to Comparison
+        With baseB; empty without one.
+    means : dict from Key to Difference
+        Mean accuracy of every network.
+    margin : float
+        0..1 units.
+    floor : float
+        Accuracy of always answering one class.
+    pixels : (str, float) or None
+        The better of the classifiers without a network, if their accuracies are at hand.
+    """
+
+    folder: Path
+    name: str
+    every_run: pd.DataFrame
+    runs: pd.DataFrame
+    tested: Tested
+    compared: dict[Key, Comparison]
+    means: dict[Key, Difference]
+    margin: float
+    floor: float
+    pixels: tuple[str, float] | None
+
+    def of_kind(self, kind: str, bn: str) -> dict[int, Comparison]:
+        """Comparisons of a kind with baseB, by n, in rising order."""
+        found = {k[1]: c for k, c in self.compared.items() if (k[0], k[2]) == (kind, bn)}
+        return {n: found[n] for n in sorted(n for n in found if n is not None)}
+
+    def mean(self, key: Key) -> float:
+        """Mean accuracy of a network, 0..1."""
+        return float(self.means[key].estimate)
+
+    def runs_of(self, key: Key) -> pd.DataFrame:
+        """The runs of a network on all training images."""
+        kind, n, bn = key
+        runs = self.runs[(self.runs["kind"] == kind) & (self.runs["bn"] == bn)]
+        return runs[runs["n"].isna() if n is None else runs["n"] == n]
+
+    @property
+    def semantics(self) -> list[str]:
+        """Semantics of BatchNorm that AnB was run under, ``inference`` first."""
+        ran = self.runs.loc[self.runs["kind"] == "AnB", "bn"].unique().tolist()
+        return sorted(map(str, ran), key=lambda bn: (bn != "inference", bn))
+
+
+def read(study_dir: str | Path, margin: float, metric: str) -> Reading:
+    """Read a study.
+
+    Raises
+    ------
+    TransferError
+        If the folder holds no study, or its predictions do not belong to its ``runs.csv``.
+    """
+    folder = Path(study_dir)
+    every_run = read_runs(folder)
+    tested = read_tested(folder, metric)
+    column = "accuracy" if metric == "accuracy" else "balanced_accuracy"
+    shares = pd.Series(tested.labels).value_counts(normalize=True)
+    baselines = read_baselines(folder).set_index("baseline")[column]
+    pixels = [(_BASELINES[key], float(baselines[key])) for key in _BASELINES if key in baselines]
+    return Reading(
+        folder=folder,
+        name=read_settings(folder).dataset,
+        every_run=every_run,
+        runs=every_run[every_run["fraction"] == 1.0],
+        tested=tested,
+        compared=against_base(tested, margin),
+        means=estimates(tested),
+        margin=margin,
+        floor=float(shares.max()) if metric == "accuracy" else 1 / tested.classes,
+        pixels=max(pixels, key=lambda pair: pair[1]) if pixels else None,
+    )
+
+
+def name_of(key: Key) -> str:
+    """A network without its semantics: ``A7B``, ``sliced-7``."""
+    kind, n, bn = key
+    return Run(kind, n, 0, bn).network

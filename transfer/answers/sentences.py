@@ -1,0 +1,206 @@
+"""The answer in a person's words: a sentence each, and what speaks against it."""
+
+from transfer.answers.reading import BASE, Reading, name_of
+from transfer.deploy.costs.table import on_all_images, read_costs
+from transfer.runs import BLOCKS
+from transfer.statistics.comparison import LEVEL, Comparison, Key, behind_the_best
+from transfer.statistics.cost import images_to_decide, seeds_to_decide
+from transfer.wording import file_sizes, hundred, one_or_more, part_of, percent, spans
+
+_FORMATS = ("litert-int8", "litert", "onnx")
+
+
+def warnings(study: Reading) -> list[str]:
+    """What makes the answer doubtful, a sentence or two each."""
+    found = [nothing_learnt(study), _weak_control(study), _one_seed(study), _unfinished(study)]
+    return [warning for warning in found if warning]
+
+
+def nothing_learnt(study: Reading) -> str:
+    """A warning if no network is shown to have learnt the task; "" otherwise."""
+    best = max(study.means, key=study.mean)
+    if any(mean.probability_above(study.floor) >= 1 - LEVEL for mean in study.means.values()):
+        return ""
+    return (
+        f"Nothing has learnt the task yet: the best network, {name_of(best)}, has "
+        f"{hundred(study.mean(best))} of 100, and always answering the commonest class has "
+        f"{hundred(study.floor)}. Look at the labels on the contact sheet, then try more images or "
+        "more --epochs."
+    )
+
+
+def _weak_control(study: Reading) -> str:
+    if BASE not in study.means or nothing_learnt(study):
+        return ""
+    words, pixels = study.pixels or ("always answering the commonest class", study.floor)
+    if study.means[BASE].probability_above(pixels) >= 1 - LEVEL:
+        return ""
+    return (
+        f"baseB is a weak control: {hundred(study.mean(BASE))} of 100, and {words} "
+        f"{hundred(pixels)}."
+    )
+
+
+def _one_seed(study: Reading) -> str:
+    if any(len(seeds) > 1 for seeds, _ in study.tested.right.values()):
+        return ""
+    return (
+        "One seed: what follows is about these very networks. Trained again they would differ, and "
+        "how much is not known; --seeds 0,1,2 would tell."
+    )
+
+
+def _unfinished(study: Reading) -> str:
+    last = study.runs["best_epoch"] == study.runs["epochs"]
+    networks = last.groupby([study.runs[c] for c in ("kind", "n", "bn")], dropna=False).mean()
+    count, total = int((networks > 0.5).sum()), len(networks)
+    if not count:
+        return ""
+    which = "every network" if count == total else f"{count} of {total} networks"
+    return (
+        f"Not finished: {which} improved up to the last epoch; try --epochs "
+        f"{2 * int(study.runs['epochs'].max())}."
+    )
+
+
+def cut_in_words(study: Reading) -> tuple[int | None, list[str]]:
+    """Where to cut: the n of the slice to keep, None if there is none, and why."""
+    tested = study.of_kind("sliced", "")
+    if not tested:
+        return None, ["Where to cut was not tried: --kinds baseB,sliced answers it."]
+    shown = [n for n, comparison in tested.items() if comparison.outcome == "shown"]
+    if shown:
+        return shown[0], _keep(study, shown[0], tested[shown[0]])
+    left = [n for n, comparison in tested.items() if comparison.outcome == "undecided"]
+    if not left:
+        return None, [
+            f"Keep the whole network: every slice that was tried (n = {spans(tested)}) is shown to "
+            f"be worse than baseB by more than {one_or_more(study.margin)}."
+        ]
+    near = max(left, key=lambda n: (tested[n].probability, -n))
+    return None, [
+        f"Where to cut is not decided. Nearest to it is sliced-{near} "
+        f"({_scores(study, ('sliced', near, ''))}), as good as baseB with a probability of "
+        f"{percent(tested[near].probability)}; "
+        f"{what_would_decide(study, ('sliced', near, ''), tested[near])}."
+    ]
+
+
+def _keep(study: Reading, n: int, comparison: Comparison) -> list[str]:
+    key: Key = ("sliced", n, "")
+    kept = f"Keep {n} of {BLOCKS} blocks (sliced-{n})." if n < BLOCKS else "Nothing can be cut."
+    subject = "It" if n < BLOCKS else "The whole source network"
+    how = "better than" if comparison.at_least > 0.0005 else "as good as"
+    needs = _needs(study, key)
+    return [
+        kept,
+        f"{subject} is {how} the whole network trained from scratch "
+        f"({_scores(study, key)} of 100, {_bound(comparison)})"
+        f"{f' and needs {needs}' if needs else ''}.",
+    ]
+
+
+def _scores(study: Reading, key: Key) -> str:
+    return f"{hundred(study.mean(key))} against {hundred(study.mean(BASE))}"
+
+
+def _bound(comparison: Comparison) -> str:
+    low = comparison.at_least
+    return f"at least {hundred(low)} more" if low > 0.0005 else f"at worst {hundred(-low)} less"
+
+
+def _needs(study: Reading, key: Key) -> str:
+    """What a network needs beside baseB, in words; "" if it needs no less."""
+    name, mine, base = _files(study, key)
+    parts = [file_sizes(mine, base)] if name else []
+    shares = saves(study, key)
+    for column, what in (("parameters", "weights"), ("multiply_adds", "work")):
+        parts += [f"{part_of(shares[column])} of the {what}"] if column in shares else []
+    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else "".join(parts)
+
+
+def _files(study: Reading, key: Key) -> tuple[str, float, float]:
+    """A format in which a network and baseB were measured, and both sizes in bytes."""
+    table = on_all_images(read_costs(study.folder))
+    for name in _FORMATS:
+        rows = table[table["format"] == name]
+        mine = rows[(rows["kind"] == key[0]) & (rows["n"] == key[1])]["file_bytes"]
+        base = rows[rows["kind"] == "baseB"]["file_bytes"]
+        if len(mine) and len(base):
+            return name, float(mine.median()), float(base.median())
+    return "", 0.0, 0.0
+
+
+def saves(study: Reading, key: Key) -> dict[str, float]:
+    """Parameters, multiply-adds and bytes of a network as shares of baseB's, where below 1."""
+    mine, base = study.runs_of(key).iloc[0], study.runs_of(BASE).iloc[0]
+    numbers = {c: (float(mine[c]), float(base[c])) for c in ("parameters", "multiply_adds")}
+    numbers["bytes"] = _files(study, key)[1:]
+    return {what: own / whole for what, (own, whole) in numbers.items() if own < whole}
+
+
+def best_in_words(study: Reading, key: Key) -> str:
+    """How far the best network is ahead of another one; "" if there is no other."""
+    if len(study.means) == 1:
+        return ""
+    best, ahead, low, _ = behind_the_best(study.tested, key)
+    if best == key:
+        return "No network of this study is better."
+    than = " than baseB" if key == BASE else ""
+    if low > 0:
+        more = f"is {hundred(ahead)} better{than}, by at least {hundred(low)}"
+    else:
+        more = f"has {hundred(ahead)} more{than}, which may be chance"
+    return f"The best network, {name_of(best)}, {more}."
+
+
+def general_in_words(study: Reading, bn: str) -> tuple[int | None, str]:
+    """How many blocks are general: the number shown, None if AnB was not run, and a sentence."""
+    tested = {n: c for n, c in study.of_kind("AnB", bn).items() if n > 0}
+    if not tested:
+        return None, "How many blocks are general was not tried: --kinds baseB,AnB answers it."
+    shown = []
+    for n, comparison in tested.items():
+        if comparison.outcome != "shown":
+            break
+        shown.append(n)
+    under = "" if bn == "inference" else f" (BatchNorm {bn})"
+    if shown:
+        n = shown[-1]
+        blocks = "Block 1" if n == 1 else f"Blocks 1 to {n}"
+        tried = "" if len(shown) == n else f" (tried: n = {spans(tested)})"
+        key: Key = ("AnB", n, bn)
+        return n, (
+            f"{blocks} of the source can stay frozen{under}{tried}: A{n}B is as good as baseB "
+            f"({_scores(study, key)}, {_bound(tested[n])})."
+        )
+    first, comparison = next(iter(tested.items()))
+    key = ("AnB", first, bn)
+    if comparison.outcome == "shown not":
+        return 0, (
+            f"No block of the source can stay frozen{under}: A{first}B is worse than baseB by more "
+            f"than {one_or_more(study.margin)} ({_scores(study, key)})."
+        )
+    return 0, (
+        f"Whether blocks of the source can stay frozen{under} is not decided: A{first}B "
+        f"({_scores(study, key)}) is as good as baseB with a probability of "
+        f"{percent(comparison.probability)}; {what_would_decide(study, key, comparison)}."
+    )
+
+
+def what_would_decide(study: Reading, key: Key, comparison: Comparison) -> str:
+    """What decides in four studies of five, if the difference seen is the true one; a clause."""
+    seen, value, level = comparison.difference, -comparison.margin, comparison.level
+    seeds = seeds_to_decide(seen, value, level)
+    times = images_to_decide(seen, value, level)
+    ways = []
+    if seeds is not None:
+        runs = [study.runs_of(part) for part in (key, BASE)]
+        seconds = sum((seeds - len(part)) * part["seconds"].mean() for part in runs)
+        cost = f", {seconds / 60:.0f} minutes more" if seconds > 90 else ""
+        ways.append(f"about {seeds} seeds (now {int(seen.seeds)}{cost})")
+    if times is not None:
+        ways.append(f"{times:.2g} times the test images")
+    if not ways:
+        return "neither more seeds nor twenty times the test images would decide it"
+    return f"{' or '.join(ways)} would decide it"
