@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 #: Modules that notebooks and scripts call; the others serve these.
 MODULES = (
-    *("runs", "results", "tasks.dataset", "tasks.lanes.generate", "tasks.imports.importers"),
+    *("api", "runs", "results", "tasks.dataset", "tasks.lanes.generate", "tasks.imports.importers"),
     *("tasks.checks.check", "tasks.checks.leakage", "networks.architecture"),
     *("networks.mobilenet", "networks.transplant", "networks.sources", "networks.weights"),
     *("studies.ask", "studies.study", "statistics.comparison", "statistics.rules"),

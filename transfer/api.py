@@ -2,6 +2,7 @@
 build or train a network, and by no other."""
 
 import contextlib
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -206,6 +207,7 @@ def train(
     from transfer.networks.weights import read_weights
     from transfer.studies.execute import architecture_of, execute
 
+    logging.getLogger("tensorflow").setLevel("ERROR")  # a graph a network is intended
     run, data = _run(name, seed), _opened(data)
     options = {"protocol": protocol, "epochs": epochs, "batch": batch}
     logged: list[dict[str, float]] = []
