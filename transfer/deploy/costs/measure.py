@@ -33,6 +33,7 @@ from transfer.results import read_runs
 from transfer.tables import upsert
 from transfer.tasks.dataset import Dataset
 
+_ACCURACIES = ("test_accuracy", "keras_test_accuracy", "largest_difference")
 FORMATS = ("keras", "litert", "litert-int8", "onnx")
 
 
@@ -84,21 +85,18 @@ def measure(
         for package in PACKAGES[name.removesuffix("-int8")]:
             require(package)
     dataset = open_data(finished[0], data)
-    lowest: dict[str, int] = {}
-    for run in finished:
-        lowest[_shape(run)] = min(run.run.seed, lowest.get(_shape(run), run.run.seed))
-    pairs = [(run, name) for run in finished for name in formats]
-    for run, name in track(pairs, len(pairs), "measuring"):
-        timed = run.run.seed == lowest[_shape(run)]
-        row = _row(run, dataset, name, calls if timed else None)
+    lowest: dict[str, int] = {}  # seed of each network
+    for one in finished:
+        family, seed = one.run.family, one.run.seed
+        lowest[family] = min(seed, lowest.get(family, seed))
+    pairs = [(one, name) for one in finished for name in formats]
+    for one, name in track(pairs, len(pairs), "measuring"):
+        timed = one.run.seed == lowest[one.run.family]
+        row = _row(one, dataset, name, calls if timed else None)
         # Written after every file: what is measured stays if the next one fails.
         rows = pd.DataFrame([row], columns=list(COLUMNS)).astype({"n": "Int64"})
         upsert(study_dir / "deploy.csv", rows, ("run", "format"))
     return read_costs(study_dir)
-
-
-def _shape(finished: Finished) -> str:
-    return finished.run.family
 
 
 def _row(finished: Finished, data: Dataset, name: str, calls: int | None) -> dict[str, Any]:
@@ -112,14 +110,11 @@ def _row(finished: Finished, data: Dataset, name: str, calls: int | None) -> dic
         exported = export_finished(finished, data, out, kind, int8)
         times = {} if calls is None else _times(out, cores(), calls)
         sizes = file_sizes(out)
-    found = exported.metadata
+    about, run = exported.metadata, finished.run
     if int8:  # the file's own, for paired tests; a float file's are the network's
         write_exported(finished.study_dir, finished.run.name, name, exported.probabilities)
     return dict.fromkeys(COLUMNS) | {
-        "run": finished.run.name,
-        "kind": finished.run.kind,
-        "n": finished.run.n,
-        "seed": finished.run.seed,
+        **{"run": run.name, "kind": run.kind, "n": run.n, "seed": run.seed},
         "alpha": finished.alpha,
         "input": "x".join(map(str, finished.input_size)),
         "format": name,
@@ -127,9 +122,7 @@ def _row(finished: Finished, data: Dataset, name: str, calls: int | None) -> dic
         "multiply_adds": multiply_adds(architecture),
         "weight_bytes": weight_bytes(architecture, name),
         **sizes,
-        "test_accuracy": found["test_accuracy"],
-        "keras_test_accuracy": found["keras_test_accuracy"],
-        "largest_difference": found["largest_difference"],
+        **{name: about[name] for name in _ACCURACIES},
         **times,
         "machine": f"{platform.system()} {platform.machine()}",
     }

@@ -25,32 +25,11 @@ FORMAT_LABELS = {
 #: Columns of deploy.csv, in this order. Times are empty but for the lowest seed measured: they are
 #: those of the architecture, whatever its weights.
 COLUMNS = (
-    "run",
-    "kind",
-    "n",
-    "seed",
-    "alpha",
-    "input",
-    "format",
-    "parameters",
-    "multiply_adds",
-    "weight_bytes",
-    "file_bytes",
-    "gzip_bytes",
-    "test_accuracy",
-    "keras_test_accuracy",
-    "largest_difference",
-    "median_ms_1",
-    "p95_ms_1",
-    "images_per_second_1",
-    "median_ms_all",
-    "p95_ms_all",
-    "images_per_second_all",
-    "network_bytes",
-    "process_bytes",
-    "threads_all",
-    "calls",
-    "machine",
+    *("run", "kind", "n", "seed", "alpha", "input", "format", "parameters", "multiply_adds"),
+    *("weight_bytes", "file_bytes", "gzip_bytes", "test_accuracy", "keras_test_accuracy"),
+    *("largest_difference", "median_ms_1", "p95_ms_1", "images_per_second_1", "median_ms_all"),
+    *("p95_ms_all", "images_per_second_all", "network_bytes", "process_bytes", "threads_all"),
+    *("calls", "machine"),
 )
 _COUNTS = ("seed", "parameters", "multiply_adds", "weight_bytes", "file_bytes", "gzip_bytes")
 _PREDICTIONS = "deploy_predictions.npz"
