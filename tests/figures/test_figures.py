@@ -205,6 +205,14 @@ def test_without_predictions_there_are_points_and_no_intervals(tmp_path):
     assert {path.stem for path in draw_figures(folder)} == {"accuracy_against_n"}
 
 
+def test_an_interval_that_ends_a_digit_beside_its_mean_is_drawn():
+    frame = runs(1)
+    always_one_class = frame["kind"] == "AnB"
+    frame.loc[always_one_class, [METRIC, "low", "high"]] = (0.333333, 1 / 3, 1 / 3)
+    (axes,) = bn_semantics(frame).axes
+    assert axes.get_legend_handles_labels()[1]
+
+
 def test_nothing_to_draw_is_said():
     with pytest.raises(TransferError, match="no|none"):
         accuracy_against_n(runs()[:0])

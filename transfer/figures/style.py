@@ -163,7 +163,8 @@ def draw_against_n(
         axes.plot(n, mean, label=label, **look.line)
         axes.fill_between(n, low, high, color=look.colour, alpha=0.15, linewidth=0)
         return
-    errors = np.nan_to_num(np.stack([mean - low, high - mean]))
+    # A run that always says one class has an interval of no length, up to the digits of runs.csv.
+    errors = np.nan_to_num(np.maximum(np.stack([mean - low, high - mean]), 0.0))
     axes.errorbar(n + shift, mean, errors, elinewidth=0.7, label=label, **look.line)
 
 
