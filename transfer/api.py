@@ -372,9 +372,9 @@ def plot(
         runs = study
     else:
         title = title or Path(study).resolve().name
+        runs = read_study(study)
         if figure in _OF_FOLDER:
             return _OF_FOLDER[figure](Path(study), title)
-        runs = read_study(study)
     if figure not in _OF_RUNS:
         known = ", ".join(_OF_RUNS), ", ".join(_OF_FOLDER)
         raise TransferError(
