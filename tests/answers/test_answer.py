@@ -15,7 +15,8 @@ from tests.made_study import LABELS, make_study, run_of
 from transfer.answers.answer import answer
 from transfer.cli import main, make_parser
 from transfer.errors import TransferError
-from transfer.results import read_predictions, write_array
+from transfer.folding import write_predictions, write_test_labels
+from transfer.results import read_predictions, working
 from transfer.runs import Run
 from transfer.statistics.comparison import against_base, read_tested
 
@@ -67,24 +68,19 @@ def test_a_slice_that_is_as_good_as_a_weak_base_is_not_called_the_best(tmp_path)
     assert "nearest neighbours on pixels 82.0" in found.warnings[0]
 
 
+def changed(folder, names, **values):
+    """Change what the rows of runs say."""
+    for path in working(folder, "rows").glob(names):
+        path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
 def test_what_is_saved_is_said(tmp_path):
     folder = make_study(tmp_path / "study", CUT_TO_7)
-    for path in (folder / "rows").glob("sliced-7*.json"):
-        row = json.loads(path.read_text()) | {"parameters": 20, "multiply_adds": 49}
-        path.write_text(json.dumps(row))
-    for path in (folder / "rows").glob("baseB*.json"):
-        row = json.loads(path.read_text()) | {"parameters": 100, "multiply_adds": 100}
-        path.write_text(json.dumps(row))
-    make_table(folder)
+    changed(folder, "sliced-7*.json", parameters=20, multiply_adds=49)
+    changed(folder, "baseB*.json", parameters=100, multiply_adds=100)
     found = answer(folder)
     assert found.saves == {"parameters": 0.2, "multiply_adds": 0.49}
     assert "needs a fifth of the weights and half of the work" in text(found)
-
-
-def make_table(folder):
-    from transfer.results import write_runs
-
-    write_runs(folder)
 
 
 def test_general_ends_at_the_first_network_that_is_worse(tmp_path):
@@ -137,10 +133,7 @@ def test_where_nothing_has_learnt_that_is_the_whole_answer(tmp_path):
 def test_networks_that_were_best_in_their_last_epoch_are_unfinished(tmp_path):
     folder = make_study(tmp_path / "study", CUT_TO_7)
     assert not any("Not finished" in warning for warning in answer(folder).warnings)
-    for path in (folder / "rows").glob("sliced-*.json"):
-        row = json.loads(path.read_text()) | {"best_epoch": 5}
-        path.write_text(json.dumps(row))
-    make_table(folder)
+    changed(folder, "sliced-*.json", best_epoch=5)
     (warning,) = answer(folder).warnings
     assert warning == (
         "Not finished: 4 of 5 networks improved up to the last epoch; try --epochs 10."
@@ -210,17 +203,14 @@ def test_the_metric_can_be_plain_accuracy(tmp_path):
     """A network that never names the rare class: accuracy hides it, balanced accuracy does not."""
     folder = make_study(tmp_path / "study", {("baseB", None): 0.8, ("sliced", 7): 0.8})
     labels = np.where(np.arange(2000) % 20 == 0, 2, LABELS % 2)
-    write_array(folder / "predictions/labels.npz", labels)
+    write_test_labels(folder, labels)
     for seed in range(3):
         for name, rare in (("baseB", 2), ("sliced-7", 0)):
-            said = np.where(labels == 2, rare, labels)
-            said = np.where(np.arange(2000) % 10 == seed + 1, (said + 1) % 2, said)
-            path = folder / f"predictions/{name}_s{seed}.npz"
-            write_array(path, np.eye(3, dtype=np.float32)[said])
-            row = folder / f"rows/{name}_s{seed}.json"
-            accuracy = float((said == labels).mean())
-            row.write_text(json.dumps(json.loads(row.read_text()) | {"test_accuracy": accuracy}))
-    make_table(folder)
+            answers = np.where(labels == 2, rare, labels)
+            answers = np.where(np.arange(2000) % 10 == seed + 1, (answers + 1) % 2, answers)
+            write_predictions(folder, f"{name}_s{seed}", np.eye(3, dtype=np.float32)[answers])
+            accuracy = float((answers == labels).mean())
+            changed(folder, f"{name}_s{seed}.json", test_accuracy=accuracy)
     balanced, plain = answer(folder), answer(folder, margin=0.06, metric="accuracy")
     assert balanced.comparisons[0]["difference"] == pytest.approx(-1 / 3)
     assert plain.comparisons[0]["difference"] == pytest.approx(-0.05)
@@ -271,10 +261,10 @@ def test_json_is_the_answer(tmp_path, capsys):
 def test_predictions_of_another_training_are_refused(tmp_path):
     folder = make_study(tmp_path / "study", GENERAL_TO_4)
     other = read_predictions(folder, "A7B_s0")
-    write_array(folder / "predictions" / "A4B_s0.npz", other)
+    write_predictions(folder, "A4B_s0", other)
     with pytest.raises(TransferError, match=r"A4B_s0 .* runs\.csv says"):
         answer(folder)
-    write_array(folder / "predictions" / "A4B_s0.npz", other[:100])
+    write_predictions(folder, "A4B_s0", other[:100])
     with pytest.raises(TransferError, match="Expected 2000 predictions"):
         answer(folder)
 

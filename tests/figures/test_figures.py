@@ -17,7 +17,7 @@ from transfer.figures.draw import draw_figures, left_out, published_table, read_
 from transfer.figures.gain import gain_against_images
 from transfer.figures.semantics import bn_semantics
 from transfer.figures.style import METRIC
-from transfer.results import read_runs
+from transfer.results import read_runs, working
 from transfer.runs import KINDS
 from transfer.statistics.comparison import estimates, read_tested, with_intervals
 from transfer.statistics.gain import gains, without_base
@@ -198,7 +198,11 @@ def test_bands_are_the_intervals_of_the_statistics(tmp_path):
 
 def test_without_predictions_there_are_points_and_no_intervals(tmp_path):
     folder = make_study(tmp_path / "study", {("baseB", None): 0.8, ("AnB", 4): 0.7})
+<<<<<<< HEAD
     for path in (folder / "working" / "predictions").glob("[!l]*.npz"):
+=======
+    for path in working(folder, "predictions").glob("*.npz"):
+>>>>>>> b6a596a (Tests of the answer write what a study keeps today)
         path.unlink()
     frame = with_intervals(folder, read_runs(folder))
     assert frame["low"].isna().all()
