@@ -198,23 +198,11 @@ def test_bands_are_the_intervals_of_the_statistics(tmp_path):
 
 def test_without_predictions_there_are_points_and_no_intervals(tmp_path):
     folder = make_study(tmp_path / "study", {("baseB", None): 0.8, ("AnB", 4): 0.7})
-<<<<<<< HEAD
-    for path in (folder / "working" / "predictions").glob("[!l]*.npz"):
-=======
     for path in working(folder, "predictions").glob("*.npz"):
->>>>>>> b6a596a (Tests of the answer write what a study keeps today)
         path.unlink()
     frame = with_intervals(folder, read_runs(folder))
     assert frame["low"].isna().all()
     assert {path.stem for path in draw_figures(folder)} == {"accuracy_against_n"}
-
-
-def test_an_interval_that_ends_a_digit_beside_its_mean_is_drawn():
-    frame = runs(1)
-    always_one_class = frame["kind"] == "AnB"
-    frame.loc[always_one_class, [METRIC, "low", "high"]] = (0.333333, 1 / 3, 1 / 3)
-    (axes,) = bn_semantics(frame).axes
-    assert axes.get_legend_handles_labels()[1]
 
 
 def test_nothing_to_draw_is_said():
