@@ -44,7 +44,7 @@ study: setup
 	$(PY) -m transfer study --preset quick --out experiments-results/quick
 
 test: setup
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
 
 TESTS ?=
 test-slow: setup
