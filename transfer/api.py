@@ -24,6 +24,7 @@ from transfer.figures.gain import gain_against_images
 from transfer.figures.pareto import pareto_figure
 from transfer.figures.reestimation import reestimation_against_n
 from transfer.figures.semantics import bn_semantics
+from transfer.files import exclusively
 from transfer.results import read_runs
 from transfer.runs import Run, parse_run
 from transfer.statistics.comparison import with_intervals
@@ -87,9 +88,12 @@ def load_data(path: str | Path, simulate: int | None = None) -> Dataset:
     >>> data.train.images.shape, data.classes
     ((96, 45, 80, 3), ('forward', 'left', 'right'))
     """
-    if simulate is not None and not Path(path).exists():
-        generate(path, train=simulate, valid=simulate // 4, test=simulate // 2)
-    return load_dataset(path)
+    folder = Path(path)
+    if simulate is not None and not folder.exists():
+        with exclusively(folder.with_name(f".{folder.name}.lock")):  # another may be making it
+            if not folder.exists():
+                generate(folder, train=simulate, valid=simulate // 4, test=simulate // 2)
+    return load_dataset(folder)
 
 
 def network(
@@ -173,8 +177,10 @@ def train(
     """Train one network as a study does, and evaluate it on the test images.
 
     What it copies is trained before it: ``B5B`` trains baseB first. A study's workers use one
-    thread each and TensorFlow's deterministic operations; here both are as they were set, so
-    the last digits may differ from those of a study.
+    thread each and TensorFlow's deterministic operations; here both are as you have set them.
+    Differences of rounding grow in training, so the numbers are not those of a study to the digit,
+    and on few images not close to them. After
+    ``transfer.training.loop.use_deterministic_cpu(1)`` they are the same.
 
     Parameters
     ----------
@@ -374,6 +380,7 @@ def plot(
         title = title or Path(study).resolve().name
         runs = read_study(study)
         if figure in _OF_FOLDER:
+            read_runs(study)  # says it where there is no study
             return _OF_FOLDER[figure](Path(study), title)
     if figure not in _OF_RUNS:
         known = ", ".join(_OF_RUNS), ", ".join(_OF_FOLDER)
