@@ -246,7 +246,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "reference": Protocol(
         "inverse_time", 0.01, 0.9, False, 64, 15, 0.0005, patience=3, min_delta=1e-4
     ),
-    "fast": Protocol("one_cycle", 0.1, 0.9, True, 32, 3),
+    "fast": Protocol("one_cycle", 0.1, 0.9, True, 32, 6),
 }
 
 

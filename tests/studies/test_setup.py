@@ -67,7 +67,7 @@ def test_the_first_call_that_needs_a_source_adds_it_for_good(out, small_data, tm
     [
         ({"alpha": 0.5}, "another alpha: 0.25. Asked for: 0.5"),
         ({"input": "32x32"}, "another input: 48x80. Asked for: 32x32"),
-        ({"epochs": 3}, "another protocol: fast-e2-b16. Asked for: fast-b16"),
+        ({"epochs": 6}, "another protocol: fast-e2-b16. Asked for: fast-b16"),
         ({"protocol": "reference"}, "another protocol: fast-e2-b16. Asked for: reference-e2-b16"),
     ],
 )
