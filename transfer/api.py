@@ -27,8 +27,8 @@ from transfer.figures.semantics import bn_semantics
 from transfer.files import exclusively
 from transfer.results import read_runs
 from transfer.runs import Run, parse_run
-from transfer.statistics.comparison import with_intervals
 from transfer.statistics.gain import gains
+from transfer.statistics.intervals import with_intervals
 from transfer.studies.ask import ask
 from transfer.studies.context import Context, model_path
 from transfer.studies.setup import prepare

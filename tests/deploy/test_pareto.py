@@ -15,7 +15,8 @@ from transfer.figures.draw import draw_figures
 from transfer.figures.pareto import pareto_figure
 from transfer.results import read_predictions, working
 from transfer.statistics.accuracies import measure
-from transfer.statistics.comparison import estimates, image_clusters, read_tested
+from transfer.statistics.comparison import image_clusters, read_tested
+from transfer.statistics.intervals import estimates
 from transfer.wording import file_size
 
 NETWORKS = {

@@ -19,8 +19,7 @@ from transfer.figures.draw import draw_figures
 from transfer.figures.driving import driving_against_n
 from transfer.figures.reestimation import reestimation_against_n
 from transfer.results import read_runs
-from transfer.statistics.comparison import with_intervals
-from transfer.statistics.intervals import t_interval
+from transfer.statistics.intervals import t_interval, with_intervals
 
 NETWORKS = {("baseB", None): (0.80, None, 800_000, 4.0, 9e6)} | {
     ("sliced", n): (accuracy, None, 1000 * n, 0.1 * n, 1e5 * n)

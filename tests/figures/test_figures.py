@@ -19,8 +19,9 @@ from transfer.figures.semantics import bn_semantics
 from transfer.figures.style import METRIC
 from transfer.results import read_runs, working
 from transfer.runs import KINDS
-from transfer.statistics.comparison import estimates, read_tested, with_intervals
+from transfer.statistics.comparison import read_tested
 from transfer.statistics.gain import gains, without_base
+from transfer.statistics.intervals import estimates, with_intervals
 
 RESULTS = Path(__file__).parents[2] / "experiments-results"
 

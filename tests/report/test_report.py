@@ -28,7 +28,8 @@ from transfer.report.frames import most_confident_mistakes, open_dataset
 from transfer.report.tables import confusion_matrices
 from transfer.results import read_predictions, read_runs, read_test_labels
 from transfer.runs import Run
-from transfer.statistics.comparison import image_clusters, with_intervals
+from transfer.statistics.comparison import image_clusters
+from transfer.statistics.intervals import with_intervals
 
 PACKAGE = Path(__file__).parents[2] / "transfer" / "report"
 

@@ -16,7 +16,7 @@ from transfer.scores.prediction import (
     predict,
 )
 from transfer.scores.record import read_predictions
-from transfer.statistics.comparison import compare_with_base
+from transfer.statistics.comparison import against_base, read_tested
 
 N = range(1, 14)
 
@@ -65,7 +65,7 @@ def left_open(folder):
 
 
 def test_a_study_leaves_open_what_its_tests_leave_undecided(folder):
-    outcomes = {key: c.outcome for key, c in compare_with_base(folder).items()}
+    outcomes = {key: c.outcome for key, c in against_base(read_tested(folder)).items()}
     assert outcomes["sliced", 3, ""] == "undecided"
     assert left_open(folder) == {"general up to": (8, 8), "cut after": (3, 4)}
 
@@ -88,7 +88,7 @@ def test_predictions_are_checked_against_the_study(folder):
     assert tuple(found.reset_index().columns) == COLUMNS
     assert found["predicted"].to_dict() == {"general up to": 8, "cut after": 3}
     assert found["right"].tolist() == [True, True]
-    compared = compare_with_base(folder)["sliced", 3, ""].difference
+    compared = against_base(read_tested(folder))["sliced", 3, ""].difference
     row = found.loc["cut after", ["difference", "difference_low", "difference_high"]]
     assert row.tolist() == pytest.approx([compared.estimate, *compared.interval(0.9)])
     wrong = check_predictions(probes([0.9, *[0.7] * 13]), folder).set_index("question")

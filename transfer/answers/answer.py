@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from transfer.answers.details import details, table
-from transfer.answers.reading import BASE, Reading, read
+from transfer.answers.reading import Reading, read
 from transfer.answers.sentences import (
     best_in_words,
     cut_in_words,
@@ -28,7 +28,7 @@ from transfer.answers.sentences import (
     warnings,
 )
 from transfer.program import command, how_to_install, wrapped
-from transfer.statistics.comparison import Key
+from transfer.statistics.comparison import BASE, Key
 from transfer.statistics.cost import seeds_to_decide
 
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from transfer.answers.deployed import choice_in_words, driving_in_words, reestimation_in_words
 from transfer.answers.gain import gain_in_words
-from transfer.answers.reading import BASE, Reading, name_of
+from transfer.answers.reading import Reading, name_of
 from transfer.deploy.reestimation.table import read_reestimation
-from transfer.statistics.comparison import Key
+from transfer.statistics.comparison import BASE, Key
 from transfer.statistics.differences import Difference, difference
 from transfer.statistics.seeds import seed_variance
 from transfer.wording import count_seeds, hundred, one_or_more, percent, points, spans

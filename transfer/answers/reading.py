@@ -7,19 +7,12 @@ import pandas as pd
 
 from transfer.results import read_runs
 from transfer.runs import Run
-from transfer.statistics.comparison import (
-    Comparison,
-    Key,
-    Tested,
-    against_base,
-    estimates,
-    read_tested,
-)
+from transfer.statistics.comparison import Comparison, Key, Tested, against_base, read_tested
 from transfer.statistics.differences import Difference
+from transfer.statistics.intervals import estimates
 from transfer.study_file import read_settings
 from transfer.tasks.checks.baselines import read_baselines
 
-BASE: Key = ("baseB", None, "")
 _BASELINES = {
     "nearest_neighbours": "nearest neighbours on pixels",
     "linear": "a linear classifier on pixels",

@@ -1,9 +1,9 @@
 """The answer in a person's words: a sentence each, and what speaks against it."""
 
-from transfer.answers.reading import BASE, Reading, name_of
+from transfer.answers.reading import Reading, name_of
 from transfer.deploy.costs.table import on_all_images, read_costs
 from transfer.runs import BLOCKS
-from transfer.statistics.comparison import LEVEL, Comparison, Key, behind_the_best
+from transfer.statistics.comparison import BASE, LEVEL, Comparison, Key, behind_the_best
 from transfer.statistics.cost import images_to_decide, seeds_to_decide
 from transfer.wording import file_sizes, hundred, one_or_more, part_of, percent, spans
 

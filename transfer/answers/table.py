@@ -13,7 +13,7 @@ def print_table(runs: pd.DataFrame, console: Console | None = None) -> None:
     Parameters
     ----------
     runs : pandas.DataFrame
-        As from `transfer.statistics.comparison.with_intervals`.
+        As from `transfer.statistics.intervals.with_intervals`.
     console : rich.console.Console or None
         None: standard output.
     """

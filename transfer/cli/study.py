@@ -142,7 +142,7 @@ def _draw_and_tell(study_dir: Path) -> None:
     from transfer.answers.table import print_table
     from transfer.figures.draw import draw_figures, left_out
     from transfer.results import read_runs
-    from transfer.statistics.comparison import with_intervals
+    from transfer.statistics.intervals import with_intervals
 
     drawn = draw_figures(study_dir)
     note(left_out(study_dir))

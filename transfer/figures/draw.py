@@ -23,8 +23,8 @@ from transfer.figures.semantics import bn_semantics
 from transfer.figures.style import save
 from transfer.results import as_keras_3, on_all_images, read_runs
 from transfer.scores.record import FOLDER, read_agreement
-from transfer.statistics.comparison import with_intervals
 from transfer.statistics.gain import gains, has_sizes, without_base
+from transfer.statistics.intervals import with_intervals
 from transfer.tables import read_table
 
 

@@ -127,7 +127,7 @@ def mean_and_interval(runs: pd.DataFrame) -> tuple[float, float, float]:
     Parameters
     ----------
     runs : pandas.DataFrame
-        The runs of one network, as from `transfer.statistics.comparison.with_intervals`.
+        The runs of one network, as from `transfer.statistics.intervals.with_intervals`.
     """
     mean, (low, high) = float(runs[METRIC].mean()), runs[["low", "high"]].iloc[0]
     return mean, min(low, mean), max(high, mean)  # the table has six digits

@@ -13,7 +13,7 @@ from transfer.errors import TransferError
 from transfer.files import sha256_of
 from transfer.results import on_all_images, read_predictions, read_runs, read_test_labels
 from transfer.runs import PROTOCOLS
-from transfer.statistics.comparison import with_intervals
+from transfer.statistics.intervals import with_intervals
 from transfer.study_file import Settings, data_path, read_calls, read_settings
 
 Pairs = list[tuple[str, str]]

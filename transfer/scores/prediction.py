@@ -19,7 +19,7 @@ import pandas as pd
 
 from transfer.errors import TransferError
 from transfer.runs import BLOCKS
-from transfer.statistics.comparison import Comparison, compare_with_base
+from transfer.statistics.comparison import Comparison, against_base, read_tested
 
 PROBE = "ridge_probe"
 MARGIN = 0.01  #: the verdict's
@@ -86,7 +86,7 @@ def check_predictions(
         ``runs.csv``.
     """
     predicted = predict(scores, margin)
-    compared = compare_with_base(study_dir, margin, QUESTIONS.values())
+    compared = against_base(read_tested(study_dir), margin, QUESTIONS.values())
     rows = []
     for question, kind in QUESTIONS.items():
         tested = {

@@ -20,9 +20,7 @@ SEGMENT = 50
 FEWEST_CLUSTERS = 20
 
 
-def clusters_of(
-    images: int, recordings: np.ndarray | None = None, independent: bool = False
-) -> np.ndarray:
+def clusters_of(images: int, recordings: np.ndarray | None = None) -> np.ndarray:
     """The cluster of every test image, in file order, which is the order of time.
 
     A cluster is a recording. Where recordings are unknown, or fewer than 20, each is divided into
@@ -34,17 +32,13 @@ def clusters_of(
     images : int
         Number of test images.
     recordings : int array (images,) or None
-        The recording of each image, if known.
-    independent : bool
-        The images are photographs, none of which tells about another: each is its own cluster.
+        The recording of each image, if known. A photograph is a recording of its own.
 
     Returns
     -------
     int64 (images,)
         Numbers from 0, without gaps.
     """
-    if independent:
-        return np.arange(images)
     known = np.zeros(images, int) if recordings is None else np.asarray(recordings)
     if known.shape != (images,):
         raise TransferError(

@@ -25,6 +25,7 @@ from transfer.statistics.seeds import paired, seed_variance
 LEVEL = 0.05
 
 Key = tuple[str, int | None, str]  # kind, n, bn
+BASE: Key = ("baseB", None, "")
 
 
 @dataclass(frozen=True)
@@ -162,11 +163,11 @@ def read_tested(study_dir: str | Path, metric: str = "balanced", fraction: float
     runs = read_runs(study_dir)
     runs = runs[runs["fraction"] == fraction].drop_duplicates("run")
     labels = read_test_labels(study_dir)
-    classes = int(labels.max()) + 1
     right: dict[Key, tuple[tuple[int, ...], np.ndarray]] = {}
     for key, group in networks(runs):
         group = group.sort_values("seed")
         right[key] = tuple(map(int, group["seed"])), right_on_test_images(study_dir, group)
+    classes = int(labels.max()) + 1
     if len(runs):
         classes = max(classes, read_predictions(study_dir, str(runs["run"].iloc[0])).shape[1])
     return Tested(right, labels, image_clusters(study_dir), classes, metric)
@@ -192,11 +193,10 @@ def compare(
     """
     if not 0 < margin < 1:
         raise TransferError(f"Expected a margin between 0 and 1. Received: {margin}.")
-    places = np.arange(len(keys))
     pairs = _pairs(tested, keys, reference)
     accuracies = pairs or tested.accuracies([*keys, reference])
     spread = seed_variance(accuracies.by_seed)
-    other = None if pairs else len(keys)
+    places, other = np.arange(len(keys)), None if pairs else len(keys)
     seen = difference(accuracies, spread, places, other)
     alike = correlation(accuracies, spread, places, other) if keys[0][0] == "sliced" else None
     return dict(zip(keys, judge(seen, margin, alike), strict=True))
@@ -224,30 +224,25 @@ def judge(seen: Difference, margin: float, alike: np.ndarray | None = None) -> l
 
 def _pairs(tested: Tested, keys: Sequence[Key], reference: Key) -> Accuracies | None:
     """Differences run by run, if runs of one seed are shown to go up and down together."""
-    seeds = set(tested.right[reference][0])
-    for key in keys:
-        seeds &= set(tested.right[key][0])
+    seeds = set.intersection(*(set(tested.right[key][0]) for key in (*keys, reference)))
     if len(seeds) < 3:
         return None
 
-    def shared(key: Key) -> np.ndarray:
+    def of_shared_seeds(key: Key) -> np.ndarray:
         own, right = tested.right[key]
         return right[[own.index(seed) for seed in sorted(seeds)]].astype(np.int8)
 
-    networks_right, base = [shared(key) for key in keys], shared(reference)
+    networks_right, base = [of_shared_seeds(key) for key in keys], of_shared_seeds(reference)
     by_seed = tested.measure([*networks_right, base]).by_seed
     if not paired(np.array(by_seed[:-1]), by_seed[-1]):
         return None
     return tested.measure([right - base for right in networks_right])
 
 
-def compare_with_base(
-    study_dir: str | Path,
-    margin: float = 0.01,
-    kinds: Collection[str] = KINDS,
-    metric: str = "balanced",
+def against_base(
+    tested: Tested, margin: float = 0.01, kinds: Collection[str] = KINDS
 ) -> dict[Key, Comparison]:
-    """Every network of these kinds, trained on all images, against baseB; see `compare`.
+    """Every network of these kinds against baseB; see `compare`.
 
     Networks of one kind and semantics of BatchNorm are one question.
 
@@ -255,27 +250,13 @@ def compare_with_base(
     -------
     dict from (kind, n or None, bn) to Comparison
         Empty if baseB was not run.
-
-    Raises
-    ------
-    TransferError
-        As `read_tested`.
     """
-    return against_base(read_tested(study_dir, metric), margin, kinds)
-
-
-def against_base(
-    tested: Tested, margin: float = 0.01, kinds: Collection[str] = KINDS
-) -> dict[Key, Comparison]:
-    """As `compare_with_base`, of a study that was read."""
-    base: Key = ("baseB", None, "")
     compared: dict[Key, Comparison] = {}
-    if base not in tested.right:
+    if BASE not in tested.right:
         return compared
-    families = dict.fromkeys((kind, bn) for kind, _, bn in tested.right if kind in kinds)
-    for kind, bn in families:
+    for kind, bn in dict.fromkeys((kind, bn) for kind, _, bn in tested.right if kind in kinds):
         if kind != "baseB":
-            compared |= compare(tested, tested.family(kind, bn), base, margin)
+            compared |= compare(tested, tested.family(kind, bn), BASE, margin)
     return compared
 
 
@@ -293,43 +274,3 @@ def behind_the_best(tested: Tested, key: Key) -> tuple[Key, float, float, float]
     place = keys.index(key)
     best, low, high = against_best(accuracies, seed_variance(accuracies.by_seed), place)
     return keys[best], float(accuracies.mean[best] - accuracies.mean[place]), low, high
-
-
-def with_intervals(
-    study_dir: str | Path, runs: pd.DataFrame, metric: str = "balanced"
-) -> pd.DataFrame:
-    """Runs with ``low`` and ``high``, the 95 % interval of the mean accuracy of their network.
-
-    NaN where predictions are missing.
-    """
-    runs = runs.assign(low=np.nan, high=np.nan)
-    for fraction in runs["fraction"].unique():
-        try:
-            seen = estimates(read_tested(study_dir, metric, fraction))
-        except TransferError:
-            continue
-        for key, group in networks(runs[runs["fraction"] == fraction]):
-            runs.loc[group.index, ["low", "high"]] = seen[key].interval()
-    return runs
-
-
-def estimates(tested: Tested) -> dict[Key, Difference]:
-    """Mean accuracy of every network, as a difference from 0: it has an interval.
-
-    The variance over seeds is pooled over networks of one kind and semantics of BatchNorm; that of
-    a kind with one network, as baseB, over all networks.
-    """
-    seen: dict[Key, Difference] = {}
-    for kind, bn in dict.fromkeys((kind, bn) for kind, _, bn in tested.right):
-        family = tested.family(kind, bn)
-        pool = (
-            family
-            if len(family) > 1
-            else [*family, *(key for key in tested.right if key not in family)]
-        )
-        accuracies = tested.accuracies(pool)
-        own = difference(
-            accuracies, seed_variance(accuracies.by_seed), np.arange(len(family)), None
-        )
-        seen |= {key: own[place] for place, key in enumerate(family)}
-    return seen

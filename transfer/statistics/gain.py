@@ -7,7 +7,7 @@ import pandas as pd
 
 from transfer.errors import TransferError
 from transfer.results import read_runs
-from transfer.statistics.comparison import Key, read_tested
+from transfer.statistics.comparison import BASE, Key, read_tested
 from transfer.statistics.differences import difference
 from transfer.statistics.seeds import seed_variance
 from transfer.wording import spans
@@ -64,7 +64,7 @@ def gains(study_dir: str | Path, metric: str = "balanced") -> pd.DataFrame:
         networks, bases, images = [], [], []
         for size in sorted(of_kind["fraction"].unique()):
             right = tested[size].right
-            base = right.get(("baseB", None, ""))
+            base = right.get(BASE)
             seeds = sorted(set.intersection(*(set(right[key][0]) for key in keys)))
             if base is None or not seeds:
                 continue

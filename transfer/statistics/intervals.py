@@ -1,13 +1,50 @@
-"""Intervals over seeds alone, for what is measured in few numbers and not image by image."""
+"""Intervals of mean accuracies, and intervals over seeds alone for what is measured otherwise."""
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from transfer.errors import TransferError
+from transfer.statistics.comparison import Key, Tested, networks, read_tested
+from transfer.statistics.differences import Difference, difference
+from transfer.statistics.seeds import seed_variance
+
+
+def with_intervals(study_dir: str | Path, runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs with ``low`` and ``high``: the 95 % interval of their network's mean balanced accuracy.
+
+    NaN where predictions are missing.
+    """
+    runs = runs.assign(low=np.nan, high=np.nan)
+    for fraction in runs["fraction"].unique():
+        try:
+            seen = estimates(read_tested(study_dir, fraction=fraction))
+        except TransferError:
+            continue
+        for key, group in networks(runs[runs["fraction"] == fraction]):
+            runs.loc[group.index, ["low", "high"]] = seen[key].interval()
+    return runs
+
+
+def estimates(tested: Tested) -> dict[Key, Difference]:
+    """Mean accuracy of every network, as a difference from 0: it has an interval.
+
+    The variance over seeds is pooled over networks of one kind and semantics of BatchNorm; that of
+    a kind with one network, as baseB, over all networks.
+    """
+    seen: dict[Key, Difference] = {}
+    for kind, bn in dict.fromkeys((kind, bn) for kind, _, bn in tested.right):
+        family = tested.family(kind, bn)
+        others = [key for key in tested.right if key not in family] if len(family) == 1 else []
+        accuracies = tested.accuracies([*family, *others])
+        spread = seed_variance(accuracies.by_seed)
+        own = difference(accuracies, spread, np.arange(len(family)), None)
+        seen |= {key: own[place] for place, key in enumerate(family)}
+    return seen
 
 
 def t_interval(
@@ -26,14 +63,3 @@ def t_interval(
     quantile = float(stats.t.ppf(0.5 + level / 2, len(array) - 1))
     half = quantile * float(array.std(ddof=1)) / math.sqrt(len(array))
     return mean, mean - half, mean + half
-
-
-def interval(group: pd.DataFrame) -> tuple[float, float]:
-    """95 % interval of the test accuracy of one network: (low, high).
-
-    Several seeds: Student's t over seeds. One seed: Wilson's interval over the test images, which
-    knows nothing of how another seed would differ. Published points: both bounds NaN.
-    """
-    if len(group) == 1:
-        return float(group["test_low"].iloc[0]), float(group["test_high"].iloc[0])
-    return t_interval(group["test_accuracy"].to_numpy(float))[1:]

@@ -15,7 +15,7 @@ from transfer.deploy.costs.table import read_costs, read_exported
 from transfer.errors import TransferError
 from transfer.results import read_runs
 from transfer.runs import parse_run
-from transfer.statistics.comparison import judge, read_tested, right_on_test_images
+from transfer.statistics.comparison import BASE, judge, read_tested, right_on_test_images
 from transfer.statistics.differences import correlation, difference
 from transfer.statistics.seeds import seed_variance
 from transfer.study_file import read_settings
@@ -83,7 +83,7 @@ def candidates(
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": "Int64", "outcome": "object"})
     if table.empty:
         return table
-    base = tested.right.get(("baseB", None, ""))
+    base = tested.right.get(BASE)
     table["compared_seeds"], table["outcome"] = 0, ""
     for _, group in table.groupby("format"):
         places = np.arange(len(group))
