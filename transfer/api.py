@@ -33,6 +33,7 @@ from transfer.studies.ask import ask
 from transfer.studies.context import Context, model_path
 from transfer.studies.setup import prepare
 from transfer.studies.study import perform
+from transfer.tasks.checks.baselines import read_baselines
 from transfer.tasks.dataset import Dataset, load_dataset
 from transfer.tasks.lanes.generate import generate
 
@@ -392,6 +393,8 @@ def plot(
     points = read_published(published_table()) if published else None
     if points is not None and kinds is not None:
         points = points[points["kind"].isin(kinds)]
+    if figure == "accuracy_against_n" and not isinstance(study, pd.DataFrame):
+        return accuracy_against_n(runs, title, points, read_baselines(study))
     return _OF_RUNS[figure](runs, title, points)
 
 

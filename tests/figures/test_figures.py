@@ -85,6 +85,33 @@ def test_each_semantics_is_a_line_of_its_own():
         bn_semantics(frame[frame["bn"] != "legacy"])
 
 
+def test_the_control_has_a_panel_beside_the_transfer():
+    frame = runs(3)
+    control = frame[frame["kind"] == "AnB"].assign(kind="BnB")
+    control.loc[control["bn"] == "legacy", METRIC] = 0.5
+    transfer, selffer = bn_semantics(pd.concat([frame, control])).axes
+    assert [axes.get_title()[:3] for axes in (transfer, selffer)] == ["AnB", "BnB"]
+    (legacy,) = (line for line in selffer.lines if line.get_label() == "_BnB legacy")
+    assert set(legacy.get_ydata()) == {0.5}
+    (kept,) = (line for line in selffer.lines if line.get_label() == "_BnB inference")
+    expected = control[control["bn"] == "inference"].groupby("n")[METRIC].mean()
+    np.testing.assert_allclose(kept.get_ydata(), expected)
+
+
+def test_baselines_are_lines_and_the_legend_says_those_off_the_axis():
+    names = ["nearest_neighbours", "linear", "always_one_class"]
+    table = pd.DataFrame({"baseline": names, "balanced_accuracy": [0.85, 0.84, 0.1]})
+    axes = accuracy_against_n(runs(3), baselines=table).axes[-1]
+    heights = {
+        line.get_label(): line.get_ydata()[0] for line in axes.lines if len(line.get_ydata())
+    }
+    assert heights["_nearest_neighbours"] == 0.85
+    assert "_always_one_class" not in heights
+    labels = lines_of(axes)
+    assert "nearest neighbours on pixels (0.850)" in labels
+    assert "always one class (0.100, off the axis)" in labels
+
+
 #: By kind, n and share of the training images; AnB gains on few images and loses on all.
 SIZES = {
     ("baseB", None, 0.1): 0.6,

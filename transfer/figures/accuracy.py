@@ -13,7 +13,10 @@ _KINDS_A_PANEL = 4
 
 @style.styled
 def accuracy_against_n(
-    runs: pd.DataFrame, title: str = "", published: pd.DataFrame | None = None
+    runs: pd.DataFrame,
+    title: str = "",
+    published: pd.DataFrame | None = None,
+    baselines: pd.DataFrame | None = None,
 ) -> Figure:
     """Test accuracy against the number of blocks n: one colour a kind, baseB as a line.
 
@@ -24,6 +27,8 @@ def accuracy_against_n(
     title : str
     published : pandas.DataFrame or None
         As from `read_published`: hollow markers.
+    baselines : pandas.DataFrame or None
+        As from `read_baselines`: grey lines.
 
     Returns
     -------
@@ -57,6 +62,8 @@ def accuracy_against_n(
             shift = 0.1 * (place - (len(kinds) - 1) / 2)
             style.draw_against_n(axes, runs[runs["kind"] == kind], style.KINDS[kind], shift=shift)
             hollow |= style.draw_published(axes, published, kind)
+        if baselines is not None:
+            style.draw_baselines(axes, baselines, in_legend=axes is all_axes[-1])
         style.label_blocks(axes, BLOCKS)
         axes.set_title(name)
         axes.set_ylabel(style.METRIC_NAME)

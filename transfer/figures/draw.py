@@ -26,6 +26,7 @@ from transfer.scores.record import FOLDER, read_agreement
 from transfer.statistics.gain import gains, has_sizes, without_base
 from transfer.statistics.intervals import with_intervals
 from transfer.tables import read_table
+from transfer.tasks.checks.baselines import read_baselines
 
 
 def read_published(path: Path) -> pd.DataFrame:
@@ -99,7 +100,8 @@ def draw_figures(
     points = read_published(published) if published else None
     figures = {}
     if runs.empty or not as_keras_3(on_all_images(runs)).empty:
-        figures["accuracy_against_n"] = accuracy_against_n(runs, title, points)
+        drawn = accuracy_against_n(runs, title, points, read_baselines(folder))
+        figures["accuracy_against_n"] = drawn
     whole = on_all_images(runs)
     if whole.loc[whole["kind"] == "AnB", "bn"].nunique() > 1:
         figures["bn_semantics"] = bn_semantics(runs, title, points)

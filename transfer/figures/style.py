@@ -54,6 +54,12 @@ BASES = {
     "baseB": Look("baseB", "#000000", "#f2f0ea"),
     "baseB+": Look("baseB+", "#555555", "#6f6f6f", dash="--"),
 }
+#: What needs no network, by name in baselines.csv.
+BASELINES = {
+    "nearest_neighbours": Look("nearest neighbours on pixels", "#777777", "#9a978f", dash=":"),
+    "linear": Look("linear classifier on pixels", "#777777", "#9a978f", dash="-."),
+    "always_one_class": Look("always one class", "#bbbbbb", "#5f5d58"),
+}
 KINDS = {
     "BnB": Look("BnB (selffer, frozen)", "#0072b2", "#2f8fd8", "o"),
     "BnB+": Look("BnB+ (selffer, fine-tuned)", "#56b4e9", "#9ad5f7", "D"),
@@ -150,6 +156,20 @@ def draw_bases(axes: Axes, runs: pd.DataFrame, in_legend: bool = True) -> None:
         of_base = runs[runs["kind"] == base]
         if not of_base.empty:
             draw_level(axes, base, mean_and_interval(of_base), in_legend)
+
+
+def draw_baselines(axes: Axes, baselines: pd.DataFrame, in_legend: bool = True) -> None:
+    """Baselines as lines; the legend gives their values, also of those that are off the axis."""
+    low, high = axes.get_ylim()
+    for name, look in BASELINES.items():
+        for value in baselines.loc[baselines["baseline"] == name, METRIC.removeprefix("test_")]:
+            if low <= value <= high:
+                axes.axhline(value, linewidth=0.7, zorder=1, **look.line | {"label": f"_{name}"})
+            off = ", off the axis" if not low <= value <= high else ""
+            if in_legend:
+                label = f"{look.label} ({value:.3f}{off})"
+                axes.plot([], [], linewidth=0.7, label=label, **look.line)
+    axes.set_ylim(low, high)
 
 
 def draw_against_n(

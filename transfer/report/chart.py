@@ -11,11 +11,11 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.colors import to_hex
 
-from transfer.figures.style import BASES, KINDS, PAGE, SEMANTICS
+from transfer.figures.style import BASELINES, BASES, KINDS, PAGE, SEMANTICS
 from transfer.runs import BLOCKS
 
 #: All that traces are coloured by, but for the values of n.
-LOOKS = BASES | KINDS | SEMANTICS
+LOOKS = BASES | BASELINES | KINDS | SEMANTICS
 #: plotly's name of a matplotlib marker, and a character that looks like it.
 _SYMBOLS = {
     "o": ("circle", "●"),
@@ -27,7 +27,7 @@ _SYMBOLS = {
     "v": ("triangle-down", "▼"),
     "": ("circle", "━"),
 }
-_DASHES = {"-": "solid", "--": "dash", ":": "dot"}
+_DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
 
 
 def _palettes() -> dict[str, dict[str, str]]:

@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 
 from transfer.errors import TransferError
-from transfer.figures.style import BASES, KINDS, METRIC, METRIC_NAME, SEMANTICS, mean_and_interval
+from transfer.figures.style import (
+    BASELINES,
+    BASES,
+    KINDS,
+    METRIC,
+    METRIC_NAME,
+    SEMANTICS,
+    mean_and_interval,
+)
 from transfer.report.chart import Chart, Choice, axis, axis_of_n, band, bars, line, switch
 from transfer.results import as_keras_3
 from transfer.runs import BLOCKS, parse_run
@@ -67,13 +75,15 @@ def _shown(traces: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(trace["meta"]["switch"] for trace in traces))
 
 
-def accuracy_chart(runs: pd.DataFrame) -> Chart:
+def accuracy_chart(runs: pd.DataFrame, baselines: pd.DataFrame) -> Chart:
     """Test accuracy against n, a colour for each kind; frozen BatchNorm as Keras 3 does it.
 
     Parameters
     ----------
     runs : pandas.DataFrame
         Rows of runs.csv on all training images.
+    baselines : pandas.DataFrame
+        As from `read_baselines`: level lines.
 
     Raises
     ------
@@ -87,6 +97,11 @@ def accuracy_chart(runs: pd.DataFrame) -> Chart:
             "BatchNorm is finished."
         )
     traces = _bases(runs)
+    x = range(BLOCKS + 1)
+    for row in baselines[baselines["baseline"].isin(BASELINES)].to_dict("records"):
+        look, value = BASELINES[row["baseline"]], row[METRIC.removeprefix("test_")]
+        text = f"<b>{look.label}</b><br>{METRIC_NAME} {value:.3f}"
+        traces.append(line(row["baseline"], x, [value] * len(x), [text] * len(x)))
     for kind in KINDS:
         traces += _against_n(runs[runs["kind"] == kind], kind)
     return Chart(

@@ -20,6 +20,7 @@ from transfer.report.frames import drawings, examples, most_confident_mistakes, 
 from transfer.report.page import render
 from transfer.report.tables import class_shares, confusion_matrices, network_rows, recommended
 from transfer.statistics.gain import without_base
+from transfer.tasks.checks.baselines import read_baselines
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ def _contents(
 
     content: dict[str, Any] = {"facts": facts, "metric": METRIC_NAME}
     found = content["answer"] = make(lambda: answer(facts.folder, beside=beside))
-    content["accuracy"] = make(lambda: accuracy_chart(runs))
+    content["accuracy"] = make(lambda: accuracy_chart(runs, read_baselines(facts.folder)))
     content["intervals"] = interval_note(runs) if not runs.empty else ""
     content["semantics"] = make(lambda: semantics_chart(runs))
     content["gain"] = make(lambda: gain_chart(facts.folder, facts.runs))
