@@ -98,7 +98,7 @@ def test_the_control_has_a_panel_beside_the_transfer():
     np.testing.assert_allclose(kept.get_ydata(), expected)
 
 
-def test_baselines_are_lines_and_the_legend_says_those_off_the_axis():
+def test_baselines_are_lines_and_the_legend_says_where_those_outside_are():
     names = ["nearest_neighbours", "linear", "always_one_class"]
     table = pd.DataFrame({"baseline": names, "balanced_accuracy": [0.85, 0.84, 0.1]})
     axes = accuracy_against_n(runs(3), baselines=table).axes[-1]
@@ -108,8 +108,8 @@ def test_baselines_are_lines_and_the_legend_says_those_off_the_axis():
     assert heights["_nearest_neighbours"] == 0.85
     assert "_always_one_class" not in heights
     labels = lines_of(axes)
-    assert "nearest neighbours on pixels (0.850)" in labels
-    assert "always one class (0.100, off the axis)" in labels
+    assert "nearest neighbours (0.850)" in labels
+    assert "always one class (0.100, below)" in labels
 
 
 #: By kind, n and share of the training images; AnB gains on few images and loses on all.

@@ -129,9 +129,10 @@ def test_where_a_few_fall_far_below_the_axis_can_stay_near_base_b():
     frame["run"] = [
         Run(k, None if pd.isna(n) else int(n)).name for k, n in frame[["kind", "n"]].to_numpy()
     ]
-    chart = accuracy_chart(frame, pd.DataFrame(columns=["baseline", "balanced_accuracy"]))
+    baselines = pd.DataFrame(columns=["baseline", "balanced_accuracy"])
+    chart = accuracy_chart(frame, baselines)
     assert chart.layouts["near"]["yaxis"]["range"] == pytest.approx([0.85, 0.95])
-    assert not accuracy_chart(frame[frame["test_balanced_accuracy"] > 0.5]).choices
+    assert not accuracy_chart(frame[frame["test_balanced_accuracy"] > 0.5], baselines).choices
 
 
 def test_learning_curves_are_those_of_the_logs(page):

@@ -56,8 +56,8 @@ BASES = {
 }
 #: What needs no network, by name in baselines.csv.
 BASELINES = {
-    "nearest_neighbours": Look("nearest neighbours on pixels", "#777777", "#9a978f", dash=":"),
-    "linear": Look("linear classifier on pixels", "#777777", "#9a978f", dash="-."),
+    "nearest_neighbours": Look("nearest neighbours", "#777777", "#9a978f", dash=":"),
+    "linear": Look("linear on pixels", "#777777", "#9a978f", dash="-."),
     "always_one_class": Look("always one class", "#bbbbbb", "#5f5d58"),
 }
 KINDS = {
@@ -165,7 +165,7 @@ def draw_baselines(axes: Axes, baselines: pd.DataFrame, in_legend: bool = True) 
         for value in baselines.loc[baselines["baseline"] == name, METRIC.removeprefix("test_")]:
             if low <= value <= high:
                 axes.axhline(value, linewidth=0.7, zorder=1, **look.line | {"label": f"_{name}"})
-            off = ", off the axis" if not low <= value <= high else ""
+            off = ", below" if value < low else ", above" if value > high else ""
             if in_legend:
                 label = f"{look.label} ({value:.3f}{off})"
                 axes.plot([], [], linewidth=0.7, label=label, **look.line)
