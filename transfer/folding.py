@@ -25,8 +25,10 @@ from transfer.predictions import members, pack, read_member
 from transfer.results import (
     LOG_COLUMNS,
     RUN_COLUMNS,
+    as_keras_3,
     folded_runs,
     names_in,
+    on_all_images,
     read_log,
     read_rows,
     read_test_clusters,
@@ -154,5 +156,5 @@ def _write_published(folder: Path) -> None:
     runs = read_table(folder / "runs.csv", list(types), types)
     columns = {"network": runs["kind"], "block": runs["n"].fillna(0)}
     published = pd.DataFrame(columns | {"test_accuracy": runs["test_accuracy"]})
-    drawn = runs["bn"].isin(["", "inference"]) & (runs["fraction"] == 1.0)
-    write_table(folder / "all_experiments.csv", published[drawn])
+    drawn = as_keras_3(on_all_images(runs)).index
+    write_table(folder / "all_experiments.csv", published.loc[drawn])

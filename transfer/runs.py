@@ -34,6 +34,7 @@ KINDS: dict[str, str] = {
 }
 FROZEN_KINDS = ("BnB", "AnB", "RnB", "A@nB")
 BN_SEMANTICS = ("inference", "legacy", "adapt")
+KERAS_3 = ("", "inference")  #: nothing is frozen, or it is frozen as Keras 3 freezes it
 
 _PATTERNS = {
     "baseB": r"baseB",
@@ -111,7 +112,7 @@ class Run:
     @property
     def family(self) -> str:
         """The name without the seed: ``A3B_legacy_f0.25``. Runs of one family differ by seed."""
-        bn = f"_{self.bn}" if self.bn not in ("", "inference") else ""
+        bn = f"_{self.bn}" if self.bn not in KERAS_3 else ""
         fraction = f"_f{self.fraction:.6f}".rstrip("0") if self.fraction < 1 else ""
         return f"{self.network}{bn}{fraction}"
 

@@ -87,7 +87,12 @@ def _text(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, float_format=format_number, lineterminator="\n")
 
 
-def upsert(path: str | Path, rows: pd.DataFrame, keys: Sequence[str]) -> Path:
+def upsert(
+    path: str | Path,
+    rows: pd.DataFrame,
+    keys: Sequence[str],
+    keep: Collection[str] | None = None,
+) -> Path:
     """Put rows into a table that other processes may be changing too; see `merge`.
 
     Returns
@@ -101,7 +106,7 @@ def upsert(path: str | Path, rows: pd.DataFrame, keys: Sequence[str]) -> Path:
     """
     path = Path(path)
     with exclusively(lock_beside(path)):
-        return merge(path, rows, keys)
+        return merge(path, rows, keys, keep)
 
 
 def merge(

@@ -24,7 +24,7 @@ from transfer.errors import TransferError
 from transfer.files import Version, version_of
 from transfer.program import how_to_install
 from transfer.results import folded_runs, names_in, read_log, read_runs, working
-from transfer.runs import Run, parse_run, parse_runs
+from transfer.runs import KERAS_3, Run, parse_run, parse_runs
 from transfer.studies.watch.event_file import (
     bring_up_to_date,
     hparams_event,
@@ -147,7 +147,7 @@ def _rows(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _folder_of(root: Path, run: Run) -> Path:
     """Kind, then n: what TensorBoard's tree of runs can be filtered by."""
-    kind = run.kind if run.bn in ("", "inference") else f"{run.kind} {run.bn}"
+    kind = run.kind if run.bn in KERAS_3 else f"{run.kind} {run.bn}"
     kind = f"{kind} of {run.fraction:g}" if run.fraction < 1 else kind
     return root / kind / run.name if run.n is None else root / kind / f"n{run.n:02}" / run.name
 
