@@ -23,24 +23,13 @@ _BASELINES = {
 class Reading:
     """A study as far as its answer needs it.
 
-    Attributes
-    ----------
-    folder : Path
-    name : str
-        Of the data set.
-    every_run, runs : pandas.DataFrame
-        All runs; those on all training images.
-    tested : Tested
-    compared : dict from Key to Comparison
-        With baseB; empty without one.
-    means : dict from Key to Difference
-        Mean accuracy of every network.
-    margin : float
-        0..1 units.
-    floor : float
-        Accuracy of always answering one class.
-    pixels : (str, float) or None
-        The better of the classifiers without a network, if their accuracies are at hand.
+    ``name``: of the data set.
+    ``every_run``, ``runs``: all runs; those on all training images.
+    ``compared``: with baseB; empty without one.
+    ``means``: mean accuracy of every network.
+    ``margin``: 0..1 units.
+    ``floor``: accuracy of always answering one class.
+    ``pixels``: the better of the classifiers without a network, if their accuracies are at hand.
     """
 
     folder: Path
@@ -79,10 +68,8 @@ class Reading:
 def read(study_dir: str | Path, margin: float, metric: str) -> Reading:
     """Read a study.
 
-    Raises
-    ------
-    TransferError
-        If the folder holds no study, or its predictions do not belong to its ``runs.csv``.
+    Raises `TransferError` if the folder holds no study, or its predictions do not belong to its
+    ``runs.csv``.
     """
     folder = Path(study_dir)
     every_run = read_runs(folder)

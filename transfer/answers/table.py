@@ -10,12 +10,8 @@ from transfer.runs import parse_run
 def print_table(runs: pd.DataFrame, console: Console | None = None) -> None:
     """Print one line a network: balanced test accuracy with its 95 % interval, and accuracy.
 
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        As from `transfer.statistics.intervals.with_intervals`.
-    console : rich.console.Console or None
-        None: standard output.
+    ``runs``: as from `transfer.statistics.intervals.with_intervals`.
+    ``console``: None: standard output.
     """
     table = Table(box=None, pad_edge=False)
     columns = ("network", "balanced", "95 % interval", "accuracy", "val", "seeds", "parameters")

@@ -24,18 +24,9 @@ _PANELS = {
 def driving_against_n(drives: pd.DataFrame, runs: pd.DataFrame, title: str = "") -> Figure:
     """Test accuracy, interventions a lap and distance from the centre line against n.
 
-    Parameters
-    ----------
-    drives : pandas.DataFrame
-        As from `read_drives`.
-    runs : pandas.DataFrame
-        As from `read_runs`.
-    title : str
-
-    Raises
-    ------
-    TransferError
-        If no network of the study has driven.
+    ``drives``: as from `read_drives`.
+    ``runs``: as from `read_runs`.
+    Raises `TransferError` if no network of the study has driven.
     """
     table = by_network(drives)
     driven = table[table["kind"] != ""]

@@ -11,11 +11,7 @@ from transfer.figures import style
 def gain_against_images(table: pd.DataFrame, title: str = "") -> Figure:
     """Gain of AnB and AnB+ over baseB, in points, against the number of training images.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As from `transfer.statistics.gain.gains`.
-    title : str
+    ``table``: as from `transfer.statistics.gain.gains`.
     """
     figure = Figure(figsize=(style.COLUMN, 2.5))
     axes = figure.add_subplot()

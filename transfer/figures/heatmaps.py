@@ -15,17 +15,9 @@ _LABELS = {"cka": "linear CKA", "debiased_cka": "linear CKA, debiased", "svcca":
 def heat_maps(table: pd.DataFrame, measure: str = "debiased_cka", title: str = "") -> Figure:
     """One map a pair, 0 (nothing in common, and debiased values below) to 1.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As from `transfer.scores.similarity.read_similarity`; nothing else is read.
-    measure : {"cka", "debiased_cka", "svcca"}
-    title : str
-
-    Raises
-    ------
-    TransferError
-        If the table is empty or the measure not one of its columns.
+    ``table``: as from `transfer.scores.similarity.read_similarity`; nothing else is read.
+    ``measure``: {"cka", "debiased_cka", "svcca"}.
+    Raises `TransferError` if the table is empty or the measure not one of its columns.
     """
     if table.empty or measure not in _LABELS:
         raise TransferError(

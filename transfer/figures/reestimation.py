@@ -17,10 +17,7 @@ from transfer.runs import BLOCKS
 def reestimation_against_n(frame: pd.DataFrame, title: str = "") -> Figure:
     """Accuracy against n before (dashed) and after re-estimation: AnB above, baseA's probe below.
 
-    Raises
-    ------
-    TransferError
-        If there is neither AnB nor a probe in the table.
+    Raises `TransferError` if there is neither AnB nor a probe in the table.
     """
     table = gains_of_reestimation(frame)
     frozen = table[(table["kind"] == "AnB") & (table["layers"] == "frozen")]

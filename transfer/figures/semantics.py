@@ -19,10 +19,7 @@ def bn_semantics(
     frozen statistics come from the target itself. Arguments and intervals as in
     `accuracy_against_n`.
 
-    Raises
-    ------
-    TransferError
-        If AnB was run under fewer than two semantics.
+    Raises `TransferError` if AnB was run under fewer than two semantics.
     """
     runs = on_all_images(runs)
     runs = runs[runs["kind"].isin(["baseB", "AnB", "BnB"])]

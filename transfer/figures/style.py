@@ -26,16 +26,10 @@ METRIC, METRIC_NAME = "test_balanced_accuracy", "balanced test accuracy"
 class Look:
     """How one meaning is drawn.
 
-    Attributes
-    ----------
-    label : str
-        Its name in a legend.
-    colour, dark : str
-        On paper, and a lighter one of the same hue for a dark screen.
-    marker : str
-        Of matplotlib; empty: a line without markers.
-    dash : str
-        Of matplotlib.
+    ``label``: its name in a legend.
+    ``colour``, ``dark``: on paper, and a lighter one of the same hue for a dark screen.
+    ``marker``: of matplotlib; empty: a line without markers.
+    ``dash``: of matplotlib.
     """
 
     label: str
@@ -130,10 +124,7 @@ def mean_and_interval(runs: pd.DataFrame) -> tuple[float, float, float]:
 
     Every interval of accuracy in a figure or chart is asked for here. NaN where there is none.
 
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        The runs of one network, as from `transfer.statistics.intervals.with_intervals`.
+    ``runs``: the runs of one network, as from `transfer.statistics.intervals.with_intervals`.
     """
     mean, (low, high) = float(runs[METRIC].mean()), runs[["low", "high"]].iloc[0]
     return mean, min(low, mean), max(high, mean)  # the table has six digits

@@ -66,22 +66,12 @@ class Choice:
 class Chart:
     """One chart.
 
-    Attributes
-    ----------
-    id : str
-        Letters only.
-    label : str
-        What is drawn against what, for those who hear it.
-    traces : list of dict
-        Of plotly, with ``meta = {"switch": key, "when": {choice: value}}``.
-    layout : dict
-        Of plotly, beyond what all charts share.
-    switches : tuple of Switch
-    legend : str
-        What the switches are.
-    choices : tuple of Choice
-    layouts : dict
-        More of the layout, by the value of a choice.
+    ``id``: letters only.
+    ``label``: what is drawn against what, for those who hear it.
+    ``traces``: of plotly, with ``meta = {"switch": key, "when": {choice: value}}``.
+    ``layout``: of plotly, beyond what all charts share.
+    ``legend``: what the switches are.
+    ``layouts``: more of the layout, by the value of a choice.
     """
 
     id: str

@@ -23,13 +23,8 @@ Pairs = list[tuple[str, str]]
 class Facts:
     """A study as far as its small files tell.
 
-    Attributes
-    ----------
-    folder : Path
-    settings : Settings
-        Of study.json.
-    runs : pandas.DataFrame
-        runs.csv, with the interval of each network.
+    ``settings``: of study.json.
+    ``runs``: runs.csv, with the interval of each network.
     """
 
     folder: Path
@@ -76,10 +71,7 @@ class Facts:
 def read_facts(study_dir: str | Path) -> Facts:
     """The study in a folder.
 
-    Raises
-    ------
-    TransferError
-        If the folder holds no study, or none of its runs is finished.
+    Raises `TransferError` if the folder holds no study, or none of its runs is finished.
     """
     folder = Path(study_dir)
     runs = with_intervals(folder, read_runs(folder))
@@ -116,10 +108,7 @@ def hashes(facts: Facts) -> Pairs:
 def calls_in_words(facts: Facts) -> tuple[str, Pairs]:
     """The commands that made the study; and versions and machine of the last.
 
-    Raises
-    ------
-    TransferError
-        If study.json lacks them.
+    Raises `TransferError` if study.json lacks them.
     """
     calls = read_calls(facts.folder)
     try:

@@ -31,10 +31,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 def open_dataset(facts: Facts, data: str | Path | None = None) -> Dataset:
     """The study's data set, if it is where the study found it (or at ``data``).
 
-    Raises
-    ------
-    TransferError
-        If it is not there, or is another data set than that of the study.
+    Raises `TransferError` if it is not there, or is another data set than that of the study.
     """
     try:
         path = data_path(facts.folder) if data is None else data
@@ -89,18 +86,11 @@ def examples(dataset: Dataset) -> list[tuple[str, list[str]]]:
 class Mistake:
     """A test image that a run gets wrong.
 
-    Attributes
-    ----------
-    number : int
-        Of the image in the test file, from 0.
-    picture : str
-        Address of its JPEG; empty if the data are not at hand.
-    label, answer : str
-        Its label, and what the network says.
-    probability : float
-        Of the answer, 0..1.
-    others : int
-        Other runs that get it wrong too.
+    ``number``: of the image in the test file, from 0.
+    ``picture``: address of its JPEG; empty if the data are not at hand.
+    ``label``, ``answer``: its label, and what the network says.
+    ``probability``: of the answer, 0..1.
+    ``others``: other runs that get it wrong too.
     """
 
     number: int
@@ -115,16 +105,10 @@ class Mistake:
 class Mistakes:
     """The mistakes of a run.
 
-    Attributes
-    ----------
-    run, why : str
-        Whose mistakes, and why that run.
-    wrong : int
-        How many there are.
-    others : int
-        Other runs that were asked whether they make the same.
-    shown : list of Mistake
-        Those the run is surest of.
+    ``run``, ``why``: whose mistakes, and why that run.
+    ``wrong``: how many there are.
+    ``others``: other runs that were asked whether they make the same.
+    ``shown``: those the run is surest of.
     """
 
     run: str
@@ -139,21 +123,11 @@ def most_confident_mistakes(
 ) -> Mistakes:
     """The mistakes a network is surest of, at most one in each segment of neighbouring frames.
 
-    Parameters
-    ----------
-    facts : Facts
-        All its runs on all training images are asked whether they make the same mistakes.
-    chosen : pandas.DataFrame
-        Rows of a network; the seed with the highest validation accuracy is looked at.
-    why : str
-        Why that network.
-    dataset : Dataset or None
-        Without it the mistakes have no pictures.
-
-    Raises
-    ------
-    TransferError
-        If predictions are missing, or do not fit the labels or the classes.
+    ``facts``: all its runs on all training images are asked whether they make the same mistakes.
+    ``chosen``: rows of a network; the seed with the highest validation accuracy is looked at.
+    ``why``: why that network.
+    ``dataset``: without it the mistakes have no pictures.
+    Raises `TransferError` if predictions are missing, or do not fit the labels or the classes.
     """
     run = str(chosen.loc[chosen["val_accuracy"].idxmax(), "run"])
     labels, probabilities = facts.test_labels, facts.probabilities(run)

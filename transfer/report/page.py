@@ -21,12 +21,8 @@ from transfer.report.chart import PALETTES, Chart
 def render(content: dict[str, Any], left_out: list[str]) -> str:
     """The page as HTML.
 
-    Parameters
-    ----------
-    content : dict
-        What ``page.html`` shows, by name; its `Chart` are drawn in their order.
-    left_out : list of str
-        A sentence for everything that is not there.
+    ``content``: what ``page.html`` shows, by name; its `Chart` are drawn in their order.
+    ``left_out``: a sentence for everything that is not there.
     """
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined

@@ -84,10 +84,7 @@ def recommended(facts: Facts, found: Answer | None) -> tuple[pd.DataFrame, str]:
     That of the answer; else the network with the highest validation accuracy, so that test
     images are not used to choose.
 
-    Raises
-    ------
-    TransferError
-        If no network has all training images.
+    Raises `TransferError` if no network has all training images.
     """
     runs = as_keras_3(facts.whole)
     if runs.empty:
@@ -108,13 +105,8 @@ def _best_by_validation(runs: pd.DataFrame) -> pd.DataFrame:
 class Matrix:
     """One network's confusion: rows are the labels of images, columns what the network says.
 
-    Attributes
-    ----------
-    network, note : str
-    rows : list of (class, cells)
-        Empty if there are too many classes for a matrix.
-    pairs : list of (label, answer, cell)
-        The most frequent confusions, if ``rows`` is empty.
+    ``rows``: empty if there are too many classes for a matrix.
+    ``pairs``: the most frequent confusions, if ``rows`` is empty.
     """
 
     network: str
@@ -126,10 +118,7 @@ class Matrix:
 def confusion_matrices(facts: Facts, chosen: pd.DataFrame) -> list[Matrix]:
     """Confusion of ``chosen``, of baseB, and of the best AnB, AnB+ and sliced-n by validation.
 
-    Raises
-    ------
-    TransferError
-        If predictions are missing, or are not of these classes and test images.
+    Raises `TransferError` if predictions are missing, or are not of these classes and test images.
     """
     runs = as_keras_3(facts.whole)
     groups: dict[str, pd.DataFrame] = {}

@@ -19,16 +19,10 @@ _MOST_BYTES = 2 << 30  # of the moments of all blocks
 class Moments:
     """Moments of labelled features (n samples, d channels, K classes).
 
-    Attributes
-    ----------
-    counts : int64 (K,)
-        Samples of each class.
-    means : float64 (K, d)
-        Mean of each class; zero where a class has no sample.
-    scatters : float64 (K, d, d)
-        Sum of (x - mean of the class)(x - mean of the class)^T over each class.
-    fourth : float
-        Sum of |x - mean of all|^4, for the Ledoit-Wolf shrinkage.
+    ``counts``: samples of each class.
+    ``means``: mean of each class; zero where a class has no sample.
+    ``scatters``: sum of (x - mean of the class)(x - mean of the class)^T over each class.
+    ``fourth``: sum of |x - mean of all|^4, for the Ledoit-Wolf shrinkage.
     """
 
     counts: np.ndarray
@@ -67,22 +61,10 @@ def moments_of_blocks(
 ) -> list[Moments]:
     """Moments of every block, summed over batches.
 
-    Parameters
-    ----------
-    batches : iterable of (features of every block, labels)
-        Features (batch, d), or (batch, positions, d): then each position is a sample with the
-        label of its image. Labels int (batch,).
-    classes : int
-
-    Returns
-    -------
-    list of Moments, one a block
-
-    Raises
-    ------
-    TransferError
-        If there are fewer than two samples, labels do not fit, a feature is not finite, or the
-        moments would need more than 2 GiB.
+    ``batches``: features (batch, d), or (batch, positions, d): then each position is a sample with
+    the label of its image. Labels int (batch,).
+    Raises `TransferError` if there are fewer than two samples, labels do not fit, a feature is not
+    finite, or the moments would need more than 2 GiB.
     """
     sums: list[_Sums] = []
     for features, labels in batches:

@@ -22,18 +22,13 @@ Values = Any  # float of one pair, or float64 (pairs,)
 class Difference:
     """Accuracy of A minus accuracy of B, 0..1 units: one, or several in arrays of one shape.
 
-    Attributes
-    ----------
-    estimate, variance, df : float or float64 (pairs,)
-        ``estimate`` minus the truth, over its standard error, follows Student's t.
-    by_images : float or float64 (pairs,)
-        Part of ``variance`` that more test images would lower.
-    by_seeds : float or float64 (pairs,)
-        The rest, which more seeds would lower. 0 where no network of the study has two runs.
-    interaction : float or float64 (pairs,)
-        Part of ``by_images`` that more seeds would lower, too.
-    seeds : int or int64 (pairs,)
-        Runs of A or B, whichever has fewer.
+    ``estimate``, ``variance``, ``df``: ``estimate`` minus the truth, over its standard error,
+    follows Student's t.
+    ``by_images``: part of ``variance`` that more test images would lower.
+    ``by_seeds``: the rest, which more seeds would lower. 0 where no network of the study has two
+    runs.
+    ``interaction``: part of ``by_images`` that more seeds would lower, too.
+    ``seeds``: runs of A or B, whichever has fewer.
     """
 
     estimate: Values
@@ -71,13 +66,8 @@ def difference(
 ) -> Difference:
     """Mean accuracy of networks ``a`` minus that of networks ``b``; runs are not paired.
 
-    Parameters
-    ----------
-    accuracies : Accuracies
-    spread : SeedVariance
-        Of the same networks.
-    a, b : int or int (pairs,)
-        Positions of the networks. ``b`` None: accuracies by themselves.
+    ``spread``: of the same networks.
+    ``a``, ``b``: positions of the networks. ``b`` None: accuracies by themselves.
     """
     influence = accuracies.sums[a]
     estimate, seeds = accuracies.mean[a], accuracies.seeds[a]
@@ -134,10 +124,7 @@ def cluster_variance(influence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     degrees of freedom, at most G - 1: fewer where few clusters hold most of the variance, as those
     of a rare class do.
 
-    Parameters
-    ----------
-    influence : float64 (..., clusters)
-        As `Accuracies.sums`, or differences of these.
+    ``influence``: as `Accuracies.sums`, or differences of these.
     """
     clusters = influence.shape[-1]
     squares = (influence**2).sum(-1)

@@ -32,18 +32,11 @@ _LIMIT_SECONDS = 600
 class Timing:
     """What was measured.
 
-    Attributes
-    ----------
-    threads : int
-    median_ms, p95_ms : float
-        Latency of one frame, milliseconds.
-    images_per_second : float
-        In batches of 64, the median batch.
-    peak_bytes : int or None
-        Most memory the process held while it opened the file and ran single frames; None where
-        the system has no /proc.
-    network_bytes : int or None
-        The same beyond what the process held before it opened the file.
+    ``median_ms``, ``p95_ms``: latency of one frame, milliseconds.
+    ``images_per_second``: in batches of 64, the median batch.
+    ``peak_bytes``: most memory the process held while it opened the file and ran single frames;
+    None where the system has no /proc.
+    ``network_bytes``: the same beyond what the process held before it opened the file.
     """
 
     threads: int
@@ -57,10 +50,7 @@ class Timing:
 def time_file(path: str | Path, threads: int, calls: int = CALLS) -> Timing:
     """Measure an exported file in a new process.
 
-    Raises
-    ------
-    TransferError
-        If the file cannot be run.
+    Raises `TransferError` if the file cannot be run.
     """
     module = "transfer.deploy.costs.stopwatch"
     command = [sys.executable, "-m", module, str(path), str(threads), str(calls)]

@@ -41,16 +41,9 @@ Pilot = Callable[[Sequence[int], Sequence[Car], Callable[[], np.ndarray]], np.nd
 class Course:
     """A track, what the camera sees of it, and where the car starts.
 
-    Attributes
-    ----------
-    number, seed : int
-        The track is a function of ``number``; camera, light, start and disturbances of both.
-    clockwise : bool
-    track : Track
-    scene : Scene
-    car : Car
-    seed_words : tuple of int
-        Of the drive's own random numbers.
+    ``number``, ``seed``: the track is a function of ``number``; camera, light, start and
+    disturbances of both.
+    ``seed_words``: of the drive's own random numbers.
     """
 
     number: int
@@ -66,22 +59,11 @@ class Course:
 class Drive:
     """How a drive went.
 
-    Attributes
-    ----------
-    track, seed : int
-    clockwise : bool
-    frames : int
-    distance : float
-        Progress along the centre line, half widths of the lane.
-    interventions : int
-    in_lane : float
-        Share of the frames with the car's camera between the stripes of tape, 0..1.
-    offset : float
-        Mean distance from the centre line, half widths.
-    laps : float
-        Distance over the length of a lap.
-    clean_laps : int
-        Whole laps in a row without an intervention.
+    ``distance``: progress along the centre line, half widths of the lane.
+    ``in_lane``: share of the frames with the car's camera between the stripes of tape, 0..1.
+    ``offset``: mean distance from the centre line, half widths.
+    ``laps``: distance over the length of a lap.
+    ``clean_laps``: whole laps in a row without an intervention.
     """
 
     track: int
@@ -109,10 +91,7 @@ class Moment:
 def make_course(number: int, seed: int) -> Course:
     """Track ``number`` with the camera, light and start of ``seed``; every third goes clockwise.
 
-    Raises
-    ------
-    TransferError
-        If a number is out of range.
+    Raises `TransferError` if a number is out of range.
     """
     if not 0 <= number < _MAX_NUMBER or not 0 <= seed < _MAX_NUMBER:
         raise TransferError(f"Expected a track and a seed of 0 or more: {number}, {seed}.")
@@ -135,18 +114,8 @@ def drive(
 ) -> list[Drive]:
     """Drive all courses side by side, so that a network sees them as one batch.
 
-    Parameters
-    ----------
-    courses : sequence of Course
-    pilot : Pilot
-    laps : float
-        Length of a drive: the frames in which a car in the middle of the lane goes so far.
-    watch : callable or None
-        Called with the position of a course and the `Moment`, every frame.
-
-    Returns
-    -------
-    list of Drive, one a course, a function of courses, pilot and laps alone.
+    ``laps``: length of a drive: the frames in which a car in the middle of the lane goes so far.
+    ``watch``: called with the position of a course and the `Moment`, every frame.
     """
     if not 0 < laps <= 1000:
         raise TransferError(f"Expected laps above 0 and at most 1000. Received: {laps:g}.")
