@@ -178,9 +178,9 @@ def parse_runs(names: Iterable[object], where: object) -> list[Run]:
 class Protocol:
     """How a network is trained; see `PROTOCOLS` for the two that are used.
 
-    ``schedule``: {"inverse_time", "one_cycle"}; ``inverse_time``: ``learning_rate / (1 + decay *
-    step)``. ``one_cycle``: up from a tenth of ``learning_rate`` to ``learning_rate`` during the
-    first 30 % of the steps, then a cosine down to zero (Smith and Topin 2017).
+    ``schedule``: "inverse_time": ``learning_rate / (1 + decay * step)``; "one_cycle": up from a
+    tenth of ``learning_rate`` to ``learning_rate`` during the first 30 % of the steps, then a
+    cosine down to zero (Smith and Topin 2017).
     ``patience``: epochs without a gain of ``min_delta`` in validation accuracy before training
     stops; None to train all epochs.
     """

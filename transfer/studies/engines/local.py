@@ -192,9 +192,8 @@ def attempt(
 ) -> tuple[str, Any]:
     """Do a run, unless another process does or has done it.
 
-    Returns ``"done"`` and the row, ``"busy"`` and None, ``"failed"`` and a sentence that is
-    recorded too,.
-    Returns or ``"error"`` and a sentence if no run can be done, as on a full disk.
+    Returns ``"done"`` and the row; ``"busy"`` and None; ``"failed"`` and a sentence that is
+    recorded too; or ``"error"`` and a sentence if no run can be done, as on a full disk.
     """
     try:
         return _attempt(run, context, execute, on_epoch)

@@ -75,9 +75,8 @@ def gpus_a_run(
 ) -> float:
     """The share of a GPU that each run takes: 0 on a cluster without any, else at most 1.
 
-    ``nodes``: resources of each node, ``{"CPU": 16, "GPU": 1}``.
-    ``workers``: runs at a time; None: one a GPU.
-    ``threads``: CPUs that a run takes.
+    ``nodes``: resources of each node, ``{"CPU": 16, "GPU": 1}``. ``workers``: runs at a time; None:
+    one a GPU. ``threads``: CPUs that a run takes.
     Raises `TransferError` if no node offers that many CPUs.
     """
     usable = [node for node in nodes if node.get("CPU", 0) >= threads]

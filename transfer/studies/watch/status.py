@@ -37,9 +37,8 @@ _FRESH_SECONDS, _FRESH_EPOCHS = 60.0, 3.0
 class Unfinished:
     """A run that was begun.
 
-    ``epoch``: epochs that are finished.
-    ``val_accuracy``: of the last one.
-    ``seconds_ago``: when it ended; None if none has.
+    ``epoch``, ``val_accuracy``: the last finished epoch; 0 and None if there is none.
+    ``seconds_ago``: when that ended.
     ``locked``: whether a process is seen to hold the run's lock.
     """
 
@@ -55,11 +54,11 @@ class Status:
     """All runs of a study by where they stand.
 
     ``epochs``: of a run at most.
-    ``planned``: what the calls of the study asked for, and what else was begun.
-    ``done``, ``to_do``: names of runs: with a row; not begun.
-    ``running``, ``stopped``: begun without a row: by a process that is alive, or by none.
+    ``planned``: how many runs the calls of the study asked for, and what else was begun.
+    ``done``, ``to_do``: names of runs with a row, and of runs not begun.
+    ``running``, ``stopped``: begun without a row, by a process that is alive, or by none.
     ``failed``: why runs failed that nobody has tried again yet, by their name.
-    ``seconds_left``: estimate; None if nothing is running or no pace is known.
+    ``seconds_left``: an estimate; None if nothing is running or no pace is known.
     """
 
     name: str

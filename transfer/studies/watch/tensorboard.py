@@ -51,10 +51,7 @@ _RESULTS = (
 
 
 def require_tensorboard() -> None:
-    """Before anything is trained.
-
-    Raises `TransferError` if the package is not installed.
-    """
+    """Raise a `TransferError` if the package is not installed; called before anything is trained."""
     if importlib.util.find_spec("tensorboard") is None:
         raise TransferError(
             "Expected the package tensorboard for --tensorboard. It is not installed: "
