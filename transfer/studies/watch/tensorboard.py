@@ -51,7 +51,7 @@ _RESULTS = (
 
 
 def require_tensorboard() -> None:
-    """Raise a `TransferError` if the package is not installed; called before anything is trained."""
+    """Raise a `TransferError` if the package is missing; called before anything is trained."""
     if importlib.util.find_spec("tensorboard") is None:
         raise TransferError(
             "Expected the package tensorboard for --tensorboard. It is not installed: "

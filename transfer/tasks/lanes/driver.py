@@ -114,7 +114,7 @@ def choose_key(driver: Driver, angle: float, pressed: int) -> int:
 def record_lap(
     track: Track, driver: Driver, rng: np.random.Generator
 ) -> tuple[list[Car], np.ndarray]:
-    """Record about one lap from a random place: a car and the key pressed, int64, for each frame."""
+    """Record about one lap from a random place: for each frame the car, and the key, int64."""
     car = start(
         track,
         int(rng.integers(len(track.centre))),
