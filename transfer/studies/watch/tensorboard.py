@@ -140,6 +140,9 @@ def _folder_of(root: Path, run: Run) -> Path:
 
 def _events_of_run(run: Run, log: pd.DataFrame, row: dict[str, Any] | None) -> list[Any]:
     """All events of a run so far, in the order they came about."""
+    from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
+    from tensorboard.plugins.hparams.plugin_data_pb2 import SessionEndInfo
+
     events = [_session_start(run)]
     seconds = 0.0
     for _, epoch in log.iterrows():
@@ -153,7 +156,7 @@ def _events_of_run(run: Run, log: pd.DataFrame, row: dict[str, Any] | None) -> l
             _scalar(f"result/{name}", float(row[name]), int(row["epochs"]), seconds)
             for name in _RESULTS
         ]
-        events.append(_session_end())
+        events.append(_hparams(session_end_info=SessionEndInfo(status=STATUS_SUCCESS)))
     return events
 
 
@@ -168,13 +171,6 @@ def _session_start(run: Run) -> Any:
     if run.n is not None:
         start.hparams["n"].number_value = run.n
     return _hparams(session_start_info=start)
-
-
-def _session_end() -> Any:
-    from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
-    from tensorboard.plugins.hparams.plugin_data_pb2 import SessionEndInfo
-
-    return _hparams(session_end_info=SessionEndInfo(status=STATUS_SUCCESS))
 
 
 def _scalar(tag: str, value: float, step: int, seconds: float = 0.0) -> Any:

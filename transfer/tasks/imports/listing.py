@@ -70,11 +70,9 @@ class Listing:
 
 def in_order(name: str) -> str:
     """A key that orders numbers in names as numbers: 9 comes before 10."""
-    return re.sub(r"[0-9]+", lambda digits: _numbered(digits[0].lstrip("0")), name)
-
-
-def _numbered(digits: str) -> str:
-    return f"{len(digits):05d}{digits}"
+    return re.sub(
+        "0*([0-9]*)", lambda part: f"{len(part[1]):05d}{part[1]}" if part[0] else "", name
+    )
 
 
 def numbered(texts: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
