@@ -144,7 +144,7 @@ def _submitter(context: Context, gpus: float) -> Callable[[Run], Any]:
         max_retries=_RETRIES,
         scheduling_strategy="SPREAD",
     )(_task)
-    # Ray puts the bytes in place of the reference; its types know no optional one.
+    # A task is given the bytes themselves; Ray's type hints do not allow None.
     base: Any = None
     if context.source_path is not None:
         base = ray.put(context.source_path.read_bytes())

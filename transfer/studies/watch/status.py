@@ -204,8 +204,8 @@ def _outlook(seen: Status) -> str:
         return "Complete."
     if not seen.running:
         stopped = (
-            f" {_count(len(seen.stopped))} stopped half way: killed, or ended by an "
-            "error that its process told; it goes on from its last epoch."
+            f" {_count(len(seen.stopped))} stopped half way, killed or ended by an "
+            "error that its process reported; each goes on from its last epoch."
             if seen.stopped
             else ""
         )
