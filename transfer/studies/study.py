@@ -44,10 +44,8 @@ def perform(
     """
     out = Path(out)
     check_where(workers, engine, address)
-    if engine == "ray":
-        from transfer.studies.engines import (
-            ray,  # an extra: said to be missing before anything is made
-        )
+    if engine == "ray":  # an extra: said to be missing before anything is made
+        from transfer.studies.engines import ray
     runs = study.runs()
     folder = Path(data) if data is not None else simulated_data(PRESETS[preset].images)
     context = prepare(out, study, folder, workers or default_workers(), engine)
