@@ -139,10 +139,7 @@ def _check_reachable(address: str) -> None:
 def _submitter(context: Context, gpus: float) -> Callable[[Run], Any]:
     """What makes a task of a run."""
     task = ray.remote(
-        num_cpus=context.threads,
-        num_gpus=gpus,
-        max_retries=_RETRIES,
-        scheduling_strategy="SPREAD",
+        num_cpus=context.threads, num_gpus=gpus, max_retries=_RETRIES, scheduling_strategy="SPREAD"
     )(_task)
     # A task is given the bytes themselves; Ray's type hints do not allow None.
     base: Any = None

@@ -134,11 +134,7 @@ def _is_fresh(folder: Path, begun: Unfinished) -> bool:
 
 
 def _seconds_left(
-    folder: Path,
-    settings: Settings,
-    done: list[Run],
-    running: list[Unfinished],
-    waiting: list[str],
+    folder: Path, settings: Settings, done: list[Run], running: list[Unfinished], waiting: list[str]
 ) -> float | None:
     """At the pace of the finished runs of the same kind (else of all, else of the epochs so far).
 

@@ -92,11 +92,7 @@ def labels_and_images(dataset: Dataset, seed: int = 0) -> Findings:
 
 
 def _judge(
-    findings: Findings,
-    name: str,
-    answers: np.ndarray,
-    labels: np.ndarray,
-    classes: tuple[str, ...],
+    findings: Findings, name: str, answers: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]
 ) -> bool:
     """Add the findings about a split; False if labels and answers are unrelated."""
     confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
