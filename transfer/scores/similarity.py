@@ -34,15 +34,9 @@ _FEWEST_IMAGES = 4  # for the debiased form
 
 @dataclass(frozen=True, eq=False)
 class Centred:
-    """Features of one block, centred, with what every comparison needs of them.
+    """Features of one block, centred, with what every comparison needs of them."""
 
-    Attributes
-    ----------
-    x : float64 (n, d)
-        Row i is image i; every column has the mean 0.
-    """
-
-    x: np.ndarray
+    x: np.ndarray  #: float64 (n, d): row i is image i; every column has the mean 0
 
     @functools.cached_property
     def lengths(self) -> np.ndarray:
@@ -185,7 +179,6 @@ def compare_networks(
         Four or more; SVCCA needs many more images than channels.
     architecture : Architecture
     pairs : mapping of a name such as ``baseA | baseB_s0`` to two Keras weight files
-        Names in the form ``A | B`` label the axes of `transfer.figures.heatmaps.heat_maps`.
 
     Returns
     -------
