@@ -27,10 +27,7 @@ _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, Fortran order and dtype of a .npy stream, left at the first byte of data.
 
-    Raises
-    ------
-    ValueError
-        Whatever is wrong with the header, in a few words.
+    Raises `ValueError`: whatever is wrong with the header, in a few words.
     """
     try:
         version = np.lib.format.read_magic(stream)
@@ -65,10 +62,7 @@ def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
 def open_npz(file: IO[bytes]) -> zipfile.ZipFile:
     """Open an .npz archive; `read_array` reads from it.
 
-    Raises
-    ------
-    ValueError
-        Whatever is wrong with the archive, in a few words.
+    Raises `ValueError`: whatever is wrong with the archive, in a few words.
     """
     with _in_a_few_words():
         archive = zipfile.ZipFile(file)
@@ -85,10 +79,7 @@ def names_of(archive: zipfile.ZipFile) -> list[str]:
 def read_array(archive: zipfile.ZipFile, name: str, most_bytes: int) -> np.ndarray:
     """One array of an archive, of at most ``most_bytes`` bytes.
 
-    Raises
-    ------
-    ValueError
-        Whatever is wrong with it, in a few words.
+    Raises `ValueError`: whatever is wrong with it, in a few words.
     """
     with _in_a_few_words():
         try:
@@ -106,10 +97,7 @@ def read_array(archive: zipfile.ZipFile, name: str, most_bytes: int) -> np.ndarr
 def read_npz(file: IO[bytes], most_bytes: int) -> dict[str, np.ndarray]:
     """All arrays of an .npz archive by name, of at most ``most_bytes`` bytes together.
 
-    Raises
-    ------
-    ValueError
-        Whatever is wrong with the archive, in a few words.
+    Raises `ValueError`: whatever is wrong with the archive, in a few words.
     """
     archive = open_npz(file)
     if sum(member.file_size for member in archive.filelist) > most_bytes:
@@ -120,10 +108,7 @@ def read_npz(file: IO[bytes], most_bytes: int) -> dict[str, np.ndarray]:
 def write_npz(path: Path, arrays: Iterable[tuple[str, np.ndarray]]) -> None:
     """Write a compressed .npz archive atomically, one array at a time; equal arrays, equal bytes.
 
-    Raises
-    ------
-    TransferError
-        If the file cannot be written; the old one stays.
+    Raises `TransferError` if the file cannot be written; the old one stays.
     """
     with open_atomically(path) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as out:
         for name, array in arrays:

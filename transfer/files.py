@@ -31,10 +31,7 @@ WORKING = "working"
 def write_atomically(path: str | Path, content: bytes | str) -> None:
     """Write ``content`` to ``path`` so that the file is either the old one or the new one.
 
-    Raises
-    ------
-    TransferError
-        If the file cannot be written (disk full, folder read-only, ...).
+    Raises `TransferError` if the file cannot be written (disk full, folder read-only, ...).
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     with open_atomically(path) as stream:
@@ -45,10 +42,8 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
 def open_atomically(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a binary stream that becomes ``path`` when the block ends without an error.
 
-    Raises
-    ------
-    TransferError
-        If the operating system refuses to write; the old file, if any, is untouched.
+    Raises `TransferError` if the operating system refuses to write; the old file, if any, is
+    untouched.
     """
     path = Path(path)
     temporary = _temporary(path)
@@ -94,22 +89,10 @@ def exclusively(path: str | Path, wait: bool = True) -> Iterator[bool]:
     The operating system frees the lock of a process that dies. The file stays, is never written
     to, and is not followed if it is a link.
 
-    Parameters
-    ----------
-    path : path
-        Of the lock file; it and its folder are made if they are missing.
-    wait : bool
-        Wait while another process holds the lock; False: go on at once without it.
-
-    Yields
-    ------
-    bool
-        Whether this process holds the lock; always True with ``wait``.
-
-    Raises
-    ------
-    TransferError
-        If the lock file cannot be made or is a link.
+    ``path``: of the lock file; it and its folder are made if they are missing.
+    ``wait``: wait while another process holds the lock; False: go on at once without it.
+    Yields whether this process holds the lock; always True with ``wait``.
+    Raises `TransferError` if the lock file cannot be made or is a link.
     """
     path = Path(path)
     try:
@@ -169,12 +152,8 @@ def remove_temporaries(folder: Path, name: str) -> None:
 def read_bytes(path: str | Path, limit: int) -> bytes:
     """The content of a plain file of at most ``limit`` bytes.
 
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    TransferError
-        If it is larger, or a device or a pipe, which might never end.
+    Raises `OSError` if it cannot be read.
+    Raises `TransferError` if it is larger, or a device or a pipe, which might never end.
     """
     descriptor = os.open(path, os.O_RDONLY | _NO_WAIT)
     with open(descriptor, "rb") as stream:
@@ -189,12 +168,9 @@ def read_bytes(path: str | Path, limit: int) -> bytes:
 def open_plain(path: str | Path) -> IO[bytes]:
     """Open a plain file of a folder that came from elsewhere, to read its bytes.
 
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    TransferError
-        If it is a link, a device or a pipe: links are not followed, and the others may never end.
+    Raises `OSError` if it cannot be read.
+    Raises `TransferError` if it is a link, a device or a pipe: links are not followed, and the
+    others may never end.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | _NO_LINK | _NO_WAIT)
@@ -231,10 +207,7 @@ def sha256_of(path: str | Path) -> str:
 def new_folder(out: str | Path) -> Iterator[Path]:
     """A temporary folder beside ``out`` that becomes ``out`` when the block ends without an error.
 
-    Raises
-    ------
-    TransferError
-        If ``out`` exists and is not an empty folder, or cannot be written.
+    Raises `TransferError` if ``out`` exists and is not an empty folder, or cannot be written.
     """
     out = Path(out)
     refuse_occupied(out)

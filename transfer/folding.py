@@ -58,12 +58,9 @@ def write_test_labels(
 ) -> None:
     """Record what the test images really are, if the study does not know it yet.
 
-    Parameters
-    ----------
-    study_dir : Path
-    labels : int64 (N,)
-    clusters : int64 (N,), optional
-        Which images belong together: those of one recording, or of one stretch of a drive.
+    ``labels``: int64 (N,).
+    ``clusters``: which images belong together: those of one recording, or of one stretch of a
+    drive.
     """
     with contextlib.suppress(TransferError):  # there are none yet, or they are damaged
         known = read_test_clusters(study_dir)
@@ -103,10 +100,7 @@ def fold(study_dir: str | Path) -> None:
     keep their files. Runs whose line was deleted from ``runs.csv`` lose their epochs and
     predictions. Done again, it changes nothing.
 
-    Raises
-    ------
-    TransferError
-        If a file cannot be read or written; nothing is lost.
+    Raises `TransferError` if a file cannot be read or written; nothing is lost.
     """
     folder = Path(study_dir)
     with exclusively(lock_beside(folder / "runs.csv")):

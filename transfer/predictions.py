@@ -36,10 +36,7 @@ def pack(probabilities: np.ndarray) -> np.ndarray:
 def read_probabilities(path: Path, name: str) -> np.ndarray:
     """Probabilities in an archive, float32 (N, classes), as `pack` was given them.
 
-    Raises
-    ------
-    TransferError
-        If they are missing or damaged.
+    Raises `TransferError` if they are missing or damaged.
     """
     kept = read_member(path, name)
     if kept.ndim != 2 or kept.dtype != np.dtype("<u2") or not kept.shape[1]:
@@ -54,10 +51,7 @@ def read_probabilities(path: Path, name: str) -> np.ndarray:
 def read_member(path: Path, name: str) -> np.ndarray:
     """One array of an archive, as it is kept.
 
-    Raises
-    ------
-    TransferError
-        If it is missing or damaged.
+    Raises `TransferError` if it is missing or damaged.
     """
     version = version_of(path)
     try:
@@ -71,10 +65,7 @@ def read_member(path: Path, name: str) -> np.ndarray:
 def members(path: Path) -> list[str]:
     """Names of the arrays in an archive; none if there is no such file.
 
-    Raises
-    ------
-    TransferError
-        If it cannot be read.
+    Raises `TransferError` if it cannot be read.
     """
     version = version_of(path)
     try:
@@ -96,19 +87,11 @@ def merge(
 ) -> None:
     """Put arrays into an archive; whoever calls it holds the lock that guards the archive.
 
-    Parameters
-    ----------
-    path : Path
-        Made if it is missing.
-    arrays : mapping from name to a function that gives the array
-        One array is in memory at a time.
-    keep : collection of str, optional
-        Other arrays of the archive are dropped.
-
-    Raises
-    ------
-    TransferError
-        If an array cannot be read, or the archive written; it is then what it was.
+    ``path``: made if it is missing.
+    ``arrays``: one array is in memory at a time.
+    ``keep``: other arrays of the archive are dropped.
+    Raises `TransferError` if an array cannot be read, or the archive written; it is then what it
+    was.
     """
     kept = [name for name in members(path) if keep is None or name in keep]
     read = {name: functools.partial(read_member, path, name) for name in kept} | dict(arrays)

@@ -86,10 +86,7 @@ def working(study_dir: str | Path, *parts: str) -> Path:
 def names_in(study_dir: str | Path, folder: str) -> list[str]:
     """Names of the runs that have a file in a folder of ``working/``, sorted.
 
-    Raises
-    ------
-    TransferError
-        If a file there is not named after a run.
+    Raises `TransferError` if a file there is not named after a run.
     """
     path = working(study_dir, folder)
     names = sorted(file.stem for file in path.glob("[!.]*") if file.stem != "labels")
@@ -116,10 +113,7 @@ def finished(study_dir: str | Path, run: Run) -> bool:
 def read_failures(study_dir: str | Path) -> dict[str, str]:
     """Why runs failed that were not tried again since: a sentence by the name of the run.
 
-    Raises
-    ------
-    TransferError
-        If a file in ``working/failed`` is damaged.
+    Raises `TransferError` if a file in ``working/failed`` is damaged.
     """
     failures = {}
     for name in names_in(study_dir, "failed"):
@@ -146,10 +140,7 @@ def _runs_in(path: Path, version: Version) -> frozenset[str]:
 def read_runs(study_dir: str | Path) -> pd.DataFrame:
     """All finished runs, a row each: the columns and dtypes of `RUN_COLUMNS`.
 
-    Raises
-    ------
-    TransferError
-        If no run is finished, or a table or a row is malformed.
+    Raises `TransferError` if no run is finished, or a table or a row is malformed.
     """
     path = Path(study_dir) / "runs.csv"
     runs = read_rows(study_dir)
@@ -210,10 +201,7 @@ def _unless_folded(path: Path, read: Callable[[], _T], instead: Callable[[], _T]
 def read_log(study_dir: str | Path, run: str) -> pd.DataFrame:
     """The epochs of a run, finished or not: the columns `LOG_COLUMNS`.
 
-    Raises
-    ------
-    TransferError
-        If there are none, or a table is malformed.
+    Raises `TransferError` if there are none, or a table is malformed.
     """
     name = parse_run(run).name
     path = working(study_dir, "logs", f"{name}.csv")
@@ -238,10 +226,7 @@ def _logs_in(path: Path, version: Version) -> dict[str, pd.DataFrame]:
 def read_epochs(study_dir: str | Path) -> pd.DataFrame:
     """The epochs of all runs, finished or not: the columns ``run`` and `LOG_COLUMNS`.
 
-    Raises
-    ------
-    TransferError
-        If a table is malformed.
+    Raises `TransferError` if a table is malformed.
     """
     table = Path(study_dir) / "epochs.csv"
     version = version_of(table)
@@ -256,10 +241,7 @@ def read_epochs(study_dir: str | Path) -> pd.DataFrame:
 def read_predictions(study_dir: str | Path, run: str) -> np.ndarray:
     """Test probabilities of a run, float32 (N, classes), of four decimals.
 
-    Raises
-    ------
-    TransferError
-        If they are missing or damaged.
+    Raises `TransferError` if they are missing or damaged.
     """
     name = parse_run(run).name
     try:
@@ -282,10 +264,7 @@ def _archive(study_dir: str | Path, single: str, name: str) -> Path:
 def read_test_labels(study_dir: str | Path) -> np.ndarray:
     """The test labels of a study, int64 (N,).
 
-    Raises
-    ------
-    TransferError
-        If they are missing or damaged.
+    Raises `TransferError` if they are missing or damaged.
     """
     return _of_all_images(study_dir, "labels")
 
@@ -293,10 +272,7 @@ def read_test_labels(study_dir: str | Path) -> np.ndarray:
 def read_test_clusters(study_dir: str | Path) -> np.ndarray | None:
     """Which test images belong together, int64 (N,); None if the study does not say.
 
-    Raises
-    ------
-    TransferError
-        If they are damaged.
+    Raises `TransferError` if they are damaged.
     """
     if "clusters" not in members(_archive(study_dir, "labels", "clusters")):
         return None
@@ -314,10 +290,7 @@ def _of_all_images(study_dir: str | Path, name: str) -> np.ndarray:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object of at most 4 MiB.
 
-    Raises
-    ------
-    TransferError
-        If the file is missing, too large, not JSON or not an object.
+    Raises `TransferError` if the file is missing, too large, not JSON or not an object.
     """
     try:
         content = json.loads(read_bytes(path, _MAX_JSON_BYTES).decode("utf-8"))

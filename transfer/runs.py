@@ -55,23 +55,12 @@ _NAME = re.compile(
 class Run:
     """One network trained once.
 
-    Attributes
-    ----------
-    kind : str
-        A key of `KINDS`.
-    n : int or None
-        Blocks kept from the base, 0..13 (``sliced``: 1..13); None for baseB and baseB+.
-    seed : int
-        0 or more; every random choice of the run is a function of it.
-    bn : str
-        BatchNorm semantics of the frozen part; "" where nothing is frozen.
-    fraction : float
-        Share of the training images used, in (0, 1].
-
-    Raises
-    ------
-    TransferError
-        If the attributes do not describe a network of the protocol.
+    ``kind``: a key of `KINDS`.
+    ``n``: blocks kept from the base, 0..13 (``sliced``: 1..13); None for baseB and baseB+.
+    ``seed``: 0 or more; every random choice of the run is a function of it.
+    ``bn``: BatchNorm semantics of the frozen part; "" where nothing is frozen.
+    ``fraction``: share of the training images used, in (0, 1].
+    Raises `TransferError` if the attributes do not describe a network of the protocol.
     """
 
     kind: str
@@ -148,10 +137,8 @@ class Run:
 def parse_run(name: str) -> Run:
     """The inverse of `Run.name`.
 
-    Raises
-    ------
-    TransferError
-        If ``name`` is not the name of a run; ``parse_run(name).name == name`` holds otherwise.
+    Raises `TransferError` if ``name`` is not the name of a run; ``parse_run(name).name == name``
+    holds otherwise.
     """
     match = _NAME.fullmatch(name) if len(name) <= 64 else None
     if match:
@@ -177,10 +164,8 @@ def parse_run(name: str) -> Run:
 def parse_runs(names: Iterable[object], where: object) -> list[Run]:
     """`parse_run` of the names that a file holds.
 
-    Raises
-    ------
-    TransferError
-        If one is not the name of a run: the fault of the file ``where``, which is named.
+    Raises `TransferError` if one is not the name of a run: the fault of the file ``where``, which
+    is named.
     """
     try:
         return [parse_run(str(name)) for name in names]
@@ -192,15 +177,11 @@ def parse_runs(names: Iterable[object], where: object) -> list[Run]:
 class Protocol:
     """How a network is trained; see `PROTOCOLS` for the two that are used.
 
-    Attributes
-    ----------
-    schedule : {"inverse_time", "one_cycle"}
-        ``inverse_time``: ``learning_rate / (1 + decay * step)``. ``one_cycle``: up from a tenth
-        of ``learning_rate`` to ``learning_rate`` during the first 30 % of the steps, then a cosine
-        down to zero (Smith and Topin 2017).
-    patience : int or None
-        Epochs without a gain of ``min_delta`` in validation accuracy before training stops; None
-        to train all epochs.
+    ``schedule``: {"inverse_time", "one_cycle"}; ``inverse_time``: ``learning_rate / (1 + decay *
+    step)``. ``one_cycle``: up from a tenth of ``learning_rate`` to ``learning_rate`` during the
+    first 30 % of the steps, then a cosine down to zero (Smith and Topin 2017).
+    ``patience``: epochs without a gain of ``min_delta`` in validation accuracy before training
+    stops; None to train all epochs.
     """
 
     schedule: str
@@ -234,10 +215,7 @@ class Protocol:
     def of(cls, values: Mapping[str, Any]) -> "Protocol":
         """The inverse of `values`; the name is derived anew.
 
-        Raises
-        ------
-        TypeError
-            If an attribute is missing or unknown.
+        Raises `TypeError` if an attribute is missing or unknown.
         """
         return cls(**{key: value for key, value in values.items() if key != "name"})
 

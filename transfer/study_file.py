@@ -35,24 +35,14 @@ class Source:
 class Settings:
     """Everything that the results of a study depend on.
 
-    Attributes
-    ----------
-    dataset, data_sha256 : str
-        Name of the data set, and `transfer.tasks.dataset.content_hash` of it.
-    images : dict of str to int
-        Images in ``train``, ``valid`` and ``test``.
-    classes : tuple of str
-        Names of the classes, in the order of the labels.
-    backbone : str
-    alpha : float
-        Width multiplier.
-    input_size : (int, int)
-        Height and width the images are resized to.
-    protocol : Protocol
-    threads : int or None
-        Threads of a worker process; None in studies made before this was recorded.
-    source : Source or None
-        None as long as no run has needed baseA.
+    ``dataset``, ``data_sha256``: name of the data set, and `transfer.tasks.dataset.content_hash` of
+    it.
+    ``images``: images in ``train``, ``valid`` and ``test``.
+    ``classes``: names of the classes, in the order of the labels.
+    ``alpha``: width multiplier.
+    ``input_size``: height and width the images are resized to.
+    ``threads``: threads of a worker process; None in studies made before this was recorded.
+    ``source``: None as long as no run has needed baseA.
     """
 
     dataset: str
@@ -97,10 +87,7 @@ def write_study_file(
 def read_settings(study_dir: str | Path) -> Settings:
     """What the results of a study depend on.
 
-    Raises
-    ------
-    TransferError
-        If the folder holds no study, or study.json lacks one of the settings.
+    Raises `TransferError` if the folder holds no study, or study.json lacks one of the settings.
     """
     path = Path(study_dir) / "study.json"
     content = read_json(path)
@@ -148,10 +135,7 @@ def _check(settings: Settings) -> None:
 def read_calls(study_dir: str | Path) -> list[dict[str, Any]]:
     """The calls of a study, oldest first; at least one.
 
-    Raises
-    ------
-    TransferError
-        If study.json lacks them.
+    Raises `TransferError` if study.json lacks them.
     """
     path = Path(study_dir) / "study.json"
     calls = read_json(path).get("calls")
@@ -179,10 +163,8 @@ def asked_of(study: Study) -> dict[str, Any]:
 def planned_runs(study_dir: str | Path) -> list[Run]:
     """The union of the runs that the calls of a study asked for, those they depend on included.
 
-    Raises
-    ------
-    TransferError
-        If study.json does not say what was asked, or asks for what is no network.
+    Raises `TransferError` if study.json does not say what was asked, or asks for what is no
+    network.
     """
     settings, calls = read_settings(study_dir), read_calls(study_dir)
     try:

@@ -32,23 +32,13 @@ def read_table(
 ) -> pd.DataFrame:
     """The columns of a table, in this order.
 
-    Parameters
-    ----------
-    path : path
-    columns : sequence of str
-        Others may be in the file and are left out.
-    types : mapping
-        What columns are converted to, as for ``DataFrame.astype``. An empty cell is a missing
-        value, but the empty string in a column of the type ``string``.
-    remedy : str
-        A sentence for the reader of the error.
-    optional : collection of str
-        Columns that the table may lack: all their values are then missing.
-
-    Raises
-    ------
-    TransferError
-        If the file is missing, larger than 64 MiB, or not a table of these columns and types.
+    ``columns``: others may be in the file and are left out.
+    ``types``: what columns are converted to, as for ``DataFrame.astype``. An empty cell is a
+    missing value, but the empty string in a column of the type ``string``.
+    ``remedy``: a sentence for the reader of the error.
+    ``optional``: columns that the table may lack: all their values are then missing.
+    Raises `TransferError` if the file is missing, larger than 64 MiB, or not a table of these
+    columns and types.
     """
     texts = {column: "string" for column, kind in types.items() if kind == "string"}
     empty = {column: [""] for column in columns if column not in texts}
@@ -90,14 +80,8 @@ def _text(frame: pd.DataFrame) -> str:
 def upsert(path: str | Path, rows: pd.DataFrame, keys: Sequence[str]) -> Path:
     """Put rows into a table that other processes may be changing too; see `merge`.
 
-    Returns
-    -------
-    The path of the table.
-
-    Raises
-    ------
-    TransferError
-        If the table cannot be read or written; it is then what it was.
+    Returns the path of the table.
+    Raises `TransferError` if the table cannot be read or written; it is then what it was.
     """
     path = Path(path)
     with exclusively(lock_beside(path)):
@@ -113,21 +97,11 @@ def merge(
     are written. The result is sorted by the keys: runs in the order of the protocol, numbers in
     text by their value.
 
-    Parameters
-    ----------
-    path : Path
-        Made if it is missing.
-    rows : pandas.DataFrame
-        Columns that the table lacks are added to it, empty in its other rows.
-    keys : sequence of str
-        Columns of ``rows``.
-    keep : collection of str, optional
-        Values of the first key; rows of others are dropped.
-
-    Raises
-    ------
-    TransferError
-        If the table cannot be read or written; it is then what it was.
+    ``path``: made if it is missing.
+    ``rows``: columns that the table lacks are added to it, empty in its other rows.
+    ``keys``: columns of ``rows``.
+    ``keep``: values of the first key; rows of others are dropped.
+    Raises `TransferError` if the table cannot be read or written; it is then what it was.
     """
     new = pd.read_csv(io.StringIO(_text(rows)), dtype="str", keep_default_na=False)
     try:

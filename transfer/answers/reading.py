@@ -60,10 +60,8 @@ class Reading:
 def read(study_dir: str | Path, margin: float, metric: str) -> Reading:
     """Read a study.
 
-    Raises
-    ------
-    TransferError
-        If the folder holds no study, or its predictions do not belong to its ``runs.csv``.
+    Raises `TransferError` if the folder holds no study, or its predictions do not belong to its
+    ``runs.csv``.
     """
     folder = Path(study_dir)
     every_run = read_runs(folder)

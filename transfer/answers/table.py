@@ -24,10 +24,7 @@ _SHORT = {
 def network_rows(runs: pd.DataFrame) -> list[dict[str, str]]:
     """One row a network, in the order of runs.csv, by the names of columns.
 
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        As from `transfer.statistics.intervals.with_intervals`.
+    ``runs``: as from `transfer.statistics.intervals.with_intervals`.
     """
     rows = []
     for _, group in runs.groupby(["kind", "n", "bn", "fraction"], sort=False, dropna=False):

@@ -21,27 +21,14 @@ def accuracy_against_n(
 ) -> Figure:
     """Test accuracy against the number of blocks n: one colour a kind, baseB as a line.
 
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        As from `read_runs`; drawn are runs on all training images, with ``inference`` BatchNorm.
-    title : str
-    published : pandas.DataFrame or None
-        As from `read_published`: hollow markers.
-    baselines : pandas.DataFrame or None
-        As from `read_baselines`: grey lines.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        With 95 % intervals: bars for one seed, bands over seeds for several. More than four kinds
-        are drawn in two panels, frozen above and all trained below, each with its own scale of
-        accuracy: frozen networks fall so low that the differences of the others would vanish.
-
-    Raises
-    ------
-    TransferError
-        If there is no run to draw.
+    ``runs``: as from `read_runs`; drawn are runs on all training images, with ``inference``
+    BatchNorm.
+    ``published``: as from `read_published`: hollow markers.
+    ``baselines``: as from `read_baselines`: grey lines.
+    Returns with 95 % intervals: bars for one seed, bands over seeds for several. More than four
+    kinds are drawn in two panels, frozen above and all trained below, each with its own scale of
+    accuracy: frozen networks fall so low that the differences of the others would vanish.
+    Raises `TransferError` if there is no run to draw.
     """
     runs = as_keras_3(on_all_images(runs))
     if runs.empty:
@@ -85,10 +72,7 @@ def bn_semantics(
     frozen statistics come from the target itself. Arguments and intervals as in
     `accuracy_against_n`.
 
-    Raises
-    ------
-    TransferError
-        If AnB was run under fewer than two semantics.
+    Raises `TransferError` if AnB was run under fewer than two semantics.
     """
     runs = on_all_images(runs)
     runs = runs[runs["kind"].isin(["baseB", "AnB", "BnB"])]
@@ -121,11 +105,7 @@ def bn_semantics(
 def gain_against_images(table: pd.DataFrame, title: str = "") -> Figure:
     """Gain of AnB and AnB+ over baseB, in points, against the number of training images.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As from `transfer.statistics.gain.gains`.
-    title : str
+    ``table``: as from `transfer.statistics.gain.gains`.
     """
     figure = Figure(figsize=(style.COLUMN, 2.5))
     axes = figure.add_subplot()

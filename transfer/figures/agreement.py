@@ -18,15 +18,8 @@ _NOTE = "Kendall's tau across n. Thick: 95 % over test images and seeds; thin: n
 def agreement_figure(table: pd.DataFrame) -> Figure:
     """A panel for each kind of network, a row for each score, a marker for each study.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As from `transfer.scores.record.read_agreement`; nothing else is read.
-
-    Raises
-    ------
-    TransferError
-        If there is nothing to draw.
+    ``table``: as from `transfer.scores.record.read_agreement`; nothing else is read.
+    Raises `TransferError` if there is nothing to draw.
     """
     if table.empty:
         raise TransferError("Expected at least one score and study to draw. There is none.")

@@ -29,10 +29,7 @@ from transfer.tasks.checks.baselines import read_baselines
 def read_published(path: Path) -> pd.DataFrame:
     """A table ``network,block,test_accuracy`` as a frame of runs without intervals.
 
-    Raises
-    ------
-    TransferError
-        If the file is missing, larger than 16 MiB or has other columns.
+    Raises `TransferError` if the file is missing, larger than 16 MiB or has other columns.
     """
     types = {"network": str, "block": "int64", "test_accuracy": "float64"}
     table = read_table(path, list(types), types)
@@ -45,10 +42,7 @@ def read_published(path: Path) -> pd.DataFrame:
 def published_table() -> Path:
     """The published accuracies of a checkout.
 
-    Raises
-    ------
-    TransferError
-        If the package was installed without the repository around it.
+    Raises `TransferError` if the package was installed without the repository around it.
     """
     path = Path(__file__).parents[2] / "experiments-results" / "published" / "all_experiments.csv"
     if not path.is_file():
@@ -70,24 +64,12 @@ def draw_figures(
     ``driving_against_n`` from driving.csv, ``reestimation_against_n`` from reestimation.csv. Of the
     folder ``agreement``, its one figure. `left_out` says what could not be drawn.
 
-    Parameters
-    ----------
-    study_dir : path
-        Folder of a study, or one with ``all_experiments.csv`` alone (the published numbers).
-    published : path or None
-        A table of published accuracies to draw as hollow markers.
-    beside : sequence of path
-        Other measured studies of the same data set, drawn into ``pareto``.
-
-    Returns
-    -------
-    list of Path
-        The files written, PNG and SVG.
-
-    Raises
-    ------
-    TransferError
-        If the folder holds no study, or one without a finished run.
+    ``study_dir``: folder of a study, or one with ``all_experiments.csv`` alone (the published
+    numbers).
+    ``published``: a table of published accuracies to draw as hollow markers.
+    ``beside``: other measured studies of the same data set, drawn into ``pareto``.
+    Returns the files written, PNG and SVG.
+    Raises `TransferError` if the folder holds no study, or one without a finished run.
     """
     folder = Path(study_dir)
     if _is_agreement(folder):

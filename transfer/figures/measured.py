@@ -26,18 +26,9 @@ _PANELS = {
 def driving_against_n(drives: pd.DataFrame, runs: pd.DataFrame, title: str = "") -> Figure:
     """Test accuracy, interventions a lap and distance from the centre line against n.
 
-    Parameters
-    ----------
-    drives : pandas.DataFrame
-        As from `read_drives`.
-    runs : pandas.DataFrame
-        As from `read_runs`.
-    title : str
-
-    Raises
-    ------
-    TransferError
-        If no network of the study has driven.
+    ``drives``: as from `read_drives`.
+    ``runs``: as from `read_runs`.
+    Raises `TransferError` if no network of the study has driven.
     """
     table = by_network(drives)
     driven = table[table["kind"] != ""]
@@ -98,10 +89,7 @@ def _note(table: pd.DataFrame) -> str:
 def reestimation_against_n(frame: pd.DataFrame, title: str = "") -> Figure:
     """Accuracy against n before (dashed) and after re-estimation: AnB above, baseA's probe below.
 
-    Raises
-    ------
-    TransferError
-        If there is neither AnB nor a probe in the table.
+    Raises `TransferError` if there is neither AnB nor a probe in the table.
     """
     table = gains_of_reestimation(frame)
     frozen = table[(table["kind"] == "AnB") & (table["layers"] == "frozen")]

@@ -34,25 +34,12 @@ Label = tuple[float, float, str, str]  # x, y, text ("": a marker without a labe
 def pareto_figure(candidates: pd.DataFrame, title: str = "", margin: float = 0.01) -> Figure:
     """Test accuracy against latency, file size and multiply-adds, one panel each.
 
-    Parameters
-    ----------
-    candidates : pandas.DataFrame
-        As from `candidates`.
-    title : str
-    margin : float
-        That of ``candidates``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Filled markers are networks shown to be within the margin of baseB, hollow ones are not.
-        The front, of those with as many seeds as any, is a line; its networks are named: 7 is
-        sliced-7, B is baseB, with ``@alpha`` where studies of several widths are drawn.
-
-    Raises
-    ------
-    TransferError
-        If there is no candidate.
+    ``candidates``: as from `candidates`.
+    ``margin``: that of ``candidates``.
+    Returns filled markers are networks shown to be within the margin of baseB, hollow ones are not.
+    The front, of those with as many seeds as any, is a line; its networks are named: 7 is sliced-7,
+    B is baseB, with ``@alpha`` where studies of several widths are drawn.
+    Raises `TransferError` if there is no candidate.
     """
     if candidates.empty:
         raise TransferError("Expected networks that were measured. There is none yet.")

@@ -12,17 +12,9 @@ def contact_sheet(
 ) -> Figure:
     """Images side by side, in the order given.
 
-    Parameters
-    ----------
-    images : uint8 (N, H, W, 3), N of 1 or more
-    titles : one a picture, or None
-    columns : int
-    height : float
-        Of one picture, in inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    ``images``: uint8 (N, H, W, 3), N of 1 or more.
+    ``height``: of one picture, in inches.
+    Returns matplotlib.figure.Figure.
     """
     rows = -(-len(images) // columns)
     width = height * images.shape[2] / images.shape[1]
@@ -42,13 +34,9 @@ def contact_sheet(
 def draw_filters(filters: Mapping[str, np.ndarray], columns: int = 4) -> Figure:
     """Stem filters of several networks side by side, a panel for each network.
 
-    Parameters
-    ----------
-    filters : mapping of a title to float (filters, 3, 3, 3), -1..1
-        As from `transfer.scores.attention.stem_filters`. Grey is zero, a colour is what the filter
-        answers to.
-    columns : int
-        Filters a row.
+    ``filters``: as from `transfer.scores.attention.stem_filters`. Grey is zero, a colour is what
+    the filter answers to.
+    ``columns``: filters a row.
     """
     figure = Figure(figsize=(2.4 * len(filters), 1.6), dpi=150, layout="constrained")
     axes = figure.subplots(1, len(filters), squeeze=False)[0]
@@ -67,13 +55,10 @@ def draw_filters(filters: Mapping[str, np.ndarray], columns: int = 4) -> Figure:
 def draw_maps(images: np.ndarray, titles: Sequence[str], maps: Mapping[str, np.ndarray]) -> Figure:
     """Images in the first row, below them rows of class activation maps.
 
-    Parameters
-    ----------
-    images : uint8 (N, height, width, 3)
-    titles : one an image
-    maps : mapping of a row's title to float (N, rows, columns), 0 or more
-        As from `transfer.scores.attention.grad_cam`. Each is scaled by its own maximum: maps show
-        where, not how much. A title is broken after a comma.
+    ``images``: uint8 (N, height, width, 3).
+    ``titles``: one an image.
+    ``maps``: as from `transfer.scores.attention.grad_cam`. Each is scaled by its own maximum: maps
+    show where, not how much. A title is broken after a comma.
     """
     count, (height, width) = len(images), images.shape[1:3]
     side = 1.2

@@ -118,10 +118,7 @@ def mean_and_interval(runs: pd.DataFrame) -> tuple[float, float, float]:
 
     Every interval of accuracy in a figure or chart is asked for here. NaN where there is none.
 
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        The runs of one network, as from `transfer.statistics.intervals.with_intervals`.
+    ``runs``: the runs of one network, as from `transfer.statistics.intervals.with_intervals`.
     """
     mean, (low, high) = float(runs[METRIC].mean()), runs[["low", "high"]].iloc[0]
     return mean, min(low, mean), max(high, mean)  # the table has six digits

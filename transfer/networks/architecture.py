@@ -24,23 +24,12 @@ HEAD = "predictions"  #: name of the fully-connected layer
 class Architecture:
     """A MobileNet v1 that ends after block ``n``; everything about its shape follows.
 
-    Attributes
-    ----------
-    n : int
-        Depthwise separable blocks, 1..13 (13: the whole network).
-    alpha : float
-        Width multiplier, above 0 and at most 2.
-    input_size : (int, int)
-        Height and width the images are resized to; at least 32 each.
-    image_size : (int, int)
-        Height and width of the images given to the network.
-    classes : int
-        Two or more.
-
-    Raises
-    ------
-    TransferError
-        If a value is out of range.
+    ``n``: depthwise separable blocks, 1..13 (13: the whole network).
+    ``alpha``: width multiplier, above 0 and at most 2.
+    ``input_size``: height and width the images are resized to; at least 32 each.
+    ``image_size``: height and width of the images given to the network.
+    ``classes``: two or more.
+    Raises `TransferError` if a value is out of range.
     """
 
     n: int = BLOCKS

@@ -20,21 +20,11 @@ def read_classifier(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Kernel and bias of the source task's softmax classifier on the pooled last block.
 
-    Parameters
-    ----------
-    path : path of a Keras MobileNet v1 weight file (.h5)
-    architecture : Architecture
-        Of the network, n = 13; its number of classes does not matter.
-
-    Returns
-    -------
-    (float32 (channels, source classes), float32 (source classes,)) or None
-        None if the file was saved without top.
-
-    Raises
-    ------
-    TransferError
-        If the file is missing or damaged, or its classifier does not fit the network.
+    ``path``: path of a Keras MobileNet v1 weight file (.h5).
+    ``architecture``: of the network, n = 13; its number of classes does not matter.
+    Returns None if the file was saved without top.
+    Raises `TransferError` if the file is missing or damaged, or its classifier does not fit the
+    network.
     """
     path = Path(path)
     with open_weights(path) as file:

@@ -20,17 +20,9 @@ _DROPOUT = 1e-3
 def build(architecture: Architecture, bn_momentum: float = 0.99) -> keras.Model:
     """Build the network of an architecture; `random_weights` gives it a start.
 
-    Parameters
-    ----------
-    architecture : Architecture
-    bn_momentum : float
-        Momentum of the moving statistics, 0..1 (Keras' default: 0.99).
-
-    Returns
-    -------
-    keras.Model
-        From uint8 images (N, height, width, 3) to class probabilities float32 (N, classes).
-        Resizing (bilinear) and rescaling to -1..1 are its first layers.
+    ``bn_momentum``: momentum of the moving statistics, 0..1 (Keras' default: 0.99).
+    Returns from uint8 images (N, height, width, 3) to class probabilities float32 (N, classes).
+    Resizing (bilinear) and rescaling to -1..1 are its first layers.
     """
     height, width = architecture.image_size
     images = keras.Input((height, width, 3), dtype="uint8", name="images")
@@ -55,14 +47,9 @@ def build(architecture: Architecture, bn_momentum: float = 0.99) -> keras.Model:
 def part_of(model: keras.Model, after: int | None, until: int | None) -> keras.Model:
     """A stretch of the network as a model of its own, sharing the layers.
 
-    Parameters
-    ----------
-    model : keras.Model
-        As from `build`.
-    after : int or None
-        The block (0: the stem) whose output is the part's input; None: the images.
-    until : int or None
-        The block whose output is the part's output; None: the logits of the head.
+    ``model``: as from `build`.
+    ``after``: the block (0: the stem) whose output is the part's input; None: the images.
+    ``until``: the block whose output is the part's output; None: the logits of the head.
     """
     names = [layer.name for layer in model.layers]
     begin = 1 if after is None else names.index(_last_layer(after)) + 1
@@ -114,18 +101,9 @@ def random_weights(
 ) -> dict[str, np.ndarray]:
     """A random start as Keras' own layers make it: Glorot-uniform kernels, identity BatchNorm.
 
-    Parameters
-    ----------
-    architecture : Architecture
-    seed : int
-    stream : str
-        Networks of one seed and one stream share the initial value of every weight that has the
-        same name and shape in both.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        float32, keyed ``layer/weight``; each a function of seed, stream, name and shape.
+    ``stream``: networks of one seed and one stream share the initial value of every weight that has
+    the same name and shape in both.
+    Returns float32, keyed ``layer/weight``; each a function of seed, stream, name and shape.
     """
     weights = {}
     for name, shape in weight_shapes(architecture).items():

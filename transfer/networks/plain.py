@@ -17,15 +17,8 @@ def keras_layer(layer: keras.Layer) -> keras.Layer:
 def with_keras_layers(model: keras.Model) -> keras.Model:
     """A copy of the network that holds Keras' own layers only.
 
-    Parameters
-    ----------
-    model : keras.Model
-        As from `transfer.networks.mobilenet.build`.
-
-    Returns
-    -------
-    keras.Model
-        Same names and weights; outputs agree up to float32 rounding.
+    ``model``: as from `transfer.networks.mobilenet.build`.
+    Returns same names and weights; outputs agree up to float32 rounding.
     """
     copy = keras.models.clone_model(model, clone_function=keras_layer)
     set_weights(copy, get_weights(model))

@@ -20,19 +20,11 @@ _PINNED = {
 def find_source(source: str, alpha: float) -> tuple[str, Path]:
     """Name and weight file of a source task.
 
-    Parameters
-    ----------
-    source : str
-        ``fractals`` (shipped, alpha 0.25), ``imagenet`` (fetched by Keras into its own cache, or
-        found there), or the path of a Keras MobileNet v1 weight file.
-    alpha : float
-        Width multiplier of the network.
-
-    Raises
-    ------
-    TransferError
-        If there are no such weights, saying which file is missing and where to put it; if those
-        of alpha 0.25 are not the ones whose SHA-256 is known.
+    ``source``: ``fractals`` (shipped, alpha 0.25), ``imagenet`` (fetched by Keras into its own
+    cache, or found there), or the path of a Keras MobileNet v1 weight file.
+    ``alpha``: width multiplier of the network.
+    Raises `TransferError` if there are no such weights, saying which file is missing and where to
+    put it; if those of alpha 0.25 are not the ones whose SHA-256 is known.
     """
     if source == "fractals":
         return source, _pinned(source, alpha, _shipped(alpha))

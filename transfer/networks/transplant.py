@@ -50,10 +50,7 @@ def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
 def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
     """Assign ``weights`` (keyed ``layer/weight``); the others keep their values.
 
-    Raises
-    ------
-    ValueError
-        If a name is not the network's or a shape differs.
+    Raises `ValueError` if a name is not the network's or a shape differs.
     """
     variables = {f"{layer.name}/{w.name}": w for layer in model.layers for w in layer.weights}
     for name, value in weights.items():

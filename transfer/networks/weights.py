@@ -32,23 +32,12 @@ def read_weights(
     Understands the HDF5 files of Keras 1 to 3 (``save_weights`` and whole models, of which only
     the arrays are read).
 
-    Parameters
-    ----------
-    path : path of the file
-    architecture : Architecture
-        Whose shapes are expected.
-    head : bool
-        Whether to read the classifier too.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        float32 arrays keyed ``layer/weight``, as `weight_shapes`.
-
-    Raises
-    ------
-    TransferError
-        If the file is missing, damaged, of another architecture or of another alpha.
+    ``path``: path of the file.
+    ``architecture``: whose shapes are expected.
+    ``head``: whether to read the classifier too.
+    Returns float32 arrays keyed ``layer/weight``, as `weight_shapes`.
+    Raises `TransferError` if the file is missing, damaged, of another architecture or of another
+    alpha.
     """
     path = Path(path)
     with open_weights(path) as file:
@@ -61,10 +50,7 @@ def read_weights(
 def open_weights(path: Path) -> Iterator[h5py.File]:
     """An HDF5 file of at most 128 MiB, for reading.
 
-    Raises
-    ------
-    TransferError
-        If it is missing or too large, or what the block reads is damaged.
+    Raises `TransferError` if it is missing or too large, or what the block reads is damaged.
     """
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
@@ -165,10 +151,8 @@ def _read(
 def read_values(entry: h5py.Dataset, name: str, path: Path) -> np.ndarray:
     """The values of an array whose shape has been checked, float32, if it is what it seems.
 
-    Raises
-    ------
-    TransferError
-        If it is held elsewhere, or in chunks much larger than itself, or is not finite.
+    Raises `TransferError` if it is held elsewhere, or in chunks much larger than itself, or is not
+    finite.
     """
     if entry.external or entry.is_virtual:
         raise TransferError(f"Expected the weights inside {path}. {name} points to another file.")

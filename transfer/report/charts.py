@@ -83,17 +83,9 @@ def _against_n(runs: pd.DataFrame, key: str) -> list[Trace]:
 def accuracy_chart(runs: pd.DataFrame, baselines: pd.DataFrame) -> Chart:
     """Test accuracy against n, a colour for each kind; frozen BatchNorm as Keras 3 does it.
 
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        Rows of runs.csv on all training images.
-    baselines : pandas.DataFrame
-        As from `read_baselines`: level lines.
-
-    Raises
-    ------
-    TransferError
-        If there is no run with ``inference`` BatchNorm.
+    ``runs``: rows of runs.csv on all training images.
+    ``baselines``: as from `read_baselines`: level lines.
+    Raises `TransferError` if there is no run with ``inference`` BatchNorm.
     """
     runs = as_keras_3(runs)
     if runs.empty:
@@ -160,10 +152,7 @@ def semantics_chart(runs: pd.DataFrame) -> Chart:
 def gain_chart(study_dir: Path, runs: pd.DataFrame) -> Chart:
     """Gain of AnB and AnB+ over baseB, in points, against the number of training images.
 
-    Raises
-    ------
-    TransferError
-        If the study has one size only, or baseB is missing.
+    Raises `TransferError` if the study has one size only, or baseB is missing.
     """
     if not has_sizes(runs):
         raise TransferError(

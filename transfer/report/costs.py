@@ -25,17 +25,9 @@ _COLUMNS = ["kind", "n", "cost", "mean", "low", "high", "text"]
 def cost_chart(runs: pd.DataFrame, files: pd.DataFrame) -> Chart:
     """Accuracy against cost: sliced-n as a line, the bases as points, the Pareto front filled.
 
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        Rows of runs.csv on all training images.
-    files : pandas.DataFrame
-        As from `transfer.deploy.costs.pareto.candidates`; may be empty.
-
-    Raises
-    ------
-    TransferError
-        If sliced-n was not run.
+    ``runs``: rows of runs.csv on all training images.
+    ``files``: as from `transfer.deploy.costs.pareto.candidates`; may be empty.
+    Raises `TransferError` if sliced-n was not run.
     """
     runs = runs[runs["kind"].isin(_KINDS)]
     if not (runs["kind"] == "sliced").any():

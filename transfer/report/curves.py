@@ -26,10 +26,7 @@ _VALUES = {
 def learning_curves(facts: Facts) -> tuple[Chart, int]:
     """Mean over seeds of each network's epochs; and how many runs have no log.
 
-    Raises
-    ------
-    TransferError
-        If no run on all training images has a log.
+    Raises `TransferError` if no run on all training images has a log.
     """
     logs, missing = {}, 0
     for run in facts.whole["run"]:
@@ -110,10 +107,7 @@ def _curve(name: str, means: pd.Series, key: str, when: dict[str, str]) -> dict[
 def score_chart(facts: Facts) -> tuple[Chart, list[dict[str, str]]]:
     """A score against the block, chosen from a list; and how each agrees with measured accuracy.
 
-    Raises
-    ------
-    TransferError
-        If there are no scores, or the table is malformed.
+    Raises `TransferError` if there are no scores, or the table is malformed.
     """
     if not (facts.folder / "scores.csv").exists():
         raise TransferError(

@@ -67,10 +67,7 @@ class Facts:
 def read_facts(study_dir: str | Path) -> Facts:
     """The study in a folder.
 
-    Raises
-    ------
-    TransferError
-        If the folder holds no study, or none of its runs is finished.
+    Raises `TransferError` if the folder holds no study, or none of its runs is finished.
     """
     folder = Path(study_dir)
     runs = with_intervals(folder, read_runs(folder))
@@ -107,10 +104,7 @@ def hashes(facts: Facts) -> Pairs:
 def calls_in_words(facts: Facts) -> tuple[str, Pairs]:
     """The commands that made the study; and versions and machine of the last.
 
-    Raises
-    ------
-    TransferError
-        If study.json lacks them.
+    Raises `TransferError` if study.json lacks them.
     """
     calls = read_calls(facts.folder)
     try:

@@ -31,10 +31,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 def open_dataset(facts: Facts, data: str | Path | None = None) -> Dataset:
     """The study's data set, if it is where the study found it (or at ``data``).
 
-    Raises
-    ------
-    TransferError
-        If it is not there, or is another data set than that of the study.
+    Raises `TransferError` if it is not there, or is another data set than that of the study.
     """
     try:
         path = data_path(facts.folder) if data is None else data
@@ -113,21 +110,11 @@ def most_confident_mistakes(
 ) -> Mistakes:
     """The mistakes a network is surest of, at most one in each segment of neighbouring frames.
 
-    Parameters
-    ----------
-    facts : Facts
-        All its runs on all training images are asked whether they make the same mistakes.
-    chosen : pandas.DataFrame
-        Rows of a network; the seed with the highest validation accuracy is looked at.
-    why : str
-        Why that network.
-    dataset : Dataset or None
-        Without it the mistakes have no pictures.
-
-    Raises
-    ------
-    TransferError
-        If predictions are missing, or do not fit the labels or the classes.
+    ``facts``: all its runs on all training images are asked whether they make the same mistakes.
+    ``chosen``: rows of a network; the seed with the highest validation accuracy is looked at.
+    ``why``: why that network.
+    ``dataset``: without it the mistakes have no pictures.
+    Raises `TransferError` if predictions are missing, or do not fit the labels or the classes.
     """
     run = str(chosen.loc[chosen["val_accuracy"].idxmax(), "run"])
     labels, probabilities = facts.test_labels, facts.probabilities(run)

@@ -51,10 +51,7 @@ def recommended(facts: Facts, study_answer: Answer | None) -> tuple[pd.DataFrame
     That of the answer; else the network with the highest validation accuracy, so that test
     images are not used to choose.
 
-    Raises
-    ------
-    TransferError
-        If no network has all training images.
+    Raises `TransferError` if no network has all training images.
     """
     runs = as_keras_3(facts.whole)
     if runs.empty:
@@ -84,10 +81,7 @@ class Matrix:
 def confusion_matrices(facts: Facts, chosen: pd.DataFrame) -> list[Matrix]:
     """Confusion of ``chosen``, of baseB, and of the best AnB, AnB+ and sliced-n by validation.
 
-    Raises
-    ------
-    TransferError
-        If predictions are missing, or are not of these classes and test images.
+    Raises `TransferError` if predictions are missing, or are not of these classes and test images.
     """
     runs = as_keras_3(facts.whole)
     groups = [chosen]

@@ -43,23 +43,12 @@ def write_report(
 ) -> tuple[Path, list[str]]:
     """Write ``STUDY_DIR/report.html``; the same study gives the same bytes.
 
-    Parameters
-    ----------
-    study_dir : path
-        Folder of a study.
-    data : path or None
-        Folder of its data set, if it is not where the study found it.
-    beside : sequence of path
-        As for `transfer.answers.answer.answer`.
-
-    Returns
-    -------
-    The file, and a sentence for everything that the study lacks.
-
-    Raises
-    ------
-    TransferError
-        If the folder holds no study, none of its runs is finished, or the file cannot be written.
+    ``study_dir``: folder of a study.
+    ``data``: folder of its data set, if it is not where the study found it.
+    ``beside``: as for `transfer.answers.answer.answer`.
+    Returns the file, and a sentence for everything that the study lacks.
+    Raises `TransferError` if the folder holds no study, none of its runs is finished, or the file
+    cannot be written.
     """
     facts = read_facts(study_dir)
     left_out: list[str] = []

@@ -54,22 +54,11 @@ def measured(study_dir: str | Path, draws: int = 2000, seed: int = 0) -> list[Me
     A draw is normal, with the covariance that the shared test images give to the means; each n is
     moved by a Student's t besides, scaled by its standard error over seeds.
 
-    Parameters
-    ----------
-    study_dir : path
-        With runs and predictions.
-    draws, seed : int, int
-        The same seed gives the same draws.
-
-    Returns
-    -------
-    list of Measured
-        One for each of `MEASURED_KINDS` that was run.
-
-    Raises
-    ------
-    TransferError
-        If the folder holds no study, or its predictions do not belong to its ``runs.csv``.
+    ``study_dir``: with runs and predictions.
+    ``draws``, ``seed``: the same seed gives the same draws.
+    Returns one for each of `MEASURED_KINDS` that was run.
+    Raises `TransferError` if the folder holds no study, or its predictions do not belong to its
+    ``runs.csv``.
     """
     tested = read_tested(study_dir)
     every = [
@@ -98,39 +87,20 @@ def _measured(tested: Tested, kind: str, bn: str, draws: int, seed: int) -> Meas
 def agreement(scores: pd.DataFrame, accuracies: Sequence[Measured], seed: int = 0) -> pd.DataFrame:
     """Rank correlation of every score with measured test accuracy, across n.
 
-    Parameters
-    ----------
-    scores : pandas.DataFrame
-        Columns ``block``, ``score``, ``value``, as in scores.csv. Scores with fewer than four
-        blocks (LEEP and NCE have one) are left out.
-    accuracies : sequence of Measured
-        As from `measured`. A kind with fewer than four values of n is left out.
-    seed : int
-        Of the resampling of n.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `COLUMNS`, one row for each score and kind, `DEPTH` last. Intervals are 95 %
-        percentiles of the draws of `Measured`:
-
-        ``tau_low``, ``tau_high``
-            Other test images and seeds, these n: what is known of this network on these data. A
-            draw adds noise to accuracies that have noise already, so that draws lean towards 0
-            and tau can lie at the upper end of its interval, or beyond it.
-        ``tau_low_n``, ``tau_high_n``
-            The n are drawn with replacement too. Neighbouring n are taken as independent, which
-            makes it too narrow as a statement about other networks.
-        ``over_depth``, ``over_depth_low``, ``over_depth_high``
-            Tau minus that of the control, draw by draw, with the first kind of interval.
-
-        Scores are taken as they are: their own noise, from the training images, is not resampled.
-        NaN where a score or accuracy is the same for every n.
-
-    Raises
-    ------
-    TransferError
-        If no kind and score have four values of n in common.
+    ``scores``: columns ``block``, ``score``, ``value``, as in scores.csv. Scores with fewer than
+    four blocks (LEEP and NCE have one) are left out.
+    ``accuracies``: as from `measured`. A kind with fewer than four values of n is left out.
+    ``seed``: of the resampling of n.
+    Returns columns `COLUMNS`, one row for each score and kind, `DEPTH` last. Intervals are 95 %
+    percentiles of the draws of `Measured`:  ``tau_low``, ``tau_high`` Other test images and seeds,
+    these n: what is known of this network on these data. A draw adds noise to accuracies that have
+    noise already, so that draws lean towards 0 and tau can lie at the upper end of its interval, or
+    beyond it. ``tau_low_n``, ``tau_high_n`` The n are drawn with replacement too. Neighbouring n
+    are taken as independent, which makes it too narrow as a statement about other networks.
+    ``over_depth``, ``over_depth_low``, ``over_depth_high`` Tau minus that of the control, draw by
+    draw, with the first kind of interval.  Scores are taken as they are: their own noise, from the
+    training images, is not resampled. NaN where a score or accuracy is the same for every n.
+    Raises `TransferError` if no kind and score have four values of n in common.
     """
     blocks = sorted(set(scores["block"]))
     values = {
@@ -189,14 +159,8 @@ def _interval(taus: np.ndarray) -> list[float]:
 def kendall_tau(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Kendall's tau-b of each row: pairs in the same order minus pairs in the other.
 
-    Parameters
-    ----------
-    x, y : float (rows, n)
-
-    Returns
-    -------
-    float64 (rows,)
-        -1 to 1; NaN where all of x or all of y are equal (Kendall 1945).
+    ``x``, ``y``: float (rows, n).
+    Returns -1 to 1; NaN where all of x or all of y are equal (Kendall 1945).
     """
     return _tau(x, y, np.ones_like(x, dtype=float))
 

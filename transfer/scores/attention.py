@@ -24,15 +24,9 @@ _BATCH = 64
 def stem_filters(weights: Mapping[str, np.ndarray]) -> np.ndarray:
     """The 3x3 filters of the stem, on colours as the network sees them.
 
-    Parameters
-    ----------
-    weights : mapping of ``layer/weight`` to arrays
-        With ``conv1/kernel`` (3, 3, 3, filters), as from `transfer.networks.weights.read_weights`.
-
-    Returns
-    -------
-    float32 (filters, 3, 3, 3)
-        Rows, columns, RGB; the largest absolute weight of each filter is 1.
+    ``weights``: with ``conv1/kernel`` (3, 3, 3, filters), as from
+    `transfer.networks.weights.read_weights`.
+    Returns rows, columns, RGB; the largest absolute weight of each filter is 1.
     """
     kernel = np.moveaxis(np.asarray(weights["conv1/kernel"], np.float32), -1, 0)
     largest = np.abs(kernel).max(axis=(1, 2, 3), keepdims=True)
@@ -44,10 +38,8 @@ def filter_similarity(
 ) -> np.ndarray:
     """Cosine of each stem filter of one network with each of another.
 
-    Returns
-    -------
-    float64 (filters of ``first``, filters of ``second``), -1..1
-        Of a network that started from the other, the diagonal says how far each filter has moved.
+    Returns of a network that started from the other, the diagonal says how far each filter has
+    moved.
     """
     a, b = (
         np.asarray(weights["conv1/kernel"], float).reshape(27, -1) for weights in (first, second)
@@ -67,26 +59,14 @@ def grad_cam(
     After the last block, which the head averages and weights linearly, this is CAM, divided by the
     number of positions.
 
-    Parameters
-    ----------
-    model : keras.Model
-        As from `transfer.networks.mobilenet.build`. BatchNorm normalises by its moving statistics.
-    images : uint8 (N, height, width, 3)
-    block : int
-        0 (the stem) to the network's last.
-    classes : int (N,) or None
-        Class whose score is explained, an image; None: the one the network says.
-
-    Returns
-    -------
-    float32 (N, rows, columns)
-        Of the block's resolution, 0 or more, in units of the score. Zero everywhere if nothing
-        speaks for the class.
-
-    Raises
-    ------
-    TransferError
-        If the network has no such block, or ``classes`` are not its own.
+    ``model``: as from `transfer.networks.mobilenet.build`. BatchNorm normalises by its moving
+    statistics.
+    ``images``: uint8 (N, height, width, 3).
+    ``block``: 0 (the stem) to the network's last.
+    ``classes``: class whose score is explained, an image; None: the one the network says.
+    Returns of the block's resolution, 0 or more, in units of the score. Zero everywhere if nothing
+    speaks for the class.
+    Raises `TransferError` if the network has no such block, or ``classes`` are not its own.
     """
     import tensorflow as tf  # here, so that reading a study needs no TensorFlow
 

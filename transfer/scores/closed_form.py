@@ -42,11 +42,8 @@ def logme(moments: Moments) -> float:
     1e-12 to 1e12 of the mean eigenvalue of F^T F, is searched in one dimension: the same maximum,
     also where the iteration is slow. Features are not centred. Invariant to rotation and scale.
 
-    Returns
-    -------
-    float
-        Log evidence a sample; large and positive for labels that are a linear function of the
-        features, where it would diverge without the bounds.
+    Returns log evidence a sample; large and positive for labels that are a linear function of the
+    features, where it would diverge without the bounds.
     """
     n, means, counts = moments.samples, moments.means, moments.counts
     gram = moments.scatters.sum(0) + (means.T * counts) @ means  # F^T F
@@ -85,11 +82,8 @@ def h_score(moments: Moments) -> float:
     Directions in which the features do not vary are left out (pseudo-inverse). Invariant to every
     invertible linear map of the features.
 
-    Returns
-    -------
-    float
-        0 (class means coincide) to K - 1 (no variance within classes; also whenever there are no
-        more samples than channels, which is why the regularised form exists).
+    Returns 0 (class means coincide) to K - 1 (no variance within classes; also whenever there are
+    no more samples than channels, which is why the regularised form exists).
     """
     values, vectors = linalg.eigh(moments.total)
     kept = values > _NEGLIGIBLE * _squared_length(moments)
@@ -108,10 +102,7 @@ def h_score_regularised(moments: Moments) -> float:
     cov_a = (1 - a) cov + a (tr cov / d) I with the a of Ledoit and Wolf 2004 (Ibrahim et al. 2021,
     the shrinkage-based H-score). Invariant to rotation and scale.
 
-    Returns
-    -------
-    float
-        0 to K - 1; 0 for features that do not vary.
+    Returns 0 to K - 1; 0 for features that do not vary.
     """
     a = ledoit_wolf(moments)
     values, vectors = linalg.eigh(moments.total / moments.samples)
@@ -145,10 +136,7 @@ def transrate(moments: Moments, distortion: float = 1e-4) -> float:
     of the classes, each with its own n_c and about the same centre, every class with the same
     weight, as in the listing of Huang et al. 2022. Invariant to rotation, not to scale.
 
-    Returns
-    -------
-    float
-        In nats. It need not be positive when classes differ in size.
+    Returns float in nats. It need not be positive when classes differ in size.
     """
     rates = []
     for count, scatter, offset in zip(

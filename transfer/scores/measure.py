@@ -39,17 +39,10 @@ def read_inputs(
 ) -> tuple[Dataset, Architecture, dict[str, np.ndarray], Classifier | None]:
     """What `measure_scores` needs, checked before anything slow begins.
 
-    Parameters
-    ----------
-    data : path of a data set
-    source : {"fractals", "imagenet"} or path of a Keras weight file
-    alpha : float
-    input_size : (height, width) the images are resized to
-
-    Raises
-    ------
-    TransferError
-        If the data set or the weights are missing or do not fit.
+    ``data``: path of a data set.
+    ``source``: {"fractals", "imagenet"} or path of a Keras weight file.
+    ``input_size``: (height, width) the images are resized to.
+    Raises `TransferError` if the data set or the weights are missing or do not fit.
     """
     dataset = load_dataset(data)
     architecture = Architecture(
@@ -71,24 +64,14 @@ def measure_scores(
 ) -> pd.DataFrame:
     """Every score of every block.
 
-    Parameters
-    ----------
-    data : Dataset
-        Training images are scored; validation images choose the ridge probe's regularisation and
-        measure the accuracy of rules. Test images are not touched.
-    features : function of a batch of images
-        baseA as from `feature_function`. If it gives positions, their means are scored, and the
-        positions themselves where a score allows it (``logme_positions``, ...).
-    classifier : (kernel, bias) or None
-        Of the source task; with it, LEEP and NCE of the last block.
-    batch : int
-        Images at a time, as from `batch_size`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `COLUMNS`: block 0 (the stem) to n; ``seconds`` is the time of the score alone,
-        given the moments, not of the passes over images.
+    ``data``: training images are scored; validation images choose the ridge probe's regularisation
+    and measure the accuracy of rules. Test images are not touched.
+    ``features``: baseA as from `feature_function`. If it gives positions, their means are scored,
+    and the positions themselves where a score allows it (``logme_positions``, ...).
+    ``classifier``: of the source task; with it, LEEP and NCE of the last block.
+    ``batch``: images at a time, as from `batch_size`.
+    Returns columns `COLUMNS`: block 0 (the stem) to n; ``seconds`` is the time of the score alone,
+    given the moments, not of the passes over images.
     """
     labels, classes = data.train.labels, len(data.classes)
     blocks = len(features(np.asarray(data.train.images[:1])))

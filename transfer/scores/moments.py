@@ -56,22 +56,10 @@ def moments_of_blocks(
 ) -> list[Moments]:
     """Moments of every block, summed over batches.
 
-    Parameters
-    ----------
-    batches : iterable of (features of every block, labels)
-        Features (batch, d), or (batch, positions, d): then each position is a sample with the
-        label of its image. Labels int (batch,).
-    classes : int
-
-    Returns
-    -------
-    list of Moments, one a block
-
-    Raises
-    ------
-    TransferError
-        If there are fewer than two samples, labels do not fit, a feature is not finite, or the
-        moments would need more than 2 GiB.
+    ``batches``: features (batch, d), or (batch, positions, d): then each position is a sample with
+    the label of its image. Labels int (batch,).
+    Raises `TransferError` if there are fewer than two samples, labels do not fit, a feature is not
+    finite, or the moments would need more than 2 GiB.
     """
     sums: list[_Sums] = []
     for features, labels in batches:

@@ -34,18 +34,10 @@ COLUMNS = (
 def predict(scores: pd.DataFrame, margin: float = MARGIN) -> dict[str, int]:
     """``general up to`` and ``cut after``, each an n, by the rule above.
 
-    Parameters
-    ----------
-    scores : pandas.DataFrame
-        Columns ``block``, ``score``, ``value``, as in scores.csv, with `PROBE` for the stem and
-        every block.
-    margin : float
-        In units of accuracy.
-
-    Raises
-    ------
-    TransferError
-        If a block has no probe.
+    ``scores``: columns ``block``, ``score``, ``value``, as in scores.csv, with `PROBE` for the stem
+    and every block.
+    ``margin``: in units of accuracy.
+    Raises `TransferError` if a block has no probe.
     """
     probes = scores[scores["score"] == PROBE].set_index("block")["value"].sort_index()
     if probes.index.tolist() != list(range(len(probes))) or len(probes) < 2:
@@ -71,19 +63,11 @@ def check_predictions(
     sliced-n that is not worse by more than the margin to the first that passes (all 13 blocks if
     none does).
 
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `COLUMNS`, one row for each question whose networks, every n from 1 to 13, were run
-        with two seeds or more. ``difference`` is the accuracy of the network at the predicted n
-        (ApB, sliced-p) minus that of baseB, with the one-sided 95 % bounds of its test; NaN for
-        n = 0.
-
-    Raises
-    ------
-    TransferError
-        See `predict`; or if the folder holds no study, or its predictions do not belong to its
-        ``runs.csv``.
+    Returns columns `COLUMNS`, one row for each question whose networks, every n from 1 to 13, were
+    run with two seeds or more. ``difference`` is the accuracy of the network at the predicted n
+    (ApB, sliced-p) minus that of baseB, with the one-sided 95 % bounds of its test; NaN for n = 0.
+    Raises `TransferError`: see `predict`; or if the folder holds no study, or its predictions do
+    not belong to its ``runs.csv``.
     """
     predicted = predict(scores, margin)
     compared = against_base(read_tested(study_dir), margin, QUESTIONS.values())
@@ -121,13 +105,9 @@ def _left_open(question: str, tested: dict[int, Comparison]) -> tuple[int, int]:
 def in_words(scores: pd.DataFrame, record: pd.DataFrame | None = None) -> list[str]:
     """The predictions of a table of scores, and how often such predictions were right.
 
-    Parameters
-    ----------
-    scores : pandas.DataFrame
-        See `predict`.
-    record : pandas.DataFrame or None
-        Columns ``study`` and `COLUMNS`, as from `transfer.scores.record.read_predictions`, to say
-        how often in which studies; None: in one sentence.
+    ``scores``: see `predict`.
+    ``record``: columns ``study`` and `COLUMNS`, as from `transfer.scores.record.read_predictions`,
+    to say how often in which studies; None: in one sentence.
     """
     predicted = predict(scores)
     sentences = [

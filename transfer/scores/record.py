@@ -40,15 +40,8 @@ _PREDICTION_TYPES = {
 def write_record(results: str | Path) -> list[Path]:
     """Compare every study of a folder that has ``scores.csv`` with its scores; write both tables.
 
-    Returns
-    -------
-    list of Path
-        The files written.
-
-    Raises
-    ------
-    TransferError
-        If no study there has scores, or one is damaged.
+    Returns the files written.
+    Raises `TransferError` if no study there has scores, or one is damaged.
     """
     results = Path(results)
     studies = sorted(path.parent for path in results.glob("*/scores.csv"))
@@ -83,10 +76,7 @@ def _write(path: Path, tables: Mapping[str, pd.DataFrame], types: Mapping[str, s
 def read_agreement(results: str | Path) -> pd.DataFrame:
     """``RESULTS/agreement/agreement.csv``.
 
-    Raises
-    ------
-    TransferError
-        If the file is missing, larger than 16 MiB or another table.
+    Raises `TransferError` if the file is missing, larger than 16 MiB or another table.
     """
     return _read(Path(results) / FOLDER / "agreement.csv", _AGREEMENT_TYPES)
 

@@ -33,24 +33,13 @@ def feature_function(
 ) -> Features:
     """A network as a function from a batch of images to its features at every cut.
 
-    Parameters
-    ----------
-    architecture : Architecture
-    weights : mapping of ``layer/weight`` to float32 arrays
-        At least those of stem and blocks, as from `transfer.networks.weights.read_weights`.
-    samples : {"pooled", "positions"}
-
-    Returns
-    -------
-    function of uint8 (batch, height, width, 3)
-        Gives a list of n + 1 float32 arrays. Item ``b`` is the output of block ``b`` (0: the
-        stem): (batch, channels) if pooled, (batch, positions, channels) if not. BatchNorm
-        normalises by its moving statistics.
-
-    Raises
-    ------
-    TransferError
-        If ``samples`` is neither of the two.
+    ``weights``: at least those of stem and blocks, as from
+    `transfer.networks.weights.read_weights`.
+    ``samples``: {"pooled", "positions"}.
+    Returns gives a list of n + 1 float32 arrays. Item ``b`` is the output of block ``b`` (0: the
+    stem): (batch, channels) if pooled, (batch, positions, channels) if not. BatchNorm normalises by
+    its moving statistics.
+    Raises `TransferError` if ``samples`` is neither of the two.
     """
     if samples not in ("pooled", "positions"):
         raise TransferError(f"Expected samples of pooled or positions. Received: {samples!r}.")
@@ -80,18 +69,9 @@ def feature_function(
 def stream(images: np.ndarray, features: Features, batch: int = 128) -> Iterator[list[np.ndarray]]:
     """Features of every block, one batch of images at a time, in the order of the images.
 
-    Parameters
-    ----------
-    images : uint8 (N, height, width, 3)
-        Memory-mapped or not; only what a batch needs is read.
-    features : function
-        As from `feature_function`.
-    batch : int
-        Images at a time, as from `batch_size`.
-
-    Yields
-    ------
-    list of float32 arrays, as ``features`` gives for a batch
+    ``images``: memory-mapped or not; only what a batch needs is read.
+    ``features``: as from `feature_function`.
+    ``batch``: images at a time, as from `batch_size`.
     """
     for start in range(0, len(images), batch):
         yield features(np.ascontiguousarray(images[start : start + batch]))
@@ -109,17 +89,9 @@ def source_probabilities(
 ) -> np.ndarray:
     """What the source task's classifier says of images.
 
-    Parameters
-    ----------
-    pooled : float32 (N, channels)
-        Pooled output of the last block.
-    classifier : (float32 (channels, source classes), float32 (source classes,))
-        Kernel and bias, as from `transfer.networks.classifier.read_classifier`.
-
-    Returns
-    -------
-    float64 (N, source classes)
-        Softmax probabilities, each row summing to one.
+    ``pooled``: pooled output of the last block.
+    ``classifier``: kernel and bias, as from `transfer.networks.classifier.read_classifier`.
+    Returns softmax probabilities, each row summing to one.
     """
     kernel, bias = classifier
     logits = pooled.astype(np.float64) @ kernel + bias

@@ -41,10 +41,6 @@ def ridge_rules(
     labels; the intercept is not penalised (Hoerl and Kennard 1970, equation 2.1, centred). The
     probe's score is the validation accuracy of the strength that has the highest: the choice is
     made on the images it is measured on, which flatters it by a little.
-
-    Returns
-    -------
-    tuple of LinearRule, as long as ``strengths``
     """
     values, vectors = linalg.eigh(moments.total)
     values = np.maximum(values, 0.0)
@@ -73,17 +69,9 @@ def leep(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> float:
     With t(x) the source task's probabilities of an image and P(y | z) the distribution of target
     classes given source classes estimated from the t(x), the mean of log sum_z P(y | z) t(x)_z.
 
-    Parameters
-    ----------
-    probabilities : float (n, source classes)
-        Memory-mapped or not; read in rows, twice.
-    labels : int (n,), 0..classes - 1
-    classes : int
-
-    Returns
-    -------
-    float
-        At most 0, and at least minus the entropy of the labels less rounding.
+    ``probabilities``: memory-mapped or not; read in rows, twice.
+    ``labels``: int (n,), 0..classes - 1.
+    Returns float at most 0, and at least minus the entropy of the labels less rounding.
     """
     joint = np.zeros((classes, _checked(probabilities, labels, classes)))
     for rows, of_rows in _in_rows(probabilities, labels):
@@ -103,10 +91,7 @@ def nce(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> float:
     Z is the most probable source class of an image; the mean of log P(y | z), P estimated by
     counting (Tran et al. 2019, the empirical negative conditional entropy). Arguments as `leep`.
 
-    Returns
-    -------
-    float
-        In nats, at most 0 and at least minus the entropy of the labels.
+    Returns float in nats, at most 0 and at least minus the entropy of the labels.
     """
     counts = np.zeros((classes, _checked(probabilities, labels, classes)))
     for rows, of_rows in _in_rows(probabilities, labels):

@@ -55,10 +55,7 @@ def centred(features: np.ndarray) -> Centred:
 
     A channel whose variance is less than 1e-12 of its mean square counts as constant.
 
-    Raises
-    ------
-    TransferError
-        If there are fewer than four images, or a feature is not finite.
+    Raises `TransferError` if there are fewer than four images, or a feature is not finite.
     """
     if len(features) < _FEWEST_IMAGES:
         raise TransferError(f"Expected {_FEWEST_IMAGES} images or more. Received: {len(features)}.")
@@ -76,11 +73,8 @@ def cka(a: Centred, b: Centred) -> float:
 
     Invariant to rotation and scale of either representation, not to other linear maps.
 
-    Returns
-    -------
-    float
-        0 to 1; 1 for X and X. 0 if a representation does not vary. Biased upwards where images
-        are few: two unrelated representations have about d / n.
+    Returns 0 to 1; 1 for X and X. 0 if a representation does not vary. Biased upwards where images
+    are few: two unrelated representations have about d / n.
     """
     square = _product(a, a) * _product(b, b)
     return float(min(_product(a, b) / np.sqrt(square), 1.0)) if square > 0 else 0.0
@@ -94,11 +88,8 @@ def debiased_cka(a: Centred, b: Centred) -> float:
 
         |Y^T X|^2 - n / (n - 2) sum_i |x_i|^2 |y_i|^2 + sum|x|^2 sum|y|^2 / ((n - 1)(n - 2)).
 
-    Returns
-    -------
-    float
-        -1 to 1; 1 for X and X, about 0 for unrelated representations however few the images; 0 if
-        a representation does not vary.
+    Returns -1 to 1; 1 for X and X, about 0 for unrelated representations however few the images; 0
+    if a representation does not vary.
     """
     own_a, own_b = _unbiased(a, a), _unbiased(b, b)
     # Both are sums of squares; what is left of rounding would otherwise be divided by rounding.
@@ -114,11 +105,8 @@ def svcca(a: Centred, b: Centred, kept: float = 0.99) -> float:
     are taken (Raghu et al. 2017, section 2); the mean is over as many correlations as the smaller
     of the two has directions.
 
-    Returns
-    -------
-    float
-        0 to 1; 1 for X and X; 0 if a representation does not vary. Needs many more images than
-        directions: with fewer, everything correlates.
+    Returns 0 to 1; 1 for X and X; 0 if a representation does not vary. Needs many more images than
+    directions: with fewer, everything correlates.
     """
     first, second = (_directions(side, kept) for side in (a, _same_images(a, b)))
     if not (first.size and second.size):
@@ -173,22 +161,10 @@ def compare_networks(
     Networks are compared by their pooled features of the same images, the stem as block 0. The
     features of all blocks are held in memory: images x channels of all blocks x 8 bytes.
 
-    Parameters
-    ----------
-    images : uint8 (N, height, width, 3)
-        Four or more; SVCCA needs many more images than channels.
-    architecture : Architecture
-    pairs : mapping of a name such as ``baseA | baseB_s0`` to two Keras weight files
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `COLUMNS`, one row for each pair of blocks.
-
-    Raises
-    ------
-    TransferError
-        If weights are missing or do not fit, or there are fewer than four images.
+    ``images``: four or more; SVCCA needs many more images than channels.
+    Returns columns `COLUMNS`, one row for each pair of blocks.
+    Raises `TransferError` if weights are missing or do not fit, or there are fewer than four
+    images.
     """
     # All files first: a missing one is reported before anything slow begins.
     weights = {path: read_weights(path, architecture) for both in pairs.values() for path in both}
@@ -222,10 +198,8 @@ def write_similarity(out: str | Path, table: pd.DataFrame) -> Path:
 def read_similarity(out: str | Path) -> pd.DataFrame:
     """``OUT/similarity.csv`` as from `compare_networks`.
 
-    Raises
-    ------
-    TransferError
-        If the file is missing, larger than 16 MiB or not a table of similarities.
+    Raises `TransferError` if the file is missing, larger than 16 MiB or not a table of
+    similarities.
     """
     path = Path(out) / "similarity.csv"
     types = {"pair": "string", "block_a": "int64", "block_b": "int64"}

@@ -27,17 +27,9 @@ def clusters_of(images: int, recordings: np.ndarray | None = None) -> np.ndarray
     segments of at least 50 neighbouring frames: frames that far apart are taken as independent.
     A test set of fewer than 1,000 images has shorter segments, so that 20 are left.
 
-    Parameters
-    ----------
-    images : int
-        Number of test images.
-    recordings : int array (images,) or None
-        The recording of each image, if known. A photograph is a recording of its own.
-
-    Returns
-    -------
-    int64 (images,)
-        Numbers from 0, without gaps.
+    ``images``: number of test images.
+    ``recordings``: the recording of each image, if known. A photograph is a recording of its own.
+    Returns numbers from 0, without gaps.
     """
     known = np.zeros(images, int) if recordings is None else np.asarray(recordings)
     if known.shape != (images,):
@@ -102,23 +94,12 @@ def measure(
     McCaffrey 2002). Plain accuracy is the same with all images in one class. Images of a class that
     lies in one cluster only are taken as independent: nothing shows how alike they are.
 
-    Parameters
-    ----------
-    right : sequence of bool or float64 (runs, images)
-        One array a network: 1 where a run is right. Numbers between are shares of several runs;
-        a difference of two runs has -1, 0 and 1.
-    labels : int (images,)
-        0 to ``classes - 1``.
-    clusters : int (images,)
-        As from `clusters_of`.
-    classes : int
-    metric : str
-        ``balanced`` or ``accuracy``.
-
-    Raises
-    ------
-    TransferError
-        If a class has no test image, or there is only one image.
+    ``right``: one array a network: 1 where a run is right. Numbers between are shares of several
+    runs; a difference of two runs has -1, 0 and 1.
+    ``labels``: 0 to ``classes - 1``.
+    ``clusters``: as from `clusters_of`.
+    ``metric``: ``balanced`` or ``accuracy``.
+    Raises `TransferError` if a class has no test image, or there is only one image.
     """
     if metric not in METRICS:
         raise TransferError(f"Expected a metric of {', '.join(METRICS)}. Received: {metric}.")

@@ -32,19 +32,12 @@ BASE: Key = ("baseB", None, "")
 class Comparison:
     """Is a network as good as a reference, or worse by more than ``margin``?
 
-    Attributes
-    ----------
-    difference : Difference
-        Accuracy of the network minus that of the reference.
-    margin : float
-        0..1 units.
-    p : float
-        Of the test that it is worse by the margin or more. For slices, any of which may be taken,
-        it is adjusted for their number.
-    at_least : float
-        The difference is at least this, at 95 %; for slices, for all of them at once.
-    level : float
-        The unadjusted p-value that would be small enough.
+    ``difference``: accuracy of the network minus that of the reference.
+    ``margin``: 0..1 units.
+    ``p``: of the test that it is worse by the margin or more. For slices, any of which may be
+    taken, it is adjusted for their number.
+    ``at_least``: the difference is at least this, at 95 %; for slices, for all of them at once.
+    ``level``: the unadjusted p-value that would be small enough.
     """
 
     difference: Difference
@@ -70,12 +63,8 @@ class Comparison:
 class Tested:
     """Which test images each run of a study gets right, by network.
 
-    Attributes
-    ----------
-    right : dict from (kind, n or None, bn) to (seeds, bool (runs, images))
-    labels, clusters : int64 (images,)
-    classes : int
-    metric : str
+    ``right``: dict from (kind, n or None, bn) to (seeds, bool (runs, images)).
+    ``labels``, ``clusters``: int64 (images,).
     """
 
     right: dict[Key, tuple[tuple[int, ...], np.ndarray]]
@@ -109,20 +98,9 @@ def networks(runs: pd.DataFrame) -> list[tuple[Key, pd.DataFrame]]:
 def right_on_test_images(study_dir: str | Path, runs: pd.DataFrame) -> np.ndarray:
     """Which test images are classified correctly.
 
-    Parameters
-    ----------
-    study_dir : path
-    runs : pandas.DataFrame
-        Rows of its ``runs.csv``.
-
-    Returns
-    -------
-    bool (runs, images)
-
-    Raises
-    ------
-    TransferError
-        If predictions are missing or do not belong to these rows.
+    ``runs``: rows of its ``runs.csv``.
+    Returns bool (runs, images).
+    Raises `TransferError` if predictions are missing or do not belong to these rows.
     """
     folder = Path(study_dir)
     labels = read_test_labels(folder)
@@ -152,11 +130,8 @@ def image_clusters(study_dir: str | Path) -> np.ndarray:
 def read_tested(study_dir: str | Path, metric: str = "balanced", fraction: float = 1.0) -> Tested:
     """The networks of a study that were trained on this share of the training images.
 
-    Raises
-    ------
-    TransferError
-        If the folder holds no study, its predictions do not belong to its ``runs.csv``, or the
-        metric is none of ``balanced`` and ``accuracy``.
+    Raises `TransferError` if the folder holds no study, its predictions do not belong to its
+    ``runs.csv``, or the metric is none of ``balanced`` and ``accuracy``.
     """
     if metric not in METRICS:
         raise TransferError(f"Expected a metric of {', '.join(METRICS)}. Received: {metric}.")
@@ -182,14 +157,8 @@ def compare(
     shown to go together. p-values of slices are adjusted for their number; those of other kinds
     are not, since they are tested in a fixed sequence or each for itself.
 
-    Parameters
-    ----------
-    tested : Tested
-    keys : sequence of Key
-        One or more.
-    reference : Key
-    margin : float
-        How much worse still counts as good, 0..1 units.
+    ``keys``: one or more.
+    ``margin``: how much worse still counts as good, 0..1 units.
     """
     if not 0 < margin < 1:
         raise TransferError(f"Expected a margin between 0 and 1. Received: {margin}.")
@@ -246,10 +215,7 @@ def against_base(
 
     Networks of one kind and semantics of BatchNorm are one question.
 
-    Returns
-    -------
-    dict from (kind, n or None, bn) to Comparison
-        Empty if baseB was not run.
+    Returns empty if baseB was not run.
     """
     compared: dict[Key, Comparison] = {}
     if BASE not in tested.right:
@@ -263,11 +229,8 @@ def against_base(
 def behind_the_best(tested: Tested, key: Key) -> tuple[Key, float, float, float]:
     """The network with the highest mean accuracy, and how far it is ahead of another.
 
-    Returns
-    -------
-    best : Key
-    ahead, low, high : float
-        Accuracy of the best minus that of ``key``, with bounds of `against_best`, 0..1 units.
+    Returns key.
+    Returns accuracy of the best minus that of ``key``, with bounds of `against_best`, 0..1 units.
     """
     keys = list(tested.right)
     accuracies = tested.accuracies(keys)

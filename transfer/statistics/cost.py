@@ -16,19 +16,10 @@ def seeds_to_decide(
 
     More seeds lower the variance over seeds and the interaction, not that over test images.
 
-    Parameters
-    ----------
-    seen : Difference
-        One difference.
-    value : float
-        What the difference is compared with: minus the margin.
-    level, power : float
-        Of the test that is to decide.
-
-    Returns
-    -------
-    int or None
-        More than there are now. None: fifty are not enough, so seeds alone would not decide.
+    ``seen``: one difference.
+    ``value``: what the difference is compared with: minus the margin.
+    ``level``, ``power``: of the test that is to decide.
+    Returns more than there are now. None: fifty are not enough, so seeds alone would not decide.
     """
     counts = np.arange(seen.seeds + 1, _MOST_SEEDS + 1)
     left = seen.seeds / counts

@@ -61,13 +61,8 @@ def difference(
 ) -> Difference:
     """Mean accuracy of networks ``a`` minus that of networks ``b``; runs are not paired.
 
-    Parameters
-    ----------
-    accuracies : Accuracies
-    spread : SeedVariance
-        Of the same networks.
-    a, b : int or int (pairs,)
-        Positions of the networks. ``b`` None: accuracies by themselves.
+    ``spread``: of the same networks.
+    ``a``, ``b``: positions of the networks. ``b`` None: accuracies by themselves.
     """
     influence = accuracies.sums[a]
     estimate, seeds = accuracies.mean[a], accuracies.seeds[a]
@@ -124,10 +119,7 @@ def cluster_variance(influence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     degrees of freedom, at most G - 1: fewer where few clusters hold most of the variance, as those
     of a rare class do.
 
-    Parameters
-    ----------
-    influence : float64 (..., clusters)
-        As `Accuracies.sums`, or differences of these.
+    ``influence``: as `Accuracies.sums`, or differences of these.
     """
     clusters = influence.shape[-1]
     squares = (influence**2).sum(-1)

@@ -30,23 +30,12 @@ def gains(study_dir: str | Path, metric: str = "balanced") -> pd.DataFrame:
     A gain is the mean over the n that were run at every size. Seeds that lack one of these n are
     left out there.
 
-    Parameters
-    ----------
-    study_dir : path
-        A study with several shares of the training images.
-    metric : str
-        ``balanced`` or ``accuracy``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``kind``, ``n`` (as text), ``train_images``, ``gain``, ``low``, ``high`` (95 % over
-        seeds and test images), ``seeds``.
-
-    Raises
-    ------
-    TransferError
-        If baseB or the kinds were not run at two sizes, or predictions are missing.
+    ``study_dir``: a study with several shares of the training images.
+    ``metric``: ``balanced`` or ``accuracy``.
+    Returns columns ``kind``, ``n`` (as text), ``train_images``, ``gain``, ``low``, ``high`` (95 %
+    over seeds and test images), ``seeds``.
+    Raises `TransferError` if baseB or the kinds were not run at two sizes, or predictions are
+    missing.
     """
     runs = read_runs(study_dir)
     transferred = _transferred(runs)

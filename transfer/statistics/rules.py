@@ -19,14 +19,8 @@ _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 def fixed_sequence(p: np.ndarray, level: float = 0.05) -> np.ndarray:
     """Claims tested in the order given, each at ``level``, until the first that fails.
 
-    Parameters
-    ----------
-    p : float64 (claims,)
-
-    Returns
-    -------
-    bool (claims,)
-        Those before the first failure.
+    ``p``: float64 (claims,).
+    Returns those before the first failure.
     """
     return np.logical_and.accumulate(np.asarray(p) <= level)
 
@@ -38,14 +32,9 @@ def step_down(p: np.ndarray, correlation: np.ndarray) -> np.ndarray:
     (Dunnett and Tamhane 1991). The best is compared with the maximum of all, the next with the
     maximum of those left, and so on. p-values are turned into normal scores.
 
-    Parameters
-    ----------
-    p : float64 (claims,)
-    correlation : float64 (claims, claims)
-
-    Returns
-    -------
-    float64 (claims,)
+    ``p``: float64 (claims,).
+    ``correlation``: float64 (claims, claims).
+    Returns float64 (claims,).
     """
     p = np.asarray(p, float)
     loadings = one_factor(correlation)
@@ -71,11 +60,7 @@ def below(score: float, loadings: np.ndarray) -> float:
     Scores are ``loading z + sqrt(1 - loading^2) e`` with one z for all and an e for each, all
     standard normal. The integral over z is a Gauss-Hermite sum: always the same to the last digit.
 
-    Parameters
-    ----------
-    score : float
-    loadings : float64 (scores,)
-        In [0, 1).
+    ``loadings``: in [0, 1).
     """
     own = np.sqrt(1 - loadings**2)
     inside = special.ndtr((score - _NODES[:, None] * loadings) / own)
@@ -105,12 +90,8 @@ def against_best(
     Multiple comparisons with the best (Hsu 1984): the highest of many means is high by luck, too.
     Each bound holds with probability ``1 - level`` for all other networks at once.
 
-    Returns
-    -------
-    best : int
-        Position of the network.
-    low, high : float
-        Of its accuracy minus that of ``network``; both 0 if that is the best itself.
+    Returns position of the network.
+    Returns of its accuracy minus that of ``network``; both 0 if that is the best itself.
     """
     best = int(accuracies.mean.argmax())
     if best == network:

@@ -35,10 +35,7 @@ def ask(
     >>> ask("quick", kinds="baseB,AnB", n="1-3,7", seeds="0,1").n
     (1, 2, 3, 7)
 
-    Raises
-    ------
-    UsageError
-        If a part cannot be understood, saying what was expected.
+    Raises `UsageError` if a part cannot be understood, saying what was expected.
     """
     if isinstance(preset, str) and preset not in PRESETS:
         raise UsageError(f"Expected a preset of {', '.join(PRESETS)}. Received: {preset!r}.")
@@ -76,22 +73,12 @@ def ask(
 def ask_run(name: str, out: str | Path, **settings: Any) -> Study:
     """One run by its name, with every setting taken from the study in ``out`` if there is one.
 
-    Parameters
-    ----------
-    name : str
-        As `transfer.runs.Run.name`.
-    out : path
-        Folder of a study, or a new one: then the settings are those of the preset ``quick``.
-    **settings
-        Parts that a person gives nevertheless, as for `ask`. `transfer.studies.setup.prepare`
-        refuses those that are not the study's.
-
-    Raises
-    ------
-    UsageError
-        If the name or a part cannot be understood.
-    TransferError
-        If ``out`` holds a study that cannot be read.
+    ``name``: as `transfer.runs.Run.name`.
+    ``out``: folder of a study, or a new one: then the settings are those of the preset ``quick``.
+    ``**settings``: parts that a person gives nevertheless, as for `ask`.
+    `transfer.studies.setup.prepare` refuses those that are not the study's.
+    Raises `UsageError` if the name or a part cannot be understood.
+    Raises `TransferError` if ``out`` holds a study that cannot be read.
     """
     with _as_usage_error():
         run = parse_run(name)
@@ -121,14 +108,9 @@ def ask_run(name: str, out: str | Path, **settings: Any) -> Study:
 def check_where(workers: int | None, engine: str, address: str | None) -> None:
     """Raise a `UsageError` if these do not say where the runs of a study can be done.
 
-    Parameters
-    ----------
-    workers : int or None
-        1 to 1024; None: one a core.
-    engine : str
-        ``local`` or ``ray``.
-    address : str or None
-        Of a Ray cluster: ``HOST:PORT`` or ``auto``.
+    ``workers``: 1 to 1024; None: one a core.
+    ``engine``: ``local`` or ``ray``.
+    ``address``: of a Ray cluster: ``HOST:PORT`` or ``auto``.
     """
     if workers is not None and not 1 <= workers <= 1024:
         raise UsageError(f"Expected --workers of 1 to 1024. Received: {workers}.")

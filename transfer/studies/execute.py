@@ -56,14 +56,9 @@ def execute(
     Killed at any instant and called again, it goes on from the last finished epoch and ends with
     the same results.
 
-    Returns
-    -------
-    The row of runs.csv.
-
-    Raises
-    ------
-    TransferError
-        If an input is at fault, or the freeze audit finds that a frozen weight moved.
+    Returns the row of runs.csv.
+    Raises `TransferError` if an input is at fault, or the freeze audit finds that a frozen weight
+    moved.
     """
     began = time.perf_counter()
     data, settings = _dataset(context.data), context.settings
@@ -180,10 +175,7 @@ def _base_b(run: Run, context: Context, data: Dataset) -> dict[str, np.ndarray]:
 def audit(run: Run, start: dict[str, np.ndarray], weights: dict[str, np.ndarray]) -> None:
     """The freeze audit: every frozen weight is, bit for bit, what it was.
 
-    Raises
-    ------
-    TransferError
-        If one moved: a defect of this program or of Keras, not of the input.
+    Raises `TransferError` if one moved: a defect of this program or of Keras, not of the input.
     """
     if run.kind not in FROZEN_KINDS:
         return

@@ -65,22 +65,12 @@ def prepare(
 ) -> Context:
     """Check the inputs of a study before anything is trained, and bring ``study.json`` up to date.
 
-    Parameters
-    ----------
-    out : Path
-        Folder of the study, new or of the same study.
-    study : Study
-    data : Path
-        Folder of the data set.
-    workers : int
-        Processes, for the record.
-    engine : str
-        Where the runs are done, for the record.
-
-    Raises
-    ------
-    TransferError
-        If the data set or the source is at fault, or ``out`` holds another study.
+    ``out``: folder of the study, new or of the same study.
+    ``data``: folder of the data set.
+    ``workers``: processes, for the record.
+    ``engine``: where the runs are done, for the record.
+    Raises `TransferError` if the data set or the source is at fault, or ``out`` holds another
+    study.
     """
     dataset = load_dataset(data)
     asked = _settings_of(study, dataset)

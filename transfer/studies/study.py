@@ -32,27 +32,14 @@ def perform(
 ) -> None:
     """Do what is missing of a study and nothing else.
 
-    Parameters
-    ----------
-    out : path
-        Folder of the study; finished runs in it are kept, and skipped.
-    study : Study
-        As from `transfer.studies.ask.ask`.
-    data : path or None
-        Folder of the data set; None: simulated drives of the size of ``preset``.
-    preset : str
-        Whose sizes the simulated drives have.
-    workers : int or None
-        Processes; None: one a core.
-    engine : {"local", "ray"}
-        Where the runs are done: on this machine, or on a Ray cluster.
-    address : str or None
-        Of the Ray cluster, ``HOST:PORT`` or ``auto``; None: this machine alone.
-
-    Raises
-    ------
-    TransferError
-        If the data, the source or the folder is at fault, or a run fails.
+    ``out``: folder of the study; finished runs in it are kept, and skipped.
+    ``study``: as from `transfer.studies.ask.ask`.
+    ``data``: folder of the data set; None: simulated drives of the size of ``preset``.
+    ``preset``: whose sizes the simulated drives have.
+    ``workers``: processes; None: one a core.
+    ``engine``: {"local", "ray"}; where the runs are done: on this machine, or on a Ray cluster.
+    ``address``: of the Ray cluster, ``HOST:PORT`` or ``auto``; None: this machine alone.
+    Raises `TransferError` if the data, the source or the folder is at fault, or a run fails.
     """
     out = Path(out)
     check_where(workers, engine, address)
@@ -121,23 +108,12 @@ def perform_run(
 ) -> None:
     """Do one run, and the baseB that it copies from if that is missing.
 
-    Parameters
-    ----------
-    out : path
-        Folder of a study, whose data set and settings are used, or a new folder.
-    name : str
-        As `transfer.runs.Run.name`.
-    data, workers
-        As for `perform`.
-    **settings
-        As for `transfer.studies.ask.ask_run`.
-
-    Raises
-    ------
-    UsageError
-        If the name or a setting cannot be understood.
-    TransferError
-        If a setting is not the study's, or the run fails.
+    ``out``: folder of a study, whose data set and settings are used, or a new folder.
+    ``name``: as `transfer.runs.Run.name`.
+    ``data``, ``workers``: as for `perform`.
+    ``**settings``: as for `transfer.studies.ask.ask_run`.
+    Raises `UsageError` if the name or a setting cannot be understood.
+    Raises `TransferError` if a setting is not the study's, or the run fails.
     """
     study = ask_run(name, out, **settings)
     if data is None and (Path(out) / "study.json").exists():

@@ -8,16 +8,9 @@ from transfer.errors import TransferError
 def equals(labels: np.ndarray, seed: int) -> np.ndarray:
     """Indices that leave every class as large as the smallest.
 
-    Parameters
-    ----------
-    labels : integers (N,)
-    seed : int
-        0 or more; decides which images of a class stay.
-
-    Returns
-    -------
-    int64 (M,)
-        Sorted, without repetition.
+    ``labels``: integers (N,).
+    ``seed``: 0 or more; decides which images of a class stay.
+    Returns sorted, without repetition.
     """
     smallest = int(np.unique(labels, return_counts=True)[1].min())
     return _sorted([indices[:smallest] for indices in shuffled_classes(labels, seed)])
@@ -28,23 +21,11 @@ def stratified_fraction(labels: np.ndarray, fraction: float, seed: int) -> np.nd
 
     Nested: for one seed, the indices of a smaller fraction are among those of a larger one.
 
-    Parameters
-    ----------
-    labels : integers (N,)
-    fraction : float
-        In (0, 1]; each class keeps the nearest whole number of images.
-    seed : int
-        0 or more.
-
-    Returns
-    -------
-    int64 (M,)
-        Sorted, without repetition.
-
-    Raises
-    ------
-    TransferError
-        If ``fraction`` is not in (0, 1].
+    ``labels``: integers (N,).
+    ``fraction``: in (0, 1]; each class keeps the nearest whole number of images.
+    ``seed``: 0 or more.
+    Returns sorted, without repetition.
+    Raises `TransferError` if ``fraction`` is not in (0, 1].
     """
     if not 0 < fraction <= 1:
         raise TransferError(f"Expected a fraction in (0, 1]. Received: {fraction}.")

@@ -45,13 +45,9 @@ _GENERIC = ("npy", "data", "dataset", "arrays", "images")  # names that say noth
 class Split:
     """One of train, valid, test.
 
-    Attributes
-    ----------
-    images : uint8 (N, height, width, 3)
-        RGB, 0..255; a view of the memory-mapped rows when loaded from a folder.
-    labels : int64 (N,)
-    recordings : int64 (N,) or None
-        Unique in the whole data set; None where nobody recorded it.
+    ``images``: RGB, 0..255; a view of the memory-mapped rows when loaded from a folder.
+    ``labels``: int64 (N,).
+    ``recordings``: unique in the whole data set; None where nobody recorded it.
     """
 
     images: np.ndarray
@@ -63,11 +59,8 @@ class Split:
 class Dataset:
     """Three splits of one task, as `load_dataset` returns them.
 
-    Attributes
-    ----------
-    frames : bool
-        Whether neighbouring images may be frames of one sequence; False: the images are independent
-        of each other, but for those of one recording.
+    ``frames``: whether neighbouring images may be frames of one sequence; False: the images are
+    independent of each other, but for those of one recording.
     """
 
     path: Path
@@ -100,11 +93,9 @@ class Dataset:
 def load_dataset(path: str | Path) -> Dataset:
     """Open the data set in the folder ``path``; images stay on disk until they are used.
 
-    Raises
-    ------
-    TransferError
-        If the folder or a file is missing, an array is of the wrong dtype, row length or number of
-        rows, truncated or pickled, a label is out of range, or a class is empty in a split.
+    Raises `TransferError` if the folder or a file is missing, an array is of the wrong dtype, row
+    length or number of rows, truncated or pickled, a label is out of range, or a class is empty in
+    a split.
     """
     path = Path(path)
     if not path.is_dir():
@@ -246,10 +237,7 @@ def content_hash(dataset: Dataset) -> str:
 def load_recorded(path: str | Path, sha256: str) -> Dataset:
     """The data set that a study was made with, known by its `content_hash`.
 
-    Raises
-    ------
-    TransferError
-        If it is not there, or is another data set.
+    Raises `TransferError` if it is not there, or is another data set.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -280,21 +268,12 @@ def write_dataset(
 ) -> None:
     """Write a data set whole or not at all; `load_dataset` reads it back.
 
-    Parameters
-    ----------
-    out : path of a folder that does not exist or is empty
-    splits : mapping of train, valid and test to `Split`
-    frames : bool
-        False: the images are independent of each other; see `Dataset`.
-    recipe : mapping
-        How the data were made (generator, seed, settings); kept in ``dataset.json``.
-    beside : mapping
-        More files of the folder: names and contents.
-
-    Raises
-    ------
-    TransferError
-        If ``out`` is occupied or cannot be written, or the splits are not a valid data set.
+    ``out``: path of a folder that does not exist or is empty.
+    ``frames``: False: the images are independent of each other; see `Dataset`.
+    ``recipe``: how the data were made (generator, seed, settings); kept in ``dataset.json``.
+    ``beside``: more files of the folder: names and contents.
+    Raises `TransferError` if ``out`` is occupied or cannot be written, or the splits are not a
+    valid data set.
     """
     out = Path(out)
     check_description(str(out), name, height, width, classes, frames)

@@ -53,26 +53,13 @@ def download(
 ) -> Dataset:
     """Fetch, unpack and check the data set at ``url``; whole or not at all.
 
-    Parameters
-    ----------
-    out : path of a folder that does not exist or is empty
-    url : str
-        http or https address of a tar archive, plain or compressed with gzip.
-    timeout : float
-        Seconds without a byte after which the connection counts as cut.
-    max_bytes : int
-        Bound on the archive and on what it unpacks to.
-
-    Returns
-    -------
-    Dataset
-        The data set now in ``out``.
-
-    Raises
-    ------
-    TransferError
-        If the address cannot be reached (what has arrived is kept and the next call goes on), is
-        not a tar archive of the six files, is too large, or ``out`` is occupied.
+    ``out``: path of a folder that does not exist or is empty.
+    ``url``: http or https address of a tar archive, plain or compressed with gzip.
+    ``timeout``: seconds without a byte after which the connection counts as cut.
+    ``max_bytes``: bound on the archive and on what it unpacks to.
+    Returns the data set now in ``out``.
+    Raises `TransferError` if the address cannot be reached (what has arrived is kept and the next
+    call goes on), is not a tar archive of the six files, is too large, or ``out`` is occupied.
     """
     out = Path(out)
     if not re.match(_WEB, url):

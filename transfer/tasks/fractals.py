@@ -19,11 +19,8 @@ _PERTURBATION = 0.15
 class System:
     """An iterated function system of m affine maps x -> A x + b in the plane.
 
-    Attributes
-    ----------
-    matrices : float64 (m, 2, 2)
-        Contracting: singular values below 1.
-    offsets : float64 (m, 2)
+    ``matrices``: contracting: singular values below 1.
+    ``offsets``: float64 (m, 2).
     """
 
     matrices: np.ndarray
@@ -55,9 +52,7 @@ def _rotations(angles: np.ndarray) -> np.ndarray:
 def attractor(system: System, rng: np.random.Generator) -> np.ndarray:
     """Points of the attractor by the chaos game: many chains, maps chosen by their area.
 
-    Returns
-    -------
-    float64 (8000, 2)
+    Returns float64 (8000, 2).
     """
     areas = np.abs(np.linalg.det(system.matrices)) + 0.02
     choices = rng.choice(len(areas), (_STEPS, _CHAINS), p=areas / areas.sum())
@@ -83,9 +78,7 @@ def _normalised(points: np.ndarray) -> np.ndarray:
 def render(system: System, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Draw one image of a class: perturbed parameters, placed, coloured, before a background.
 
-    Returns
-    -------
-    uint8 (height, width, 3), 0..255
+    Returns uint8 (height, width, 3), 0..255.
     """
     factors = rng.uniform(1 - _PERTURBATION, 1 + _PERTURBATION, system.matrices.shape)
     matrices = system.matrices * factors
@@ -130,11 +123,8 @@ def generate(
     Image i of class c is a function of (seed, c, i) alone: more classes or more images leave the
     others as they are.
 
-    Returns
-    -------
-    images : uint8 (classes * per_class, height, width, 3)
-        Class by class.
-    labels : int64 (classes * per_class,)
+    Returns class by class.
+    Returns int64 (classes * per_class,).
     """
     images = np.empty((classes, per_class, height, width, 3), np.uint8)
     for number in range(classes):

@@ -18,24 +18,13 @@ from transfer.files import open_plain
 def open_array(path: str | Path, expected: type, ndim: tuple[int, ...]) -> np.memmap:
     """Map an array of numbers from ``path``, read-only.
 
-    Parameters
-    ----------
-    path : path of a .npy file, format 1.0 or 2.0, C order
-    expected : type
-        Scalar type, concrete or abstract: ``np.uint8``, ``np.integer``.
-    ndim : tuple of int
-        Numbers of dimensions allowed.
-
-    Returns
-    -------
-    numpy.memmap
-        Mapped, not read; shape and dtype as declared, at least one element.
-
-    Raises
-    ------
-    TransferError
-        If the file is missing, not a .npy file, pickled, truncated or longer than declared, empty,
-        in Fortran order, or of another dtype or number of dimensions; or is a link.
+    ``path``: path of a .npy file, format 1.0 or 2.0, C order.
+    ``expected``: scalar type, concrete or abstract: ``np.uint8``, ``np.integer``.
+    ``ndim``: numbers of dimensions allowed.
+    Returns mapped, not read; shape and dtype as declared, at least one element.
+    Raises `TransferError` if the file is missing, not a .npy file, pickled, truncated or longer
+    than declared, empty, in Fortran order, or of another dtype or number of dimensions; or is a
+    link.
     """
     path = Path(path)
     try:

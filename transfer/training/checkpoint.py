@@ -28,10 +28,7 @@ def _previous(path: Path) -> Path:
 def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray], facts: Any) -> None:
     """Write arrays and ``facts`` (anything JSON can hold) as the newest checkpoint.
 
-    Raises
-    ------
-    TransferError
-        If the file cannot be written; the older checkpoint stays.
+    Raises `TransferError` if the file cannot be written; the older checkpoint stays.
     """
     buffer = io.BytesIO()
     note = np.frombuffer(json.dumps(facts).encode(), np.uint8)
@@ -45,10 +42,8 @@ def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray], facts: Any) -
 def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], Any] | None:
     """The newest checkpoint that is whole, or None if there is none.
 
-    Raises
-    ------
-    TransferError
-        If a checkpoint cannot be opened, which is no damage, or is impossibly large.
+    Raises `TransferError` if a checkpoint cannot be opened, which is no damage, or is impossibly
+    large.
     """
     for candidate in (path, _previous(path)):
         try:

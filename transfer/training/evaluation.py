@@ -42,12 +42,10 @@ def reported_numbers(
 ) -> dict[str, Any]:
     """The test columns of a row of runs.csv.
 
-    Parameters
-    ----------
-    probabilities : float32 (N, classes)
-    labels : int64 (N,)
-    equals : int64
-        Indices of the balanced test set (protocol: the same number of images of each class).
+    ``probabilities``: float32 (N, classes).
+    ``labels``: int64 (N,).
+    ``equals``: indices of the balanced test set (protocol: the same number of images of each
+    class).
     """
     natural = with_interval(probabilities, labels)
     balanced = with_interval(probabilities[equals], labels[equals])

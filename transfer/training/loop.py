@@ -89,28 +89,15 @@ def fit(
 
     Afterwards the trainer holds the weights of the last epoch.
 
-    Parameters
-    ----------
-    trainer : Trainer
-    start : all weights of the network, keyed ``layer/weight``
-    images : Images
-    protocol : Protocol
-    seed : int
-        Order of the images and dropout.
-    checkpoint : Path
-        Written after every epoch.
-    on_epoch : called with all epochs so far, after every epoch
-    attempt_began : float or None
-        ``time.perf_counter()`` when this attempt began, for `Progress.seconds`; None: now.
-
-    Returns
-    -------
-    Progress, and the weights of the best validation epoch (of equal ones, the latest)
-
-    Raises
-    ------
-    TransferError
-        If there are too few images for one batch, or the loss is no longer finite.
+    ``start``: all weights of the network, keyed ``layer/weight``.
+    ``seed``: order of the images and dropout.
+    ``checkpoint``: written after every epoch.
+    ``on_epoch``: called with all epochs so far, after every epoch.
+    ``attempt_began``: ``time.perf_counter()`` when this attempt began, for `Progress.seconds`;
+    None: now.
+    Returns progress, and the weights of the best validation epoch (of equal ones, the latest).
+    Raises `TransferError` if there are too few images for one batch, or the loss is no longer
+    finite.
     """
     attempt_began = time.perf_counter() if attempt_began is None else attempt_began
     progress, best = _resume(trainer, start, seed, checkpoint)

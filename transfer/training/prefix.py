@@ -38,20 +38,11 @@ _CACHED_KINDS = ("BnB", "AnB", "RnB")
 def cached_after(run: Run, architecture: Architecture, images: int) -> int | None:
     """The block whose output a run is trained on instead of images; None: on images.
 
-    Parameters
-    ----------
-    run : Run
-    architecture : Architecture
-    images : int
-        Of the whole data set.
-
-    Returns
-    -------
-    int or None
-        n, if stem and first n blocks are a fixed function of the image, the run sees every
-        training image in every epoch, and the features need at most three times the bytes of an
-        image and 1 GiB in all. A function of the run and the data set alone, so that repeating a
-        run repeats its arithmetic.
+    ``images``: of the whole data set.
+    Returns n, if stem and first n blocks are a fixed function of the image, the run sees every
+    training image in every epoch, and the features need at most three times the bytes of an image
+    and 1 GiB in all. A function of the run and the data set alone, so that repeating a run repeats
+    its arithmetic.
     """
     if run.kind not in _CACHED_KINDS or run.bn != "inference" or run.fraction < 1 or run.n is None:
         return None
@@ -70,25 +61,11 @@ def features(
 ) -> dict[str, np.ndarray]:
     """Output of block ``n`` for every image of a data set, read from ``folder`` or computed.
 
-    Parameters
-    ----------
-    folder : Path
-        Of one data set and one input size.
-    data : Dataset
-    architecture : Architecture
-    weights : all weights of the network, keyed ``layer/weight``
-    n : int
-        0 (the stem) to 13.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        ``train``, ``valid``, ``test``: float32 (N, h, w, channels), memory-mapped.
-
-    Raises
-    ------
-    TransferError
-        If the features cannot be written.
+    ``folder``: of one data set and one input size.
+    ``weights``: all weights of the network, keyed ``layer/weight``.
+    ``n``: 0 (the stem) to 13.
+    Returns ``train``, ``valid``, ``test``: float32 (N, h, w, channels), memory-mapped.
+    Raises `TransferError` if the features cannot be written.
     """
     splits = {"train": data.train, "valid": data.valid, "test": data.test}
     found: dict[str, np.ndarray] = {}

@@ -31,26 +31,13 @@ def reestimate(
 ) -> dict[str, np.ndarray]:
     """Weights with moving means and variances re-estimated on ``images``.
 
-    Parameters
-    ----------
-    architecture : Architecture
-    weights : mapping of str to numpy.ndarray
-        All weights of the network, float32, keyed ``layer/weight``.
-    images : numpy.ndarray
-        uint8 (N, height, width, 3), N >= 1; a few hundred are enough. The widest features of all
-        of them are held in memory at once: 512 at alpha 0.25, 48x80 take 30 MB.
-    names : iterable of str or None
-        The BatchNorm layers to re-estimate (others named are passed over); None: all.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        As ``weights``; all but ``moving_mean`` and ``moving_variance`` are as given.
-
-    Raises
-    ------
-    TransferError
-        If there are no images of the network's size.
+    ``weights``: all weights of the network, float32, keyed ``layer/weight``.
+    ``images``: uint8 (N, height, width, 3), N >= 1; a few hundred are enough. The widest features
+    of all of them are held in memory at once: 512 at alpha 0.25, 48x80 take 30 MB.
+    ``names``: the BatchNorm layers to re-estimate (others named are passed over); None: all.
+    Returns dict of str to numpy.ndarray as ``weights``; all but ``moving_mean`` and
+    ``moving_variance`` are as given.
+    Raises `TransferError` if there are no images of the network's size.
     """
     if len(images) == 0 or images.shape[1:3] != architecture.image_size:
         raise TransferError(

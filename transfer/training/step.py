@@ -21,17 +21,11 @@ _PREDICTION_BATCH = 128
 class Setting:
     """All that the graph of a run depends on: runs of one setting share a `Trainer`.
 
-    Attributes
-    ----------
-    frozen : tuple of str
-        Names of the layers that training must not change.
-    bn : str
-        BatchNorm semantics of the frozen layers ("" where nothing is frozen).
-    bn_momentum : float
-        Momentum of the other layers' moving statistics.
-    after : int or None
-        The block whose output the trainer is given instead of images: those up to it are frozen
-        and were computed before (see `transfer.training.prefix`). None: images.
+    ``frozen``: names of the layers that training must not change.
+    ``bn``: BatchNorm semantics of the frozen layers ("" where nothing is frozen).
+    ``bn_momentum``: momentum of the other layers' moving statistics.
+    ``after``: the block whose output the trainer is given instead of images: those up to it are
+    frozen and were computed before (see `transfer.training.prefix`). None: images.
     """
 
     architecture: Architecture

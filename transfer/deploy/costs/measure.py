@@ -46,31 +46,16 @@ def measure(
 ) -> pd.DataFrame:
     """Measure runs of a study and write ``deploy.csv``.
 
-    Parameters
-    ----------
-    study_dir : path
-    runs : sequence of str or None
-        Names of runs; None: all that are finished.
-    formats : sequence of str
-        Of `FORMATS`.
-    data : path or None
-        Folder of the study's data set, if it has moved.
-    calls : int
-        Of one frame, for the latency; 200 or more.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The whole of deploy.csv, columns `COLUMNS` of its table. Timed is the lowest seed
-        of each network: times are those of the architecture. ``_1`` is with one thread, ``_all``
-        with one a core; ``network_bytes`` is the peak memory of the process beyond what the
-        runtime itself takes, ``process_bytes`` all of it, both at batch 1 with one thread.
-
-    Raises
-    ------
-    TransferError
-        If a format is unknown, the calls are too few, a run, the data or a package is missing, or
-        a file fails its verification.
+    ``runs``: names of runs; None: all that are finished.
+    ``formats``: of `FORMATS`.
+    ``data``: folder of the study's data set, if it has moved.
+    ``calls``: of one frame, for the latency; 200 or more.
+    Returns the whole of deploy.csv, columns `COLUMNS` of its table. Timed is the lowest seed of
+    each network: times are those of the architecture. ``_1`` is with one thread, ``_all`` with one
+    a core; ``network_bytes`` is the peak memory of the process beyond what the runtime itself
+    takes, ``process_bytes`` all of it, both at batch 1 with one thread.
+    Raises `TransferError` if a format is unknown, the calls are too few, a run, the data or a
+    package is missing, or a file fails its verification.
     """
     study_dir = Path(study_dir)
     if unknown := set(formats) - set(FORMATS):

@@ -37,31 +37,16 @@ def candidates(
 ) -> pd.DataFrame:
     """Every network and device format that was measured, in a study and those beside it.
 
-    Parameters
-    ----------
-    study_dir : path
-    margin : float
-        How much worse than baseB still counts as equal, in units of accuracy.
-    beside : sequence of path
-        Other measured studies of the same data set, for example of a smaller alpha.
-    metric : str
-        ``balanced`` or ``accuracy``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `COLUMNS`. ``accuracy`` is the mean over ``seeds``, as measured on the file by its
-        runtime, ``low`` to ``high`` its 95 % interval over seeds and test images.
-        ``median_ms`` is the latency of one frame with one thread, NaN if it was not timed.
-        ``difference`` to baseB as trained, with ``compared_seeds`` runs of each or more;
-        ``at_least`` and ``outcome`` as in `Comparison`, all files of a format tested at once; ""
-        without baseB.
-
-    Raises
-    ------
-    TransferError
-        If a table or a file of predictions is missing or damaged, or a study beside has another
-        data set.
+    ``margin``: how much worse than baseB still counts as equal, in units of accuracy.
+    ``beside``: other measured studies of the same data set, for example of a smaller alpha.
+    ``metric``: ``balanced`` or ``accuracy``.
+    Returns columns `COLUMNS`. ``accuracy`` is the mean over ``seeds``, as measured on the file by
+    its runtime, ``low`` to ``high`` its 95 % interval over seeds and test images. ``median_ms`` is
+    the latency of one frame with one thread, NaN if it was not timed. ``difference`` to baseB as
+    trained, with ``compared_seeds`` runs of each or more; ``at_least`` and ``outcome`` as in
+    `Comparison`, all files of a format tested at once; "" without baseB.
+    Raises `TransferError` if a table or a file of predictions is missing or damaged, or a study
+    beside has another data set.
     """
     own = Path(study_dir)
     folders = (own, *map(Path, beside))
@@ -124,14 +109,8 @@ def right_of_files(folder: Path, name: str, rows: pd.DataFrame, labels: np.ndarr
 
     A float file gives the network's own predictions, within 1e-4: it was verified when written.
 
-    Returns
-    -------
-    bool (rows, images)
-
-    Raises
-    ------
-    TransferError
-        If predictions are missing, or are not those that the table is about.
+    Returns bool (rows, images).
+    Raises `TransferError` if predictions are missing, or are not those that the table is about.
     """
     if name != "litert-int8":
         runs = read_runs(folder).set_index("run", drop=False)
@@ -150,10 +129,8 @@ def right_of_file(
 ) -> np.ndarray:
     """Which test images a file classifies correctly, bool (images,).
 
-    Raises
-    ------
-    TransferError
-        If its predictions are missing, or have another accuracy than the table says.
+    Raises `TransferError` if its predictions are missing, or have another accuracy than the table
+    says.
     """
     probabilities = read_exported(folder, run, name)
     right = probabilities.argmax(1) == labels if len(probabilities) == len(labels) else None
@@ -168,14 +145,8 @@ def right_of_file(
 def on_front(costs: np.ndarray, accuracies: np.ndarray) -> np.ndarray:
     """Which candidates no other dominates: as cheap, as accurate, and better in one of the two.
 
-    Parameters
-    ----------
-    costs, accuracies : float (N,)
-        A candidate without a cost (NaN) is not on the front.
-
-    Returns
-    -------
-    bool (N,)
+    ``costs``, ``accuracies``: a candidate without a cost (NaN) is not on the front.
+    Returns bool (N,).
     """
     cheap = costs[:, None] <= costs
     good = accuracies[:, None] >= accuracies

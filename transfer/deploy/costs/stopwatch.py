@@ -45,10 +45,7 @@ class Timing:
 def time_file(path: str | Path, threads: int, calls: int = CALLS) -> Timing:
     """Measure an exported file in a new process.
 
-    Raises
-    ------
-    TransferError
-        If the file cannot be run.
+    Raises `TransferError` if the file cannot be run.
     """
     module = "transfer.deploy.costs.stopwatch"
     command = [sys.executable, "-m", module, str(path), str(threads), str(calls)]

@@ -38,10 +38,7 @@ _PREDICTIONS = "deploy_predictions.npz"
 def read_costs(study_dir: str | Path) -> pd.DataFrame:
     """``deploy.csv`` of a study, columns `COLUMNS`; no rows if nothing was measured.
 
-    Raises
-    ------
-    TransferError
-        If the table is not one of ours.
+    Raises `TransferError` if the table is not one of ours.
     """
     path = Path(study_dir) / "deploy.csv"
     if not path.exists():
@@ -70,10 +67,7 @@ def write_exported(study_dir: Path, run: str, name: str, probabilities: np.ndarr
 def read_exported(study_dir: Path, run: str, name: str) -> np.ndarray:
     """Test probabilities that the file of a run gave, float32 (N, classes).
 
-    Raises
-    ------
-    TransferError
-        If they are missing or damaged.
+    Raises `TransferError` if they are missing or damaged.
     """
     try:
         return read_probabilities(study_dir / _PREDICTIONS, f"{run}.{name}")

@@ -42,24 +42,13 @@ def drive_network(
 ) -> Summary:
     """Let a network drive, and record it in ``OUT/driving.csv`` (other networks' rows stay).
 
-    Parameters
-    ----------
-    network : path
-        ``STUDY_DIR/RUN_NAME``, an exported file, ``driver`` (the simulator's own) or ``forward``
-        (never presses a key).
-    out : path
-        Folder; ``NETWORK.gif`` shows the first lap of the first drive.
-    tracks, seeds : int, sequence of int
-        Each track is driven once with each seed.
-    laps : float
-        Length of a drive.
-    film : bool
-
-    Raises
-    ------
-    TransferError
-        If the network is not there or has other classes than forward, left and right, or there
-        are no tracks or seeds to drive on.
+    ``network``: ``STUDY_DIR/RUN_NAME``, an exported file, ``driver`` (the simulator's own) or
+    ``forward`` (never presses a key).
+    ``out``: folder; ``NETWORK.gif`` shows the first lap of the first drive.
+    ``tracks``, ``seeds``: each track is driven once with each seed.
+    ``laps``: length of a drive.
+    Raises `TransferError` if the network is not there or has other classes than forward, left and
+    right, or there are no tracks or seeds to drive on.
     """
     out = Path(out)
     if tracks < 1 or not seeds or len(set(seeds)) < len(seeds):

@@ -23,10 +23,7 @@ _HISTORY = (230, 159, 0)
 def write_film(path: Path, title: str, course: Course, moments: Sequence[Moment]) -> None:
     """Write the moments of a drive as an animated GIF.
 
-    Raises
-    ------
-    TransferError
-        If the file cannot be written.
+    Raises `TransferError` if the file cannot be written.
     """
     to_map, plan = _plan(course, HEIGHT * _SCALE)
     pictures = [

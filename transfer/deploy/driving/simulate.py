@@ -80,10 +80,7 @@ class Moment:
 def make_course(number: int, seed: int) -> Course:
     """Track ``number`` with the camera, light and start of ``seed``; every third goes clockwise.
 
-    Raises
-    ------
-    TransferError
-        If a number is out of range.
+    Raises `TransferError` if a number is out of range.
     """
     if not 0 <= number < _MAX_NUMBER or not 0 <= seed < _MAX_NUMBER:
         raise TransferError(f"Expected a track and a seed of 0 or more: {number}, {seed}.")
@@ -106,18 +103,8 @@ def drive(
 ) -> list[Drive]:
     """Drive all courses side by side, so that a network sees them as one batch.
 
-    Parameters
-    ----------
-    courses : sequence of Course
-    pilot : Pilot
-    laps : float
-        Length of a drive: the frames in which a car in the middle of the lane goes so far.
-    watch : callable or None
-        Called with the position of a course and the `Moment`, every frame.
-
-    Returns
-    -------
-    list of Drive, one a course, a function of courses, pilot and laps alone.
+    ``laps``: length of a drive: the frames in which a car in the middle of the lane goes so far.
+    ``watch``: called with the position of a course and the `Moment`, every frame.
     """
     if not 0 < laps <= 1000:
         raise TransferError(f"Expected laps above 0 and at most 1000. Received: {laps:g}.")

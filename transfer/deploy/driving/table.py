@@ -51,11 +51,8 @@ def summarise(drives: pd.DataFrame) -> Summary:
     the network cannot take, it is widened as in a quasi-Poisson regression: the count is divided
     by the dispersion (Pearson's chi-square over its degrees of freedom, at least 1).
 
-    Parameters
-    ----------
-    drives : pandas.DataFrame
-        Rows with the columns ``distance``, ``interventions``, ``in_lane``, ``offset``, ``laps``,
-        ``clean_laps``.
+    ``drives``: rows with the columns ``distance``, ``interventions``, ``in_lane``, ``offset``,
+    ``laps``, ``clean_laps``.
     """
     distance, count = float(drives["distance"].sum()), int(drives["interventions"].sum())
     laps = float(drives["laps"].sum())
@@ -89,10 +86,7 @@ def _ratio(amount: float, count: float) -> float:
 def read_drives(path: str | Path) -> pd.DataFrame:
     """``driving.csv`` as a data frame, one row a drive, columns `COLUMNS`.
 
-    Raises
-    ------
-    TransferError
-        If the file is missing, too large or not a table of drives.
+    Raises `TransferError` if the file is missing, too large or not a table of drives.
     """
     return read_table(path, COLUMNS, dict.fromkeys(_NUMBERS, float))
 
@@ -100,21 +94,13 @@ def read_drives(path: str | Path) -> pd.DataFrame:
 def by_network(drives: pd.DataFrame) -> pd.DataFrame:
     """Interventions a lap of every network, all its seeds together.
 
-    Parameters
-    ----------
-    drives : pandas.DataFrame
-        As from `read_drives`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``network`` (without seed and format), ``kind``, ``n``, ``bn``, ``format`` (""
-        for the network itself), ``seeds``, ``drives``, ``per_lap`` with ``low`` and ``high``,
-        ``offset`` (mean distance from the centre line, half widths) with ``offset_low`` and
-        ``offset_high``, ``in_lane``. 95 % intervals are Student's t over the network's seeds;
-        with one seed they are over its drives. That of ``per_lap`` is at least as wide as
-        `summarise` gives over drives: where no seed needed help, another one still may. The
-        references have the kind "".
+    ``drives``: as from `read_drives`.
+    Returns columns ``network`` (without seed and format), ``kind``, ``n``, ``bn``, ``format`` (""
+    for the network itself), ``seeds``, ``drives``, ``per_lap`` with ``low`` and ``high``,
+    ``offset`` (mean distance from the centre line, half widths) with ``offset_low`` and
+    ``offset_high``, ``in_lane``. 95 % intervals are Student's t over the network's seeds; with one
+    seed they are over its drives. That of ``per_lap`` is at least as wide as `summarise` gives over
+    drives: where no seed needed help, another one still may. The references have the kind "".
     """
     parts = [_parsed(str(name)) for name in drives["network"]]
     named = drives.reset_index(drop=True).join(

@@ -34,18 +34,11 @@ def plain_layers(model: keras.Model, dtype: str = "uint8") -> keras.Model:
     A network is trained by layers of ours that are fast in the backward pass. A file made from
     those could be opened only where this package is.
 
-    Parameters
-    ----------
-    model : keras.Model
-        As from `transfer.networks.mobilenet.build`, with its weights.
-    dtype : {"uint8", "float32"}
-        Of the images, 0..255 either way. A converter that quantises wants float32.
-
-    Returns
-    -------
-    keras.Model
-        From images (N, height, width, 3), RGB, to class probabilities float32 (N, classes);
-        names and weights as those of ``model``.
+    ``model``: as from `transfer.networks.mobilenet.build`, with its weights.
+    ``dtype``: {"uint8", "float32"}; of the images, 0..255 either way. A converter that quantises
+    wants float32.
+    Returns from images (N, height, width, 3), RGB, to class probabilities float32 (N, classes);
+    names and weights as those of ``model``.
     """
 
     def call(layer: keras.Layer, *inputs: Any, **options: Any) -> Any:
@@ -77,11 +70,8 @@ def to_litert(model: keras.Model) -> bytes:
 def to_litert_int8(model: keras.Model, images: np.ndarray) -> bytes:
     """A full-integer LiteRT flatbuffer: uint8 images in, uint8 probabilities (1/256) out.
 
-    Parameters
-    ----------
-    model : keras.Model
-    images : uint8 (N, height, width, 3)
-        Representative training images, from which the ranges of the activations are taken.
+    ``model``: keras.Model.
+    ``images``: representative training images, from which the ranges of the activations are taken.
     """
     images = np.array(images)
     # The input's range becomes exactly 0..255, so that its quantisation is the identity.

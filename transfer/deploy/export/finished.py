@@ -20,19 +20,9 @@ from transfer.tasks.dataset import HEIGHT, WIDTH, Dataset, load_recorded
 class Finished:
     """A run and what its study says about it.
 
-    Attributes
-    ----------
-    study_dir : Path
-    run : Run
-    alpha : float
-    input_size : (int, int)
-        Height and width the images are resized to.
-    classes : tuple of str
-    test_accuracy : float
-        As in runs.csv, 0..1.
-    weights_sha256 : str
-    data_path, data_sha256 : str
-        The data set of the study: where it was, and its content.
+    ``input_size``: height and width the images are resized to.
+    ``test_accuracy``: as in runs.csv, 0..1.
+    ``data_path``, ``data_sha256``: the data set of the study: where it was, and its content.
     """
 
     study_dir: Path
@@ -54,10 +44,8 @@ class Finished:
     def weights(self) -> dict[str, np.ndarray]:
         """All weights, float32, keyed ``layer/weight``.
 
-        Raises
-        ------
-        TransferError
-            If they are not there (weights are not under version control) or damaged.
+        Raises `TransferError` if they are not there (weights are not under version control) or
+        damaged.
         """
         path = model_path(self.study_dir, self.run)
         if not path.is_file():
@@ -71,11 +59,8 @@ class Finished:
 def read_finished(path: str | Path) -> Finished:
     """What is recorded about the run ``STUDY_DIR/RUN_NAME``.
 
-    Raises
-    ------
-    TransferError
-        If the last part of the path is not the name of a run, there is no such study, or the run
-        is not finished in it.
+    Raises `TransferError` if the last part of the path is not the name of a run, there is no such
+    study, or the run is not finished in it.
     """
     path = Path(path)
     run, study_dir = parse_run(path.name), path.parent
@@ -102,15 +87,7 @@ def read_finished(path: str | Path) -> Finished:
 def open_data(finished: Finished, data: str | Path | None = None) -> Dataset:
     """The data set the run was trained on.
 
-    Parameters
-    ----------
-    finished : Finished
-    data : path or None
-        Its folder; None: where the study found it, relative to the current folder.
-
-    Raises
-    ------
-    TransferError
-        If it is not there, or is another data set than that of the study.
+    ``data``: its folder; None: where the study found it, relative to the current folder.
+    Raises `TransferError` if it is not there, or is another data set than that of the study.
     """
     return load_recorded(finished.data_path if data is None else data, finished.data_sha256)

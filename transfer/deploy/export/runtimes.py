@@ -43,12 +43,9 @@ _MAX_METADATA_BYTES = 1 << 20
 class Opened:
     """An exported network, ready to run.
 
-    Attributes
-    ----------
-    predict : callable
-        From uint8 images (N, height, width, 3), N >= 1, to probabilities float32 (N, classes).
-    metadata : dict
-        Class names, image size, run, accuracy; see `transfer.deploy.export.write`.
+    ``predict``: from uint8 images (N, height, width, 3), N >= 1, to probabilities float32 (N,
+    classes).
+    ``metadata``: class names, image size, run, accuracy; see `transfer.deploy.export.write`.
     """
 
     predict: Callable[[np.ndarray], np.ndarray]
@@ -58,10 +55,7 @@ class Opened:
 def format_of(path: str | Path) -> str:
     """The format a suffix stands for.
 
-    Raises
-    ------
-    TransferError
-        If it stands for none.
+    Raises `TransferError` if it stands for none.
     """
     for name, suffix in SUFFIXES.items():
         if Path(path).suffix == suffix:
@@ -73,10 +67,7 @@ def format_of(path: str | Path) -> str:
 def check_request(out: Path, kind: str | None, int8: bool) -> str:
     """The format to write ``out`` in.
 
-    Raises
-    ------
-    TransferError
-        If file, format and ``int8`` contradict each other.
+    Raises `TransferError` if file, format and ``int8`` contradict each other.
     """
     kind = kind or format_of(out)
     if kind not in SUFFIXES:
@@ -91,10 +82,7 @@ def check_request(out: Path, kind: str | None, int8: bool) -> str:
 def require(package: str) -> Any:
     """Import a package of the extra ``export``.
 
-    Raises
-    ------
-    TransferError
-        If it is not installed, saying how to install it.
+    Raises `TransferError` if it is not installed, saying how to install it.
     """
     try:
         return importlib.import_module(package)
@@ -108,17 +96,9 @@ def require(package: str) -> Any:
 def open_exported(path: str | Path, threads: int = 1) -> Opened:
     """Open an exported file.
 
-    Parameters
-    ----------
-    path : path
-        Its suffix says which runtime.
-    threads : int
-        The runtime may use; Keras has one setting a process and ignores it.
-
-    Raises
-    ------
-    TransferError
-        If the runtime is not installed, or refuses the file.
+    ``path``: its suffix says which runtime.
+    ``threads``: the runtime may use; Keras has one setting a process and ignores it.
+    Raises `TransferError` if the runtime is not installed, or refuses the file.
     """
     path = Path(path)
     kind = format_of(path)

@@ -55,15 +55,9 @@ _LIBRARIES = ("tensorflow-cpu", "tensorflow", "keras", "ai-edge-litert", "onnx",
 class Exported:
     """An exported file and what was found on the test set.
 
-    Attributes
-    ----------
-    path, sidecar : Path
-        The file, and its metadata beside it (``FILE.json``).
-    metadata : dict
-    accuracy_lost : float
-        Accuracy of the Keras network minus that of the file, -1..1.
-    probabilities : numpy.ndarray
-        What the file gives for the test images, float32 (N, classes).
+    ``path``, ``sidecar``: the file, and its metadata beside it (``FILE.json``).
+    ``accuracy_lost``: accuracy of the Keras network minus that of the file, -1..1.
+    ``probabilities``: what the file gives for the test images, float32 (N, classes).
     """
 
     path: Path
@@ -83,27 +77,16 @@ def export(
 ) -> Exported:
     """Export a run, verified.
 
-    Parameters
-    ----------
-    run : path
-        ``STUDY_DIR/RUN_NAME``.
-    out : path
-        File to write; its suffix is that of the format. ``OUT.json`` is written beside it.
-    kind : {"keras", "litert", "onnx"} or None
-        None: what the suffix of ``out`` says.
-    int8 : bool
-        Full-integer weights and activations; ``litert`` only.
-    data : path or None
-        Folder of the study's data set, if it has moved.
-    images : int
-        Training images, unlabelled, to re-estimate all BatchNorm statistics on; 0: as trained.
-
-    Raises
-    ------
-    TransferError
-        If format, suffix and ``int8`` contradict each other, the run or its data are at fault, a
-        package is missing, or the file does not give the network's predictions. Then nothing is
-        written.
+    ``run``: ``STUDY_DIR/RUN_NAME``.
+    ``out``: file to write; its suffix is that of the format. ``OUT.json`` is written beside it.
+    ``kind``: {"keras", "litert", "onnx"} or None; None: what the suffix of ``out`` says.
+    ``int8``: full-integer weights and activations; ``litert`` only.
+    ``data``: folder of the study's data set, if it has moved.
+    ``images``: training images, unlabelled, to re-estimate all BatchNorm statistics on; 0: as
+    trained.
+    Raises `TransferError` if format, suffix and ``int8`` contradict each other, the run or its data
+    are at fault, a package is missing, or the file does not give the network's predictions. Then
+    nothing is written.
     """
     out = Path(out)
     kind = check_request(out, kind, int8)
@@ -193,10 +176,7 @@ def _check_recorded(finished: Finished, expected: np.ndarray) -> None:
 def chosen_images(data: Dataset, count: int) -> np.ndarray:
     """Training images drawn from a fixed seed, uint8 (count, height, width, 3).
 
-    Raises
-    ------
-    TransferError
-        If there are not as many.
+    Raises `TransferError` if there are not as many.
     """
     if not 1 <= count <= len(data.train.images):
         raise TransferError(

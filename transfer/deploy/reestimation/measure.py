@@ -48,28 +48,14 @@ def measure_reestimation(
     probe on the pooled features of the untouched source network, with the source's statistics and
     with the target's: what re-estimation is worth before anything is trained.
 
-    Parameters
-    ----------
-    study_dir : path
-    runs : sequence of str or None
-        Names of runs; None: all on all training images.
-    images : int
-        Training images, unlabelled, drawn from a fixed seed.
-    source : str or None
-        That of the study (``fractals``, ``imagenet`` or a weight file) for the probe; None: no
-        probe.
-    data : path or None
-        Folder of the study's data set, if it has moved.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The whole of reestimation.csv, columns `COLUMNS`; rows of other runs stay.
-
-    Raises
-    ------
-    TransferError
-        If a run, the data or the source is missing, or there are not as many training images.
+    ``runs``: names of runs; None: all on all training images.
+    ``images``: training images, unlabelled, drawn from a fixed seed.
+    ``source``: that of the study (``fractals``, ``imagenet`` or a weight file) for the probe; None:
+    no probe.
+    ``data``: folder of the study's data set, if it has moved.
+    Returns the whole of reestimation.csv, columns `COLUMNS`; rows of other runs stay.
+    Raises `TransferError` if a run, the data or the source is missing, or there are not as many
+    training images.
     """
     study_dir = Path(study_dir)
     table = read_runs(study_dir)

@@ -20,10 +20,7 @@ COLUMNS = ("run", "kind", "n", "bn", "seed", "layers", "images", "split", "befor
 def read_reestimation(path: str | Path) -> pd.DataFrame:
     """The table as a data frame with the columns `COLUMNS`.
 
-    Raises
-    ------
-    TransferError
-        If it is missing or not one of ours.
+    Raises `TransferError` if it is missing or not one of ours.
     """
     types = {"bn": "string", "n": "Int64", "before": float, "after": float}
     frame = read_table(path, COLUMNS, types).fillna({"bn": ""})
@@ -37,11 +34,8 @@ def read_reestimation(path: str | Path) -> pd.DataFrame:
 def gains_of_reestimation(frame: pd.DataFrame) -> pd.DataFrame:
     """Accuracy after minus before, mean over seeds.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``kind``, ``bn``, ``layers``, ``n``, ``before``, ``after``, ``gain``, ``low``,
-        ``high`` (95 % over seeds, NaN for one), ``seeds``.
+    Returns columns ``kind``, ``bn``, ``layers``, ``n``, ``before``, ``after``, ``gain``, ``low``,
+    ``high`` (95 % over seeds, NaN for one), ``seeds``.
     """
     rows = []
     for key, group in frame.groupby(["kind", "bn", "layers", "n"], sort=False, dropna=False):

@@ -49,23 +49,11 @@ def run_study(runs: list[Run], context: Context, workers: int | None = None) -> 
 
     A run that fails does not keep the others from being done, but those that copy from it.
 
-    Parameters
-    ----------
-    runs : list of Run
-        With all they depend on.
-    context : Context
-    workers : int or None
-        Worker processes; None: one a core.
-
-    Returns
-    -------
-    dict of str to str
-        Why a run failed or was left out, by its name.
-
-    Raises
-    ------
-    TransferError
-        If a worker process dies, or nothing can be written; what is finished stays finished.
+    ``runs``: with all they depend on.
+    ``workers``: worker processes; None: one a core.
+    Returns why a run failed or was left out, by its name.
+    Raises `TransferError` if a worker process dies, or nothing can be written; what is finished
+    stays finished.
     """
     missing = [run for run in runs if not finished(context.study_dir, run)]
     count = min(workers or default_workers(), len(missing))
@@ -277,10 +265,9 @@ def attempt(
 ) -> tuple[str, Any]:
     """Do a run, unless another process does or has done it.
 
-    Returns
-    -------
-    ``"done"`` and the row, ``"busy"`` and None, ``"failed"`` and a sentence that is recorded too,
-    or ``"error"`` and a sentence if no run can be done, as on a full disk.
+    Returns ``"done"`` and the row, ``"busy"`` and None, ``"failed"`` and a sentence that is
+    recorded too,.
+    Returns or ``"error"`` and a sentence if no run can be done, as on a full disk.
     """
     try:
         return _attempt(run, context, execute, on_epoch)

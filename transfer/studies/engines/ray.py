@@ -61,26 +61,13 @@ def run_study(
 
     A run that fails does not keep the others from being done, but those that copy from it.
 
-    Parameters
-    ----------
-    runs : list of Run
-        With all they depend on.
-    context : Context
-    workers : int or None
-        Runs at a time at most, between which the cluster's GPUs are shared out; None: one a CPU,
-        or one a GPU where there are any.
-    address : str or None
-        Of the cluster, ``HOST:PORT`` or ``auto``; None: this machine alone.
-
-    Returns
-    -------
-    dict of str to str
-        Why a run failed or was left out, by its name.
-
-    Raises
-    ------
-    TransferError
-        If the cluster cannot be reached or cannot be used; what is finished stays finished.
+    ``runs``: with all they depend on.
+    ``workers``: runs at a time at most, between which the cluster's GPUs are shared out; None: one
+    a CPU, or one a GPU where there are any.
+    ``address``: of the cluster, ``HOST:PORT`` or ``auto``; None: this machine alone.
+    Returns why a run failed or was left out, by its name.
+    Raises `TransferError` if the cluster cannot be reached or cannot be used; what is finished
+    stays finished.
     """
     missing = [run for run in runs if not finished(context.study_dir, run)]
     if not missing:
@@ -108,18 +95,10 @@ def gpus_a_run(
 ) -> float:
     """The share of a GPU that each run takes: 0 on a cluster without any, else at most 1.
 
-    Parameters
-    ----------
-    nodes : resources of each node, ``{"CPU": 16, "GPU": 1}``
-    workers : int or None
-        Runs at a time; None: one a GPU.
-    threads : int
-        CPUs that a run takes.
-
-    Raises
-    ------
-    TransferError
-        If no node offers that many CPUs.
+    ``nodes``: resources of each node, ``{"CPU": 16, "GPU": 1}``.
+    ``workers``: runs at a time; None: one a GPU.
+    ``threads``: CPUs that a run takes.
+    Raises `TransferError` if no node offers that many CPUs.
     """
     usable = [node for node in nodes if node.get("CPU", 0) >= threads]
     if not usable:

@@ -41,10 +41,7 @@ def bring_up_to_date(path: Path, events: Iterable[Any]) -> None:
 
     The same events are the same bytes, so a file cut off anywhere is continued where it ends.
 
-    Raises
-    ------
-    TransferError
-        If the file cannot be written.
+    Raises `TransferError` if the file cannot be written.
     """
     from tensorboard.compat.proto import event_pb2
     from tensorboard.summary.writer.record_writer import RecordWriter

@@ -37,17 +37,10 @@ _FRESH_SECONDS, _FRESH_EPOCHS = 60.0, 3.0
 class Unfinished:
     """A run that was begun.
 
-    Attributes
-    ----------
-    run : str
-    epoch : int
-        Epochs that are finished.
-    val_accuracy : float or None
-        Of the last one.
-    seconds_ago : float or None
-        When it ended; None if none has.
-    held : bool
-        Whether a process is seen to hold the run's lock.
+    ``epoch``: epochs that are finished.
+    ``val_accuracy``: of the last one.
+    ``seconds_ago``: when it ended; None if none has.
+    ``held``: whether a process is seen to hold the run's lock.
     """
 
     run: str
@@ -61,21 +54,12 @@ class Unfinished:
 class Status:
     """All runs of a study by where they stand.
 
-    Attributes
-    ----------
-    name : str
-    epochs : int
-        Of a run at most.
-    planned : int
-        What the calls of the study asked for, and what else was begun.
-    done, to_do : tuple of str
-        Names of runs: with a row; not begun.
-    running, stopped : tuple of Unfinished
-        Begun without a row: by a process that is alive, or by none.
-    failed : dict of str to str
-        Why runs failed that nobody has tried again yet, by their name.
-    seconds_left : float or None
-        Estimate; None if nothing is running or no pace is known.
+    ``epochs``: of a run at most.
+    ``planned``: what the calls of the study asked for, and what else was begun.
+    ``done``, ``to_do``: names of runs: with a row; not begun.
+    ``running``, ``stopped``: begun without a row: by a process that is alive, or by none.
+    ``failed``: why runs failed that nobody has tried again yet, by their name.
+    ``seconds_left``: estimate; None if nothing is running or no pace is known.
     """
 
     name: str
@@ -92,10 +76,7 @@ class Status:
 def status(study_dir: str | Path) -> Status:
     """Look at a study.
 
-    Raises
-    ------
-    TransferError
-        If the folder holds no study, or study.json does not say what it is.
+    Raises `TransferError` if the folder holds no study, or study.json does not say what it is.
     """
     folder = Path(study_dir)
     settings, planned = read_settings(folder), planned_runs(folder)

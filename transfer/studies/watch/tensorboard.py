@@ -52,10 +52,7 @@ _RESULTS = (
 def require_tensorboard() -> None:
     """Before anything is trained.
 
-    Raises
-    ------
-    TransferError
-        If the package is not installed.
+    Raises `TransferError` if the package is not installed.
     """
     if importlib.util.find_spec("tensorboard") is None:
         raise TransferError(
@@ -68,10 +65,7 @@ def require_tensorboard() -> None:
 def following(study_dir: str | Path) -> Iterator[None]:
     """Keep the events of a study up to date while the block runs, and once more at its end.
 
-    Raises
-    ------
-    TransferError
-        If the package is missing; at the end, if events cannot be written.
+    Raises `TransferError` if the package is missing; at the end, if events cannot be written.
     """
     require_tensorboard()
     events, stop = Events(study_dir), threading.Event()
@@ -104,10 +98,7 @@ class Events:
     def write(self) -> Path:
         """Write what ``STUDY/tensorboard`` lacks; returns that folder.
 
-        Raises
-        ------
-        TransferError
-            If a log or row is damaged, or events cannot be written.
+        Raises `TransferError` if a log or row is damaged, or events cannot be written.
         """
         folder, out = self._study_dir, self._study_dir / FOLDER
         rows = _rows(folder)

@@ -17,13 +17,9 @@ from transfer.tasks.dataset import Dataset, load_dataset
 def check(path: str | Path) -> tuple[list[str], list[str]]:
     """What is wrong with the data set at ``path``, and what it holds.
 
-    Returns
-    -------
-    problems : list of str
-        One sentence each; empty if the data set can be used.
-    lines : list of str
-        The summary: class shares of every split, recordings, leakage, a linear classifier, and
-        notes about what is odd but no problem. Empty if the data set cannot be loaded.
+    Returns one sentence each; empty if the data set can be used.
+    Returns the summary: class shares of every split, recordings, leakage, a linear classifier, and
+    notes about what is odd but no problem. Empty if the data set cannot be loaded.
     """
     try:
         dataset = load_dataset(path)

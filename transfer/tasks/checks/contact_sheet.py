@@ -21,11 +21,8 @@ def contact_sheet(split: Split, classes: tuple[str, ...]) -> bytes:
 
     The eight are evenly spaced in the order of the split, so that they come from all of it.
 
-    Parameters
-    ----------
-    split : Split
-    classes : tuple of str
-        Names of the labels. Of more than a hundred the first hundred are shown, and it is said.
+    ``classes``: names of the labels. Of more than a hundred the first hundred are shown, and it is
+    said.
     """
     # Pillow's own font knows Latin letters only; the one matplotlib brings knows many more.
     path = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"

@@ -19,12 +19,8 @@ Reader = Callable[[Path], Recording]
 def find_recordings(src: Path) -> tuple[dict[str, Reader], list[tuple[str, str]]]:
     """What reads the recording in ``src``, or those in its folders, by the name of the folder.
 
-    Returns
-    -------
-    readers : dict
-        Empty if there is no recording.
-    left_out : list of (str, str)
-        Folders that are links, and why they are left out.
+    Returns empty if there is no recording.
+    Returns folders that are links, and why they are left out.
     """
     own = _reader(src)
     if own:
@@ -51,19 +47,10 @@ def read_as_one(
 ) -> tuple[Recording, np.ndarray, list[tuple[str, str]]]:
     """Read recordings and join them, one after the other.
 
-    Returns
-    -------
-    drive : Recording
-        Its images are paths below ``src``.
-    numbers : int64 (N,)
-        For each record, the number of its recording.
-    left_out : list of (str, str)
-        Of several recordings those that are damaged, and why.
-
-    Raises
-    ------
-    TransferError
-        If the only recording is damaged, or all are.
+    Returns its images are paths below ``src``.
+    Returns for each record, the number of its recording.
+    Returns of several recordings those that are damaged, and why.
+    Raises `TransferError` if the only recording is damaged, or all are.
     """
     recordings, left_out = [], []
     dropped: Counter[str] = Counter()

@@ -29,10 +29,7 @@ def holds_images(src: Path) -> bool:
 def read_image_folders(src: Path) -> Listing:
     """List the images below ``src`` by class, and by split if they are split.
 
-    Raises
-    ------
-    TransferError
-        If there are fewer than two classes, or a class is missing in a split.
+    Raises `TransferError` if there are fewer than two classes, or a class is missing in a split.
     """
     images: list[str] = []
     left_out: list[tuple[str, str]] = []

@@ -45,15 +45,10 @@ _Outcome = tuple[np.ndarray, tuple[int, int]] | TransferError
 class Decoded:
     """What `read_images` could read, in the order of the paths.
 
-    Attributes
-    ----------
-    images : uint8 (K, height, width, 3)
-    kept : int64 (K,)
-        Which of the paths they are.
-    sides : int64 (K, 2)
-        Height and width in the file, after turning.
-    unreadable : list of (Path, TransferError)
-        The others, and why.
+    ``images``: uint8 (K, height, width, 3).
+    ``kept``: which of the paths they are.
+    ``sides``: height and width in the file, after turning.
+    ``unreadable``: the others, and why.
     """
 
     images: np.ndarray
@@ -69,13 +64,8 @@ def read_images(
 
     A file that is missing, a link, damaged, no image or too large is left out.
 
-    Parameters
-    ----------
-    paths : list of Path
-    height, width : int
-        Pixels.
-    progress : iterator, optional
-        Moved on by one an image.
+    ``height``, ``width``: pixels.
+    ``progress``: moved on by one an image.
     """
     images = np.empty((len(paths), height, width, 3), dtype=np.uint8)
     sides = np.empty((len(paths), 2), dtype=np.int64)

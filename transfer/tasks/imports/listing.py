@@ -41,24 +41,15 @@ _MOST_CHARACTERS = 256  # of a label, a split or a group
 class Listing:
     """Images of classes, before any is opened.
 
-    Attributes
-    ----------
-    src : Path
-        The folder that holds all of them.
-    classes : tuple of str
-    images : list of str, length N
-        Paths below ``src``.
-    names : list of str, length N
-        By whose order images are split: ``images``, or the part below the folder of the class.
-    labels : int64 (N,)
-    split : int64 (N,) or None
-        0 train, 1 valid, 2 test; None if nobody has split the images.
-    groups : list of str or None
-        What belongs together.
-    left_out : list of (str, str)
-        Files and folders that are not imported, and why.
-    dropped : dict
-        Numbers of other things left out, by reason.
+    ``src``: the folder that holds all of them.
+    ``images``: paths below ``src``.
+    ``names``: by whose order images are split: ``images``, or the part below the folder of the
+    class.
+    ``labels``: int64 (N,).
+    ``split``: 0 train, 1 valid, 2 test; None if nobody has split the images.
+    ``groups``: what belongs together.
+    ``left_out``: files and folders that are not imported, and why.
+    ``dropped``: numbers of other things left out, by reason.
     """
 
     src: Path
@@ -91,10 +82,8 @@ def numbered(texts: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
 def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The rows of a CSV that are not empty, each with the number of its line.
 
-    Raises
-    ------
-    TransferError
-        If it cannot be read; see `read_lines`. A cell does not run over several lines.
+    Raises `TransferError` if it cannot be read; see `read_lines`. A cell does not run over several
+    lines.
     """
     for number, line in enumerate(read_lines(path), 1):
         try:
@@ -115,10 +104,8 @@ def is_csv_list(src: Path) -> bool:
 def read_csv_list(src: Path) -> Listing:
     """List the images of the CSV file ``src``.
 
-    Raises
-    ------
-    TransferError
-        If the CSV is damaged, a path leads out of its folder, or one image has two labels.
+    Raises `TransferError` if the CSV is damaged, a path leads out of its folder, or one image has
+    two labels.
     """
     columns: dict[str, int] = {}
     known: dict[str, str] = {}  # equal texts are kept once

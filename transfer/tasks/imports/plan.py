@@ -32,16 +32,10 @@ _MULTIPLE = 16  # of the sides that are suggested: MobileNet halves five times, 
 class ImportSummary:
     """What an import kept and dropped; `lines` says it in words.
 
-    Attributes
-    ----------
-    records : int
-        Kept and dropped together.
-    counts : dict
-        For each split, the number of images of each class.
-    dropped : dict
-        Records left out, by reason.
-    remarks : tuple of str
-        How labels and splits were made, and which images could not be read.
+    ``records``: kept and dropped together.
+    ``counts``: for each split, the number of images of each class.
+    ``dropped``: records left out, by reason.
+    ``remarks``: how labels and splits were made, and which images could not be read.
     """
 
     records: int
@@ -67,21 +61,12 @@ class ImportSummary:
 class Plan:
     """A data set before any image is opened, its images in the order the data set takes.
 
-    Attributes
-    ----------
-    src : Path
-        Folder that holds all images.
-    images : list of str, length N
-        Paths below ``src``.
-    labels, split : int64 (N,)
-        ``split``: 0 train, 1 valid, 2 test, -1 none.
-    recordings : int64 (N,) or None
-    frames : bool
-        See `transfer.tasks.dataset.Dataset`.
-    left_out : list of (str, str)
-        Files that are not imported, and why.
-    dropped : dict
-        Numbers of other things left out, by reason.
+    ``src``: folder that holds all images.
+    ``images``: paths below ``src``.
+    ``labels``, ``split``: ``split``: 0 train, 1 valid, 2 test, -1 none.
+    ``frames``: see `transfer.tasks.dataset.Dataset`.
+    ``left_out``: files that are not imported, and why.
+    ``dropped``: numbers of other things left out, by reason.
     """
 
     src: Path
@@ -100,11 +85,8 @@ class Plan:
 def carry_out(plan: Plan, out: Path, height: int, width: int, name: str | None) -> ImportSummary:
     """Read the images and write the data set; what cannot work is refused before reading.
 
-    Raises
-    ------
-    TransferError
-        If no image can be read, the data set would lack a class in a split, or ``out`` cannot be
-        written.
+    Raises `TransferError` if no image can be read, the data set would lack a class in a split, or
+    ``out`` cannot be written.
     """
     name = name or default_name(out)
     check_description(str(out), name, height, width, plan.classes)

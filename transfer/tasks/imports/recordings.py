@@ -26,20 +26,12 @@ _MAX_NAME = 255
 class Recording:
     """The usable records of a recorded drive, in the order they were driven.
 
-    Attributes
-    ----------
-    images : list of str, length N
-        Paths below the folder of the recording; some may be missing or damaged.
-    angles : float64 (N,)
-        Steering, -1 = full left, 1 = full right.
-    seconds : float64 (N,)
-        Time of each record, of any origin.
-    sessions : int64 (N,)
-        A change means that the recording was interrupted.
-    dropped : dict
-        Records left out, by reason.
-    clock : str
-        Where ``seconds`` come from, in words.
+    ``images``: paths below the folder of the recording; some may be missing or damaged.
+    ``angles``: steering, -1 = full left, 1 = full right.
+    ``seconds``: time of each record, of any origin.
+    ``sessions``: a change means that the recording was interrupted.
+    ``dropped``: records left out, by reason.
+    ``clock``: where ``seconds`` come from, in words.
     """
 
     images: list[str]
@@ -53,10 +45,8 @@ class Recording:
 def plain_name(folder: Path, name: Any) -> str:
     """``name``, if it is the name of a file right in ``folder``.
 
-    Raises
-    ------
-    TransferError
-        If it leads anywhere else: the source is hostile or damaged, and is not read.
+    Raises `TransferError` if it leads anywhere else: the source is hostile or damaged, and is not
+    read.
     """
     plain = isinstance(name, str) and 0 < len(name) <= _MAX_NAME and not set(name) & set("/\\\0")
     if not plain or name in (".", ".."):
@@ -75,11 +65,8 @@ def is_number(value: Any) -> TypeGuard[int | float]:
 def read_lines(path: Path, longest: int = _MAX_LINE) -> Iterator[str]:
     """The lines of a UTF-8 text, one at a time, without their ends.
 
-    Raises
-    ------
-    TransferError
-        If the file is missing, a link, not UTF-8, larger than 256 MiB, or has a line of more than
-        ``longest`` characters.
+    Raises `TransferError` if the file is missing, a link, not UTF-8, larger than 256 MiB, or has a
+    line of more than ``longest`` characters.
     """
     total = 0
     try:

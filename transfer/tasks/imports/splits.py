@@ -38,18 +38,11 @@ _ONE_PATTERN = 0.9  # of the names differ in their numbers only: they may be tho
 class Parted:
     """How images are split.
 
-    Attributes
-    ----------
-    split : int64 (N,)
-        0 train, 1 valid, 2 test, -1 none.
-    order : int64 (N,)
-        Indices in the order the data set takes.
-    groups : int64 (N,) or None
-        The number of each image's group.
-    frames : bool
-        Whether neighbours in that order may be frames of one sequence.
-    remark : str
-        How it was done.
+    ``split``: 0 train, 1 valid, 2 test, -1 none.
+    ``order``: indices in the order the data set takes.
+    ``groups``: the number of each image's group.
+    ``frames``: whether neighbours in that order may be frames of one sequence.
+    ``remark``: how it was done.
     """
 
     split: np.ndarray
@@ -62,10 +55,7 @@ class Parted:
 def split_listing(listing: Listing, ratios: Ratios = RATIOS, stratified: bool = False) -> Parted:
     """Split the images of a listing, or what it leaves open.
 
-    Raises
-    ------
-    TransferError
-        If it has no training images, or a class has too few images or groups.
+    Raises `TransferError` if it has no training images, or a class has too few images or groups.
     """
     labels, names = listing.labels, listing.names
     order = np.array(sorted(range(len(names)), key=lambda index: in_order(names[index])))
@@ -129,19 +119,11 @@ def split_by_group(
     groups to as many parts of like size and like class shares as the share asks for, and the part
     that comes closest is taken. If every part lacks a class, there are fewer and larger parts.
 
-    Parameters
-    ----------
-    groups, labels : int64 (N,)
-    classes : tuple of str
-        Names of the labels, for the message.
-    shares : dict
-        Of all images, for 1 (valid) and 2 (test), or one of them.
-
-    Raises
-    ------
-    TransferError
-        If no such split has every class everywhere: a class has too few groups, or few groups
-        that it shares with others.
+    ``groups``, ``labels``: int64 (N,).
+    ``classes``: names of the labels, for the message.
+    ``shares``: of all images, for 1 (valid) and 2 (test), or one of them.
+    Raises `TransferError` if no such split has every class everywhere: a class has too few groups,
+    or few groups that it shares with others.
     """
     in_groups = [len(np.unique(groups[labels == label])) for label in range(len(classes))]
     if min(in_groups) <= len(shares):
@@ -199,25 +181,12 @@ def split_by_name(
 ) -> tuple[np.ndarray, bool]:
     """Assign images to train (0), to the splits of ``shares`` or to none (-1), by their order.
 
-    Parameters
-    ----------
-    labels : int64 (N,)
-        In the order of the names.
-    classes : tuple of str
-        Names of the labels, for the message.
-    shares : dict
-        Of the images, for 1 (valid) and 2 (test), or one of them.
-
-    Returns
-    -------
-    split : int64 (N,)
-    together : bool
-        Whether the order of all was cut, or that of each class.
-
-    Raises
-    ------
-    TransferError
-        If a class has too few images.
+    ``labels``: in the order of the names.
+    ``classes``: names of the labels, for the message.
+    ``shares``: of the images, for 1 (valid) and 2 (test), or one of them.
+    Returns int64 (N,).
+    Returns whether the order of all was cut, or that of each class.
+    Raises `TransferError` if a class has too few images.
     """
     _refuse_few(labels, classes, shares, 2)  # one of them is dropped between two splits
     split = _cut(len(labels), shares, _GAP)

@@ -21,19 +21,10 @@ def driving_clock(seconds: np.ndarray, sessions: np.ndarray) -> tuple[np.ndarray
 
     The car does not move in a pause, so a pause does not separate the frames around it.
 
-    Parameters
-    ----------
-    seconds : float64 (N,)
-        Timestamps in the order of the drive; a step back is a pause.
-    sessions : int64 (N,)
-        A change of session is a pause.
-
-    Returns
-    -------
-    clock : float64 (N,)
-        Seconds of driving since the first frame, not decreasing.
-    pauses : bool (N,)
-        Whether a pause lies right before a frame.
+    ``seconds``: timestamps in the order of the drive; a step back is a pause.
+    ``sessions``: a change of session is a pause.
+    Returns seconds of driving since the first frame, not decreasing.
+    Returns whether a pause lies right before a frame.
     """
     steps = np.diff(seconds)
     pause = (steps < 0) | (steps > _MAX_PAUSE) | (np.diff(sessions) != 0)
@@ -56,17 +47,10 @@ def split_by_stretches(
     close to a test frame. Of all ways to choose the stretches the one is taken whose class shares
     deviate least from the drive's; only labels are looked at.
 
-    Parameters
-    ----------
-    clock : float64 (N,)
-        As from `driving_clock`.
-    labels : int64 (N,)
-    stretch_seconds, gap_seconds : float
-
-    Raises
-    ------
-    TransferError
-        If every way leaves a class out of a split: the drive is too short or too one-sided.
+    ``clock``: as from `driving_clock`.
+    ``labels``: int64 (N,).
+    Raises `TransferError` if every way leaves a class out of a split: the drive is too short or too
+    one-sided.
     """
     parts = 10 if np.allclose(np.multiply(ratios, 10) % 1, 0) else 20
     sizes = [max(1, round(ratio * parts)) for ratio in ratios[1:]]

@@ -31,10 +31,7 @@ def is_udacity(src: Path) -> bool:
 def read_udacity(src: Path) -> Recording:
     """Read the recording in the folder ``src``.
 
-    Raises
-    ------
-    TransferError
-        If the log is damaged or names a file outside ``IMG``.
+    Raises `TransferError` if the log is damaged or names a file outside ``IMG``.
     """
     log = src / "driving_log.csv"
     if (src / "IMG").is_symlink():

@@ -29,30 +29,17 @@ _ROWS = (np.arange(HEIGHT, dtype=np.float32) - (HEIGHT - 1) / 2)[:, None]
 class Scene:
     """A track, a camera and a light: what stays the same during a recording.
 
-    Attributes
-    ----------
-    height : float
-        Of the camera above the floor, half widths of the lane.
-    pitch : float
-        Downwards, radians.
-    focal : float
-        Focal length, pixels.
-    floor, tape : float32 (3,)
-        Colours, 0..255.
-    texture : float32 (64, 64)
-        Grey levels added to the floor.
-    highlights : float32 (45, 512)
-        Reflections of lamps, grey levels, all around.
-    panorama : float32 (45, 512, 3)
-        Walls, colours, all around.
-    light : float32 (45, 80, 1)
-        Gain across the picture.
-    piece : float
-        Length of a piece of tape, half widths.
-    blur, noise : float
-        Standard deviations, in pixels and grey levels.
-    quality : int
-        Of the JPEG.
+    ``height``: of the camera above the floor, half widths of the lane.
+    ``pitch``: downwards, radians.
+    ``focal``: focal length, pixels.
+    ``floor``, ``tape``: colours, 0..255.
+    ``texture``: grey levels added to the floor.
+    ``highlights``: reflections of lamps, grey levels, all around.
+    ``panorama``: walls, colours, all around.
+    ``light``: gain across the picture.
+    ``piece``: length of a piece of tape, half widths.
+    ``blur``, ``noise``: standard deviations, in pixels and grey levels.
+    ``quality``: of the JPEG.
     """
 
     track: Track
@@ -129,17 +116,9 @@ def _dull(rng: np.random.Generator) -> np.ndarray:
 def render(scene: Scene, car: Car, rng: np.random.Generator) -> np.ndarray:
     """One frame.
 
-    Parameters
-    ----------
-    scene : Scene
-    car : Car
-        Where the camera is; inside the scene's room.
-    rng : numpy.random.Generator
-        Shake, flicker and noise of this frame.
-
-    Returns
-    -------
-    uint8 (45, 80, 3), RGB
+    ``car``: where the camera is; inside the scene's room.
+    ``rng``: shake, flicker and noise of this frame.
+    Returns uint8 (45, 80, 3), RGB.
     """
     pitch = scene.pitch + rng.normal(0, 0.006)
     lean = rng.normal(0, 0.01)

@@ -40,18 +40,11 @@ class Car:
 class Driver:
     """Habits of one person.
 
-    Attributes
-    ----------
-    look_ahead : float
-        Distance along the centre line at which its direction is judged, half widths.
-    press, release : float
-        Radians off the aim at which a key is pressed and released.
-    delay : int
-        Frames between seeing and pressing.
-    mistakes : float
-        Chance, per frame, of a few frames with another key than meant.
-    sway : float
-        Standard deviation of the car's own disturbance of the heading, radians a frame.
+    ``look_ahead``: distance along the centre line at which its direction is judged, half widths.
+    ``press``, ``release``: radians off the aim at which a key is pressed and released.
+    ``delay``: frames between seeing and pressing.
+    ``mistakes``: chance, per frame, of a few frames with another key than meant.
+    ``sway``: standard deviation of the car's own disturbance of the heading, radians a frame.
     """
 
     look_ahead: float
@@ -123,12 +116,8 @@ def record_lap(
 ) -> tuple[list[Car], np.ndarray]:
     """Record about one lap from a random place.
 
-    Returns
-    -------
-    cars : list of Car
-        One a frame.
-    keys : int64 (len(cars),)
-        The key pressed at each frame.
+    Returns one a frame.
+    Returns the key pressed at each frame.
     """
     car = start(
         track,
@@ -160,20 +149,12 @@ def record_lap(
 def best_window(keys: np.ndarray, length: int, so_far: np.ndarray, shares: Sequence[float]) -> int:
     """Where to cut ``length`` frames out of a drive so that a split keeps to ``shares``.
 
-    Parameters
-    ----------
-    keys : int64 (frames,)
-    length : int
-        1..frames.
-    so_far : int64 (3,)
-        Frames of each key the split already holds.
-    shares : three floats summing to one
-
-    Returns
-    -------
-    int
-        The first frame, 0..frames - length, of the window after which the counts are nearest
-        (L1) to the shares; the earliest of several.
+    ``keys``: int64 (frames,).
+    ``length``: 1..frames.
+    ``so_far``: frames of each key the split already holds.
+    ``shares``: three floats summing to one.
+    Returns the first frame, 0..frames - length, of the window after which the counts are nearest
+    (L1) to the shares; the earliest of several.
     """
     sums = np.concatenate([np.zeros((1, 3), np.int64), np.cumsum(np.eye(3, dtype=int)[keys], 0)])
     counts = so_far + sums[length:] - sums[:-length]

@@ -26,23 +26,15 @@ _FAR = 1e3
 class Track:
     """A closed track on the floor of a rectangular room.
 
-    Attributes
-    ----------
-    centre : float64 (M, 2)
-        The centre line in the direction of travel, points `spacing` apart, closed.
-    tangents : float64 (M, 2)
-        Unit vectors in the direction of travel.
-    spacing : float
-        Between neighbouring points, close to `SPACING`; ``M * spacing`` is the length of a lap.
-    tape_outer : float
-        Distance of the tape's outer edge from the centre line.
-    room : float64 (2, 2)
-        Lowest and highest x, y of the floor.
-    grid : (int, int)
-        Cells of the lookup table along x and y.
-    table : float32 (cells, 4)
-        For each cell the nearest centre line's tangent (2), and the constants of the arc
-        coordinate and of the signed distance; see `lookup`.
+    ``centre``: the centre line in the direction of travel, points `spacing` apart, closed.
+    ``tangents``: unit vectors in the direction of travel.
+    ``spacing``: between neighbouring points, close to `SPACING`; ``M * spacing`` is the length of a
+    lap.
+    ``tape_outer``: distance of the tape's outer edge from the centre line.
+    ``room``: lowest and highest x, y of the floor.
+    ``grid``: cells of the lookup table along x and y.
+    ``table``: for each cell the nearest centre line's tangent (2), and the constants of the arc
+    coordinate and of the signed distance; see `lookup`.
     """
 
     centre: np.ndarray
@@ -62,11 +54,9 @@ class Track:
 def make_track(rng: np.random.Generator, clockwise: bool = False) -> Track:
     """Draw a closed track without crossings: straights of several half widths, narrow corners.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    clockwise : bool
-        Direction of travel; a lap turns by 360 degrees to the right if clockwise, else left.
+    ``rng``: numpy.random.Generator.
+    ``clockwise``: direction of travel; a lap turns by 360 degrees to the right if clockwise, else
+    left.
     """
     tape_outer = TAPE_INNER + rng.uniform(*TAPE_WIDTH)
     centre = _centre_line(rng, clearance=2 * tape_outer + 0.4)
@@ -100,19 +90,10 @@ def track_from_centre(centre: np.ndarray, tape_outer: float, room: np.ndarray) -
 def lookup(track: Track, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Arc coordinate and signed distance of floor points; fast, error below 0.03.
 
-    Parameters
-    ----------
-    track : Track
-    x, y : float32 (P,)
-        Points inside the room; points outside are treated as the nearest cell.
-
-    Returns
-    -------
-    along : float32 (P,)
-        Arc coordinate of the nearest point of the centre line, 0..length.
-    across : float32 (P,)
-        Distance from the centre line, positive to the left of the direction of travel; a large
-        number where it is more than the tape can reach.
+    ``x``, ``y``: points inside the room; points outside are treated as the nearest cell.
+    Returns arc coordinate of the nearest point of the centre line, 0..length.
+    Returns distance from the centre line, positive to the left of the direction of travel; a large
+    number where it is more than the tape can reach.
     """
     columns, rows = track.grid
     column = np.clip((x - np.float32(track.room[0, 0])) * np.float32(1 / _CELL), 0, columns - 1)
