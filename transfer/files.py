@@ -42,8 +42,7 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
 def open_atomically(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a binary stream that becomes ``path`` when the block ends without an error.
 
-    Raises `TransferError` if the operating system refuses to write; the old file, if any, is
-    untouched.
+    Raises `TransferError` if the system refuses to write; the old file, if any, is untouched.
     """
     path = Path(path)
     temporary = _temporary(path)
@@ -84,14 +83,11 @@ def _sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def exclusively(path: str | Path, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock file ``path`` during the block.
+    """Hold the lock file ``path`` during the block; yields whether this process holds it.
 
-    The operating system frees the lock of a process that dies. The file stays, is never written
-    to, and is not followed if it is a link.
-
-    ``path``: of the lock file; it and its folder are made if they are missing.
-    ``wait``: wait while another process holds the lock; False: go on at once without it.
-    Yields whether this process holds the lock; always True with ``wait``.
+    The operating system frees the lock of a process that dies. The file, and its folder, are made
+    if they are missing; the file stays and is never written to.
+    ``wait``: while another process holds the lock; False: go on at once without it.
     Raises `TransferError` if the lock file cannot be made or is a link.
     """
     path = Path(path)
@@ -152,8 +148,8 @@ def remove_temporaries(folder: Path, name: str) -> None:
 def read_bytes(path: str | Path, limit: int) -> bytes:
     """The content of a plain file of at most ``limit`` bytes.
 
-    Raises `OSError` if it cannot be read.
-    Raises `TransferError` if it is larger, or a device or a pipe, which might never end.
+    Raises `OSError` if it cannot be read, and `TransferError` if it is larger, or a device or a
+    pipe, which might never end.
     """
     descriptor = os.open(path, os.O_RDONLY | _NO_WAIT)
     with open(descriptor, "rb") as stream:
@@ -168,9 +164,8 @@ def read_bytes(path: str | Path, limit: int) -> bytes:
 def open_plain(path: str | Path) -> IO[bytes]:
     """Open a plain file of a folder that came from elsewhere, to read its bytes.
 
-    Raises `OSError` if it cannot be read.
-    Raises `TransferError` if it is a link, a device or a pipe: links are not followed, and the
-    others may never end.
+    Raises `OSError` if it cannot be read, and `TransferError` if it is a link, which is not
+    followed, or a device or a pipe, which may never end.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | _NO_LINK | _NO_WAIT)

@@ -25,8 +25,10 @@ from transfer.predictions import members, pack, read_member
 from transfer.results import (
     LOG_COLUMNS,
     RUN_COLUMNS,
+    as_keras_3,
     folded_runs,
     names_in,
+    on_all_images,
     read_log,
     read_rows,
     read_test_clusters,
@@ -58,9 +60,8 @@ def write_test_labels(
 ) -> None:
     """Record what the test images really are, if the study does not know it yet.
 
-    ``labels``: int64 (N,).
-    ``clusters``: which images belong together: those of one recording, or of one stretch of a
-    drive.
+    ``labels``: int64 (N,). ``clusters``: int64 (N,), which images belong together: those of one
+    recording, or of one stretch of a drive.
     """
     with contextlib.suppress(TransferError):  # there are none yet, or they are damaged
         known = read_test_clusters(study_dir)
@@ -148,5 +149,5 @@ def _write_published(folder: Path) -> None:
     runs = read_table(folder / "runs.csv", list(types), types)
     columns = {"network": runs["kind"], "block": runs["n"].fillna(0)}
     published = pd.DataFrame(columns | {"test_accuracy": runs["test_accuracy"]})
-    drawn = runs["bn"].isin(["", "inference"]) & (runs["fraction"] == 1.0)
-    write_table(folder / "all_experiments.csv", published[drawn])
+    drawn = as_keras_3(on_all_images(runs)).index
+    write_table(folder / "all_experiments.csv", published.loc[drawn])

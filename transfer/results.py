@@ -30,7 +30,7 @@ import pandas as pd
 from transfer.errors import TransferError
 from transfer.files import WORKING, Version, read_bytes, version_of
 from transfer.predictions import members, read_member, read_probabilities
-from transfer.runs import BLOCKS, Run, parse_run, parse_runs
+from transfer.runs import BLOCKS, KERAS_3, Run, parse_run, parse_runs
 from transfer.tables import place, read_table
 
 #: Columns of runs.csv, in this order.
@@ -164,7 +164,7 @@ def on_all_images(runs: pd.DataFrame) -> pd.DataFrame:
 
 def as_keras_3(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows whose frozen BatchNorm is that of Keras 3 (``inference``), or that froze nothing."""
-    return rows[rows["bn"].isin(["", "inference"])]
+    return rows[rows["bn"].isin(KERAS_3)]
 
 
 def read_rows(study_dir: str | Path) -> pd.DataFrame:

@@ -34,6 +34,7 @@ KINDS: dict[str, str] = {
 }
 FROZEN_KINDS = ("BnB", "AnB", "RnB", "A@nB")
 BN_SEMANTICS = ("inference", "legacy", "adapt")
+KERAS_3 = ("", "inference")  #: nothing is frozen, or it is frozen as Keras 3 freezes it
 
 _PATTERNS = {
     "baseB": r"baseB",
@@ -100,7 +101,7 @@ class Run:
     @property
     def family(self) -> str:
         """The name without the seed: ``A3B_legacy_f0.25``. Runs of one family differ by seed."""
-        bn = f"_{self.bn}" if self.bn not in ("", "inference") else ""
+        bn = f"_{self.bn}" if self.bn not in KERAS_3 else ""
         fraction = f"_f{self.fraction:.6f}".rstrip("0") if self.fraction < 1 else ""
         return f"{self.network}{bn}{fraction}"
 
@@ -177,9 +178,9 @@ def parse_runs(names: Iterable[object], where: object) -> list[Run]:
 class Protocol:
     """How a network is trained; see `PROTOCOLS` for the two that are used.
 
-    ``schedule``: {"inverse_time", "one_cycle"}; ``inverse_time``: ``learning_rate / (1 + decay *
-    step)``. ``one_cycle``: up from a tenth of ``learning_rate`` to ``learning_rate`` during the
-    first 30 % of the steps, then a cosine down to zero (Smith and Topin 2017).
+    ``schedule``: "inverse_time": ``learning_rate / (1 + decay * step)``; "one_cycle": up from a
+    tenth of ``learning_rate`` to ``learning_rate`` during the first 30 % of the steps, then a
+    cosine down to zero (Smith and Topin 2017).
     ``patience``: epochs without a gain of ``min_delta`` in validation accuracy before training
     stops; None to train all epochs.
     """

@@ -35,13 +35,11 @@ class Source:
 class Settings:
     """Everything that the results of a study depend on.
 
-    ``dataset``, ``data_sha256``: name of the data set, and `transfer.tasks.dataset.content_hash` of
-    it.
-    ``images``: images in ``train``, ``valid`` and ``test``.
-    ``classes``: names of the classes, in the order of the labels.
-    ``alpha``: width multiplier.
-    ``input_size``: height and width the images are resized to.
-    ``threads``: threads of a worker process; None in studies made before this was recorded.
+    ``data_sha256``: `transfer.tasks.dataset.content_hash` of the data set ``dataset``.
+    ``images``: how many are in ``train``, ``valid`` and ``test``.
+    ``classes``: their names, in the order of the labels.
+    ``alpha``: width multiplier. ``input_size``: height and width the images are resized to.
+    ``threads``: of a worker process; None in studies made before this was recorded.
     ``source``: None as long as no run has needed baseA.
     """
 

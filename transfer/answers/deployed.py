@@ -11,7 +11,8 @@ from transfer.deploy.costs.pareto import candidates
 from transfer.deploy.costs.table import FORMAT_LABELS, read_costs
 from transfer.deploy.driving.table import by_network, read_drives
 from transfer.deploy.reestimation.table import gains_of_reestimation
-from transfer.results import read_runs
+from transfer.results import on_all_images, read_runs
+from transfer.runs import parse_runs
 from transfer.wording import count_seeds, file_size, points, spans, within
 
 
@@ -83,8 +84,8 @@ def driving_in_words(study_dir: str | Path) -> list[str]:
         f"Driving, interventions a lap (95 %) and distance from the centre line (half widths of "
         f"the lane): {rates}. {int(free.sum())} of {len(networks)} networks needed no intervention."
     ]
-    runs = read_runs(study_dir)
-    runs = runs[runs["fraction"] == 1.0].assign(network=lambda r: r["run"].str.rsplit("_s").str[0])
+    runs = on_all_images(read_runs(study_dir))
+    runs = runs.assign(network=[run.family for run in parse_runs(runs["run"], study_dir)])
     accuracy = networks["network"].map(runs.groupby("network")["test_balanced_accuracy"].mean())
     known = accuracy.notna().to_numpy()
     if known.sum() > 4:

@@ -9,6 +9,7 @@ from transfer.answers.deployed import choice_in_words, driving_in_words, reestim
 from transfer.answers.gain import gain_in_words
 from transfer.answers.reading import Reading, name_of
 from transfer.deploy.reestimation.table import read_reestimation
+from transfer.runs import KERAS_3
 from transfer.statistics.comparison import BASE, Key
 from transfer.statistics.differences import Difference, difference
 from transfer.statistics.seeds import seed_variance
@@ -83,7 +84,7 @@ def _against_base(study: Reading, kind: str, bn: str, what: str) -> list[str]:
 
 def _above_and_below(study: Reading, kind: str) -> list[str]:
     """Where a kind is above and below baseB, each n by itself; nothing if it was not run."""
-    keys = [key for key in study.compared if key[0] == kind and key[2] in ("", "inference")]
+    keys = [key for key in study.compared if key[0] == kind and key[2] in KERAS_3]
     seen = {key: study.compared[key].difference for key in keys}
     if not seen:
         return []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from transfer.results import read_runs
+from transfer.results import on_all_images, read_runs
 from transfer.runs import Run
 from transfer.statistics.comparison import Comparison, Key, Tested, against_base, read_tested
 from transfer.statistics.differences import Difference
@@ -74,7 +74,7 @@ def read(study_dir: str | Path, margin: float, metric: str) -> Reading:
         folder=folder,
         name=read_settings(folder).dataset,
         every_run=every_run,
-        runs=every_run[every_run["fraction"] == 1.0],
+        runs=on_all_images(every_run),
         tested=tested,
         compared=against_base(tested, margin),
         means=estimates(tested),

@@ -10,7 +10,7 @@ from transfer.figures.style import BASES, KINDS
 from transfer.report.chart import Chart, Choice, Switch, axis, axis_of_n, line, switch
 from transfer.report.facts import Facts
 from transfer.results import read_log
-from transfer.runs import BLOCKS, BN_SEMANTICS, parse_run
+from transfer.runs import BLOCKS, BN_SEMANTICS, KERAS_3, parse_run
 from transfer.scores.agreement import agreement, measured
 from transfer.scores.table import read_scores, score_name
 from transfer.wording import count_seeds
@@ -76,7 +76,7 @@ def learning_curves(facts: Facts) -> tuple[Chart, int]:
 
 
 def _label(kind: str, bn: str) -> str:
-    return KINDS[kind].label + (f", BatchNorm {bn}" if bn not in ("", "inference") else "")
+    return KINDS[kind].label + (f", BatchNorm {bn}" if bn not in KERAS_3 else "")
 
 
 def _order(option: str) -> tuple[int, int]:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from transfer.errors import TransferError
+from transfer.runs import KERAS_3
 from transfer.scores.table import DEPTH
 from transfer.statistics.comparison import Tested, read_tested
 from transfer.statistics.differences import difference
@@ -61,11 +62,7 @@ def measured(study_dir: str | Path, draws: int = 2000, seed: int = 0) -> list[Me
     ``runs.csv``.
     """
     tested = read_tested(study_dir)
-    every = [
-        _measured(tested, kind, bn, draws, seed)
-        for kind in MEASURED_KINDS
-        for bn in ("", "inference")
-    ]
+    every = [_measured(tested, kind, bn, draws, seed) for kind in MEASURED_KINDS for bn in KERAS_3]
     return [one for one in every if one is not None]
 
 

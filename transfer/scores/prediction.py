@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from transfer.errors import TransferError
-from transfer.runs import BLOCKS
+from transfer.runs import BLOCKS, KERAS_3
 from transfer.statistics.comparison import Comparison, against_base, read_tested
 
 PROBE = "ridge_probe"
@@ -76,7 +76,7 @@ def check_predictions(
         tested = {
             n: comparison
             for (of_kind, n, bn), comparison in compared.items()
-            if of_kind == kind and n and bn in ("", "inference") and comparison.difference.seeds > 1
+            if of_kind == kind and n and bn in KERAS_3 and comparison.difference.seeds > 1
         }
         if sorted(tested) != list(range(1, BLOCKS + 1)):
             continue

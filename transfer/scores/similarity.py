@@ -26,7 +26,7 @@ from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
 from transfer.networks.weights import read_weights
 from transfer.scores.representation import batch_size, feature_function, stream
-from transfer.tables import read_table, write_table
+from transfer.tables import read_table, upsert
 
 _NEGLIGIBLE = 1e-12
 _FEWEST_IMAGES = 4  # for the debiased form
@@ -191,8 +191,11 @@ def _similarities(
 
 
 def write_similarity(out: str | Path, table: pd.DataFrame) -> Path:
-    """Write ``OUT/similarity.csv`` atomically; six significant digits. Returns its path."""
-    return write_table(Path(out) / "similarity.csv", table)
+    """Put pairs into ``OUT/similarity.csv``, in place of earlier ones of the same names.
+
+    Returns the path of the table.
+    """
+    return upsert(Path(out) / "similarity.csv", table, ("pair",))
 
 
 def read_similarity(out: str | Path) -> pd.DataFrame:

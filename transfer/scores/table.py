@@ -11,7 +11,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from transfer.tables import read_table, write_table
+from transfer.tables import read_table, upsert
 
 COLUMNS = ("block", "score", "value", "seconds")
 POSITIONS = "_positions"  #: ends the name of a score that took positions as samples
@@ -41,8 +41,9 @@ def score_name(score: str) -> str:
 
 
 def write_scores(out: str | Path, scores: pd.DataFrame) -> Path:
-    """Write ``OUT/scores.csv`` atomically; six significant digits. Returns its path."""
-    return write_table(Path(out) / "scores.csv", scores)
+    """Make ``OUT/scores.csv`` hold these scores and no others. Returns its path."""
+    blocks = set(scores["block"].astype(str))
+    return upsert(Path(out) / "scores.csv", scores, ("block",), keep=blocks)
 
 
 def read_scores(out: str | Path) -> pd.DataFrame:

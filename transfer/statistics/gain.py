@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from transfer.errors import TransferError
-from transfer.results import read_runs
+from transfer.results import as_keras_3, read_runs
 from transfer.statistics.comparison import BASE, Key, read_tested
 from transfer.statistics.differences import difference
 from transfer.statistics.seeds import seed_variance
@@ -99,4 +99,4 @@ def without_base(runs: pd.DataFrame) -> list[str]:
 
 
 def _transferred(runs: pd.DataFrame) -> pd.DataFrame:
-    return runs[runs["kind"].isin(KINDS_OF_GAIN) & runs["bn"].isin(["", "inference"])]
+    return as_keras_3(runs[runs["kind"].isin(KINDS_OF_GAIN)])

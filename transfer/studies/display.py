@@ -13,10 +13,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 class Display:
     """Progress of a study; used as a context manager.
 
-    ``costs``: expected relative cost of each run still to do: the time remaining is estimated from
-    it.
-    ``total``: runs of the study, finished ones included.
-    ``epochs``: epochs of a run at most.
+    ``costs``: expected relative cost of each run still to do; the time left is estimated from it.
+    ``total``: runs of the study, finished ones included. ``epochs``: of a run at most.
     """
 
     def __init__(self, costs: Mapping[str, float], total: int, epochs: int) -> None:

@@ -51,12 +51,10 @@ def architecture_of(run: Run, context: Context, data: Dataset) -> Architecture:
 def execute(
     run: Run, context: Context, on_epoch: Callable[[list[Epoch]], None] = lambda epochs: None
 ) -> dict[str, Any]:
-    """Train one run and record it: log, test predictions, weights, then its row.
+    """Train one run and record it: log, test predictions, weights, then its row, which is returned.
 
     Killed at any instant and called again, it goes on from the last finished epoch and ends with
     the same results.
-
-    Returns the row of runs.csv.
     Raises `TransferError` if an input is at fault, or the freeze audit finds that a frozen weight
     moved.
     """

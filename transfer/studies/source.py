@@ -23,7 +23,7 @@ PROTOCOL = Protocol("one_cycle", 0.1, 0.9, True, 64, 8)
 def train_source(path: Path) -> float:
     """Train alpha 0.25 at 48x80 on 64 classes of 380 images, keep the best of 8 epochs.
 
-    Returns validation accuracy on 20 other images a class.
+    Returns the validation accuracy on 20 other images a class.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

@@ -45,9 +45,10 @@ _GENERIC = ("npy", "data", "dataset", "arrays", "images")  # names that say noth
 class Split:
     """One of train, valid, test.
 
-    ``images``: RGB, 0..255; a view of the memory-mapped rows when loaded from a folder.
+    ``images``: uint8 (N, height, width, 3), RGB; a view of memory-mapped rows if loaded from a
+    folder.
     ``labels``: int64 (N,).
-    ``recordings``: unique in the whole data set; None where nobody recorded it.
+    ``recordings``: int64 (N,), unique in the whole data set; None where nobody recorded it.
     """
 
     images: np.ndarray
@@ -268,12 +269,11 @@ def write_dataset(
 ) -> None:
     """Write a data set whole or not at all; `load_dataset` reads it back.
 
-    ``out``: path of a folder that does not exist or is empty.
-    ``frames``: False: the images are independent of each other; see `Dataset`.
-    ``recipe``: how the data were made (generator, seed, settings); kept in ``dataset.json``.
-    ``beside``: more files of the folder: names and contents.
-    Raises `TransferError` if ``out`` is occupied or cannot be written, or the splits are not a
-    valid data set.
+    ``frames``: False: the images are independent of each other; see `Dataset`. ``recipe``: how the
+    data were made (generator, seed, settings); kept in ``dataset.json``. ``beside``: names and
+    contents of more files.
+    Raises `TransferError` if ``out`` exists and is not an empty folder, or cannot be written, or if
+    the splits are not a valid data set.
     """
     out = Path(out)
     check_description(str(out), name, height, width, classes, frames)

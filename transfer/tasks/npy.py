@@ -16,15 +16,12 @@ from transfer.files import open_plain
 
 
 def open_array(path: str | Path, expected: type, ndim: tuple[int, ...]) -> np.memmap:
-    """Map an array of numbers from ``path``, read-only.
+    """Map an array of numbers, read-only; its values are not read.
 
-    ``path``: path of a .npy file, format 1.0 or 2.0, C order.
-    ``expected``: scalar type, concrete or abstract: ``np.uint8``, ``np.integer``.
-    ``ndim``: numbers of dimensions allowed.
-    Returns mapped, not read; shape and dtype as declared, at least one element.
-    Raises `TransferError` if the file is missing, not a .npy file, pickled, truncated or longer
-    than declared, empty, in Fortran order, or of another dtype or number of dimensions; or is a
-    link.
+    ``path``: a .npy file, format 1.0 or 2.0, C order. ``expected``: a scalar type, ``np.uint8`` or
+    an abstract one such as ``np.integer``. ``ndim``: numbers of dimensions allowed.
+    Raises `TransferError` if the file is missing, a link, not a .npy file, pickled, truncated or
+    longer than declared, empty, in Fortran order, or of another dtype or number of dimensions.
     """
     path = Path(path)
     try:

@@ -21,7 +21,7 @@ from transfer.networks.sources import find_source
 from transfer.networks.transplant import frozen_layers
 from transfer.networks.weights import read_weights
 from transfer.progress import track
-from transfer.results import read_runs
+from transfer.results import on_all_images, read_runs
 from transfer.scores.measure import measure_scores
 from transfer.scores.representation import batch_size, feature_function
 from transfer.study_file import read_settings
@@ -59,7 +59,7 @@ def measure_reestimation(
     """
     study_dir = Path(study_dir)
     table = read_runs(study_dir)
-    names = list(table.loc[table["fraction"] == 1.0, "run"]) if runs is None else list(runs)
+    names = list(on_all_images(table)["run"] if runs is None else runs)
     finished = [read_finished(study_dir / name) for name in names]
     if not finished:
         raise TransferError(f"Expected finished runs in {study_dir}. There are none.")

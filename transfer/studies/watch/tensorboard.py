@@ -7,32 +7,33 @@
 
 Everything is derived from the epochs and rows of runs, by whoever watches the study: training
 neither waits for it nor knows of it. Times are seconds from the start of a run, so that the same
-study gives the same bytes; the file of a run only grows, so that TensorBoard can look on. Needs
-the package ``tensorboard``, and not TensorFlow.
+study gives the same bytes; the file of a run only grows, so that TensorBoard can look on.
+
+Needs the package ``tensorboard``, and not TensorFlow. A file is a TFRecord of ``Event`` messages;
+the messages and the writer of records are those of ``tensorboard``. Its writer of whole files is
+not used: it imports TensorFlow where that is installed, and names files by time and process.
 """
 
 import contextlib
 import importlib.util
+import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from transfer.errors import TransferError
-from transfer.files import Version, version_of
+from transfer.files import Version, read_bytes, version_of, write_atomically
 from transfer.program import how_to_install
 from transfer.results import folded_runs, names_in, read_log, read_runs, working
-from transfer.runs import Run, parse_run, parse_runs
-from transfer.studies.watch.event_file import (
-    bring_up_to_date,
-    hparams_event,
-    scalar_event,
-)
+from transfer.runs import KERAS_3, Run, parse_run, parse_runs
 
 FOLDER = "tensorboard"
 _FILE = "events.out.tfevents.study"
+_VERSION = "brain.Event:2"  # the first event of every file
+_MAX_FILE_BYTES = 64 << 20
 _SECONDS_BETWEEN_LOOKS = 10.0
 _TAGS = {
     "loss": "train/loss",
@@ -50,10 +51,7 @@ _RESULTS = (
 
 
 def require_tensorboard() -> None:
-    """Before anything is trained.
-
-    Raises `TransferError` if the package is not installed.
-    """
+    """Raise a `TransferError` if the package is missing; called before anything is trained."""
     if importlib.util.find_spec("tensorboard") is None:
         raise TransferError(
             "Expected the package tensorboard for --tensorboard. It is not installed: "
@@ -109,7 +107,7 @@ class Events:
             if self._seen.get(run.name) == (log, done):
                 continue
             events = _events_of_run(run, read_log(folder, run.name), rows.get(run.name))
-            bring_up_to_date(_folder_of(out, run) / _FILE, events)
+            _bring_up_to_date(_folder_of(out, run) / _FILE, events)
             self._seen[run.name], changed = (log, done), True
         if changed and rows:
             _write_overview(out, rows)
@@ -126,8 +124,8 @@ def _write_overview(out: Path, rows: dict[str, dict[str, Any]]) -> None:
     table = pd.DataFrame(points, columns=["kind", "n", "accuracy"])
     for kind, of_kind in table.groupby("kind"):
         means = of_kind.groupby("n")["accuracy"].mean()
-        events = [scalar_event("test_accuracy", mean, n) for n, mean in means.items()]
-        bring_up_to_date(out / "by n" / str(kind) / _FILE, events)
+        events = [_scalar("test_accuracy", mean, n) for n, mean in means.items()]
+        _bring_up_to_date(out / "by n" / str(kind) / _FILE, events)
 
 
 def _rows(folder: Path) -> dict[str, dict[str, Any]]:
@@ -138,7 +136,7 @@ def _rows(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _folder_of(root: Path, run: Run) -> Path:
     """Kind, then n: what TensorBoard's tree of runs can be filtered by."""
-    kind = run.kind if run.bn in ("", "inference") else f"{run.kind} {run.bn}"
+    kind = run.kind if run.bn in KERAS_3 else f"{run.kind} {run.bn}"
     kind = f"{kind} of {run.fraction:g}" if run.fraction < 1 else kind
     return root / kind / run.name if run.n is None else root / kind / f"n{run.n:02}" / run.name
 
@@ -150,12 +148,12 @@ def _events_of_run(run: Run, log: pd.DataFrame, row: dict[str, Any] | None) -> l
     for _, epoch in log.iterrows():
         seconds += float(epoch["seconds"])
         events += [
-            scalar_event(tag, float(epoch[column]), int(epoch["epoch"]), seconds)
+            _scalar(tag, float(epoch[column]), int(epoch["epoch"]), seconds)
             for column, tag in _TAGS.items()
         ]
     if row is not None:
         events += [
-            scalar_event(f"result/{name}", float(row[name]), int(row["epochs"]), seconds)
+            _scalar(f"result/{name}", float(row[name]), int(row["epochs"]), seconds)
             for name in _RESULTS
         ]
         events.append(_session_end())
@@ -172,7 +170,7 @@ def _session_start(run: Run) -> Any:
     start.hparams["fraction"].number_value = run.fraction
     if run.n is not None:
         start.hparams["n"].number_value = run.n
-    return hparams_event(
+    return _hparams(
         "_hparams_/session_start_info", plugin_data_pb2.HParamsPluginData(session_start_info=start)
     )
 
@@ -181,6 +179,54 @@ def _session_end() -> Any:
     from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
     end = plugin_data_pb2.SessionEndInfo(status=api_pb2.STATUS_SUCCESS)
-    return hparams_event(
+    return _hparams(
         "_hparams_/session_end_info", plugin_data_pb2.HParamsPluginData(session_end_info=end)
     )
+
+
+def _scalar(tag: str, value: float, step: int, seconds: float = 0.0) -> Any:
+    """A number at a step, ``seconds`` after the start."""
+    from tensorboard.compat.proto import event_pb2, summary_pb2
+
+    summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag=tag, simple_value=value)])
+    return event_pb2.Event(wall_time=seconds, step=step, summary=summary)
+
+
+def _hparams(tag: str, content: Any) -> Any:
+    """A message ``HParamsPluginData`` under the tag its plugin looks for."""
+    from tensorboard.compat.proto import event_pb2, summary_pb2
+    from tensorboard.plugins.hparams import metadata
+
+    value = summary_pb2.Summary.Value(
+        tag=tag, metadata=metadata.create_summary_metadata(content), tensor=metadata.NULL_TENSOR
+    )
+    return event_pb2.Event(summary=summary_pb2.Summary(value=[value]))
+
+
+def _bring_up_to_date(path: Path, events: Iterable[Any]) -> None:
+    """Append what the file lacks of these events; write it anew if it begins otherwise.
+
+    The same events are the same bytes, so a file cut off anywhere is continued where it ends.
+
+    Raises `TransferError` if the file cannot be written.
+    """
+    from tensorboard.compat.proto import event_pb2
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    buffer = io.BytesIO()
+    writer = RecordWriter(buffer)
+    for event in (event_pb2.Event(file_version=_VERSION), *events):
+        writer.write(event.SerializeToString(deterministic=True))
+    content = buffer.getvalue()
+    try:
+        written = read_bytes(path, _MAX_FILE_BYTES)
+    except OSError:
+        written = None
+    if written is None or not content.startswith(written):
+        write_atomically(path, content)
+    elif len(written) < len(content):
+        try:
+            with open(path, "ab") as stream:
+                stream.write(content[len(written) :])
+        except OSError as error:
+            raise TransferError(f"Cannot write {path}: {error.strerror or error}.") from error

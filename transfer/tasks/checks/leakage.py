@@ -55,14 +55,14 @@ _IN_WORDS = {
 class LeakageReport:
     """Distances of test images to training images, and what they are compared with.
 
-    ``basis``: {"recordings", "order", "none"}; what counts as a neighbour in time; see the module.
+    ``basis``: what counts as a neighbour in time, "recordings", "order" or "none"; see the module.
     ``test_median``: median distance of a test image to its nearest training image, grey levels.
     ``train_median``: the same for training images, neighbours in time left out.
     ``random_median``: median distance of two training images drawn at random.
     ``ratio``: ``test_median / train_median``; about 1 or more in an honest split.
     ``share_closer``: share of test images closer than the first percentile of the training
     distances; about 0.01 in an honest split.
-    ``verdict``: {"leakage", "none seen", "cannot tell"}.
+    ``verdict``: "leakage", "none seen" or "cannot tell".
     """
 
     basis: str
@@ -93,9 +93,8 @@ class LeakageReport:
 def leakage(dataset: Dataset, *, queries: int = 2000, seed: int = 0) -> LeakageReport:
     """Compare the test images' distances to training with those within training.
 
-    ``queries``: at most so many test images, and so many training images, look for their nearest
-    neighbour among all training images.
-    ``seed``: decides which.
+    At most ``queries`` test images, and as many training images, look for their nearest neighbour
+    among all training images; ``seed`` decides which.
     """
     rng = np.random.default_rng(seed)
     train = small_grey(dataset.train.images)
@@ -128,12 +127,11 @@ def nearest(
     train_keys: np.ndarray | None = None,
     window: int = 0,
 ) -> np.ndarray:
-    """Root mean square distance of each query to the nearest row of ``train``.
+    """Root mean square distance of each query to the nearest row of ``train``: float32 (M,).
 
-    ``queries``: float32 (M, D).
-    ``train``: float32 (N, D).
-    ``query_keys``, ``train_keys``: pairs whose keys differ by at most ``window`` are left out.
-    Returns infinite where every row is left out.
+    ``queries``: float32 (M, D). ``train``: float32 (N, D). ``query_keys``, ``train_keys``: int64
+    (M,) and (N,); pairs whose keys differ by at most ``window`` are left out, and where all are,
+    the distance is infinite.
     """
     centre = train.mean(axis=0)  # smaller numbers: less cancellation in |q|^2 + |t|^2 - 2 q t
     centred = train - centre

@@ -18,14 +18,13 @@ import numpy as np
 from transfer.errors import TransferError
 from transfer.files import refuse_occupied
 from transfer.tasks.dataset import CLASSES, HEIGHT, MAX_SIDE, WIDTH
-from transfer.tasks.imports.find import find_recordings, read_as_one
+from transfer.tasks.imports.drives import find_recordings, is_udacity, read_as_one
 from transfer.tasks.imports.folders import holds_images, read_image_folders
 from transfer.tasks.imports.listing import is_csv_list, read_csv_list
 from transfer.tasks.imports.plan import ImportSummary, Plan, carry_out
 from transfer.tasks.imports.recordings import Recording
 from transfer.tasks.imports.splits import split_by_group, split_listing
 from transfer.tasks.imports.stretches import RATIOS, Ratios, driving_clock, split_by_stretches
-from transfer.tasks.imports.udacity import is_udacity
 
 
 def import_data(

@@ -46,8 +46,8 @@ class Listing:
     ``names``: by whose order images are split: ``images``, or the part below the folder of the
     class.
     ``labels``: int64 (N,).
-    ``split``: 0 train, 1 valid, 2 test; None if nobody has split the images.
-    ``groups``: what belongs together.
+    ``split``: int64 (N,), 0 train, 1 valid, 2 test; None if nobody has split the images.
+    ``groups``: what belongs together; None if that is not known.
     ``left_out``: files and folders that are not imported, and why.
     ``dropped``: numbers of other things left out, by reason.
     """

@@ -61,10 +61,9 @@ class ImportSummary:
 class Plan:
     """A data set before any image is opened, its images in the order the data set takes.
 
-    ``src``: folder that holds all images.
-    ``images``: paths below ``src``.
-    ``labels``, ``split``: ``split``: 0 train, 1 valid, 2 test, -1 none.
-    ``frames``: see `transfer.tasks.dataset.Dataset`.
+    ``src``: the folder that holds all images. ``images``: N paths below it.
+    ``labels``, ``split``: int64 (N,); ``split``: 0 train, 1 valid, 2 test, -1 none.
+    ``recordings``: int64 (N,) or None. ``frames``: see `transfer.tasks.dataset.Dataset`.
     ``left_out``: files that are not imported, and why.
     ``dropped``: numbers of other things left out, by reason.
     """

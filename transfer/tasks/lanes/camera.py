@@ -30,13 +30,12 @@ class Scene:
     """A track, a camera and a light: what stays the same during a recording.
 
     ``height``: of the camera above the floor, half widths of the lane.
-    ``pitch``: downwards, radians.
-    ``focal``: focal length, pixels.
-    ``floor``, ``tape``: colours, 0..255.
-    ``texture``: grey levels added to the floor.
-    ``highlights``: reflections of lamps, grey levels, all around.
-    ``panorama``: walls, colours, all around.
-    ``light``: gain across the picture.
+    ``pitch``: downwards, radians. ``focal``: focal length, pixels.
+    ``floor``, ``tape``: colours, float32 (3,), 0..255.
+    ``texture``: grey levels added to the floor, float32 (64, 64).
+    ``highlights``: reflections of lamps all around, grey levels, float32 (45, 512).
+    ``panorama``: walls all around, colours, float32 (45, 512, 3).
+    ``light``: gain across the picture, float32 (45, 80, 1).
     ``piece``: length of a piece of tape, half widths.
     ``blur``, ``noise``: standard deviations, in pixels and grey levels.
     ``quality``: of the JPEG.
@@ -114,11 +113,9 @@ def _dull(rng: np.random.Generator) -> np.ndarray:
 
 
 def render(scene: Scene, car: Car, rng: np.random.Generator) -> np.ndarray:
-    """One frame.
+    """One frame, uint8 (45, 80, 3), RGB, with shake, flicker and noise of its own from ``rng``.
 
     ``car``: where the camera is; inside the scene's room.
-    ``rng``: shake, flicker and noise of this frame.
-    Returns uint8 (45, 80, 3), RGB.
     """
     pitch = scene.pitch + rng.normal(0, 0.006)
     lean = rng.normal(0, 0.01)
