@@ -25,6 +25,7 @@ import pytest
 from PIL import Image
 
 from tests.study_files import write_study
+from transfer.archives import open_array
 from transfer.deploy.costs.table import read_costs
 from transfer.deploy.driving.table import read_drives
 from transfer.deploy.reestimation.table import read_reestimation
@@ -54,7 +55,6 @@ from transfer.tasks.imports.drives import read_udacity, tub_reader
 from transfer.tasks.imports.folders import holds_images, read_image_folders
 from transfer.tasks.imports.images import read_images
 from transfer.tasks.imports.listing import read_csv_list
-from transfer.tasks.npy import open_array
 from transfer.training.checkpoint import read_checkpoint, write_checkpoint
 
 FEW, MANY = 300, 10_000

@@ -7,13 +7,14 @@ and synced, and is then renamed over the target.
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import secrets
 import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from filelock import lock_descriptor
 
@@ -23,6 +24,7 @@ from transfer.errors import TransferError
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
+_MAX_JSON_BYTES = 4 << 20
 
 #: Folder beside a table, and of a study, that holds locks and what is not finished.
 WORKING = "working"
@@ -158,6 +160,22 @@ def read_bytes(path: str | Path, limit: int) -> bytes:
         content = stream.read(limit + 1)
     if len(content) > limit:
         raise TransferError(f"Expected at most {limit} bytes in {path}. Received: more.")
+    return content
+
+
+def read_json(path: str | Path, hint: str = "") -> dict[str, Any]:
+    """A JSON object of at most 4 MiB; ``hint``: what a missing file may mean.
+
+    Raises `TransferError` if the file is missing, too large, not JSON or not an object.
+    """
+    try:
+        content = json.loads(read_bytes(path, _MAX_JSON_BYTES).decode("utf-8"))
+    except OSError as error:
+        raise TransferError(f"Cannot read {path}: {error.strerror}. {hint}".rstrip()) from error
+    except (ValueError, RecursionError) as error:
+        raise TransferError(f"Expected JSON in {path}. It cannot be parsed.") from error
+    if not isinstance(content, dict):
+        raise TransferError(f"Expected a JSON object in {path}.")
     return content
 
 

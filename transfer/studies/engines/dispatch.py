@@ -62,14 +62,14 @@ def do_all(missing: list[Run], pool: Pool, context: Context, total: int) -> Fail
                     elsewhere.append(run)
                 elif event == "failed":
                     failures[run.name] = content
-                    display.failed(run.name, content)
+                    display.end(run.name, f"{run.name} failed: {content}")
                 else:
                     display.done(content)
             if time.monotonic() - looked >= SECONDS_BETWEEN_LOOKS:
                 looked = time.monotonic()
                 for run in elsewhere:
                     if finished(context.study_dir, run):
-                        display.done_elsewhere(run.name)
+                        display.end(run.name, f"{run.name}: done by another process")
                     else:
                         pending.append(run)
                 elsewhere = []
@@ -104,4 +104,4 @@ def _leave_out(pending: list[Run], failures: Failures, display: Display) -> None
             if needed.name in failures:
                 pending.remove(run)
                 failures[run.name] = f"left out, as it copies from {needed.name}"
-                display.failed(run.name, failures[run.name])
+                display.end(run.name, f"{run.name} failed: {failures[run.name]}")

@@ -195,37 +195,29 @@ def attempt(
     Returns ``"done"`` and the row; ``"busy"`` and None; ``"failed"`` and a sentence that is
     recorded too; or ``"error"`` and a sentence if no run can be done, as on a full disk.
     """
+    study_dir = context.study_dir
     try:
-        return _attempt(run, context, execute, on_epoch)
+        with _lock(study_dir, run) as mine:
+            if not mine or finished(study_dir, run):
+                return "busy", None
+            remove_temporaries(study_dir / "models", run.name)
+            for folder in _FOLDERS_OF_A_RUN:
+                remove_temporaries(working(study_dir, folder), run.name)
+            working(study_dir, "failed", f"{run.name}.json").unlink(missing_ok=True)
+            try:
+                return "done", execute(run, context, lambda epochs: on_epoch(epochs[-1]))
+            except TransferError as error:
+                if getattr(error.__cause__, "errno", None) in _NO_ROOM:
+                    raise
+                reason = str(error)
+            except MemoryError:
+                reason = "Not enough memory: use fewer --workers or a smaller input."
+            write_failure(study_dir, run.name, reason)
+            return "failed", reason
     except TransferError as error:
         return "error", str(error)
     except OSError as error:
         return "error", f"{run.name} cannot go on: {error.strerror or error}."
-
-
-def _attempt(
-    run: Run,
-    context: Context,
-    execute: Callable[..., dict[str, Any]],
-    on_epoch: Callable[[Any], None],
-) -> tuple[str, Any]:
-    with _lock(context.study_dir, run) as mine:
-        if not mine or finished(context.study_dir, run):
-            return "busy", None
-        remove_temporaries(context.study_dir / "models", run.name)
-        for folder in _FOLDERS_OF_A_RUN:
-            remove_temporaries(working(context.study_dir, folder), run.name)
-        working(context.study_dir, "failed", f"{run.name}.json").unlink(missing_ok=True)
-        try:
-            return "done", execute(run, context, lambda epochs: on_epoch(epochs[-1]))
-        except TransferError as error:
-            if getattr(error.__cause__, "errno", None) in _NO_ROOM:
-                raise
-            reason = str(error)
-        except MemoryError:
-            reason = "Not enough memory: use fewer --workers or a smaller input."
-        write_failure(context.study_dir, run.name, reason)
-        return "failed", reason
 
 
 def _lock(study_dir: Path, run: Run) -> contextlib.AbstractContextManager[bool]:

@@ -79,22 +79,23 @@ def status(study_dir: str | Path) -> Status:
     """
     folder = Path(study_dir)
     settings, planned = read_settings(folder), planned_runs(folder)
-    names = {*folded_runs(folder), *names_in(folder, "rows"), *names_in(folder, "logs")}
-    runs = list(dict.fromkeys([*planned, *parse_runs(sorted(names, key=place), folder)]))
+    begun = {*folded_runs(folder), *names_in(folder, "rows"), *names_in(folder, "logs")}
+    names = sorted(begun, key=place)
+    runs = list(dict.fromkeys([*planned, *parse_runs(names, folder)]))
     done = [run for run in runs if finished(folder, run)]
     failed = read_failures(folder)
     running: list[Unfinished] = []
     stopped: list[Unfinished] = []
     to_do: list[str] = []
     for run in (run for run in runs if run not in set(done)):
-        begun = _look(folder, run)
-        if run.name in failed and not (begun and begun.locked):
+        state = _look(folder, run)
+        if run.name in failed and not (state and state.locked):
             continue
         failed.pop(run.name, None)
-        if begun is None:
+        if state is None:
             to_do.append(run.name)
         else:
-            (running if begun.locked or _is_fresh(folder, begun) else stopped).append(begun)
+            (running if state.locked or _is_fresh(folder, state) else stopped).append(state)
     return Status(
         folder.resolve().name,
         settings.protocol.epochs,

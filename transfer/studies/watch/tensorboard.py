@@ -50,22 +50,17 @@ _RESULTS = (
 )
 
 
-def require_tensorboard() -> None:
-    """Raise a `TransferError` if the package is missing; called before anything is trained."""
-    if importlib.util.find_spec("tensorboard") is None:
-        raise TransferError(
-            "Expected the package tensorboard for --tensorboard. It is not installed: "
-            f"{how_to_install('tensorboard')}"
-        )
-
-
 @contextlib.contextmanager
 def following(study_dir: str | Path) -> Iterator[None]:
     """Keep the events of a study up to date while the block runs, and once more at its end.
 
     Raises `TransferError` if the package is missing; at the end, if events cannot be written.
     """
-    require_tensorboard()
+    if importlib.util.find_spec("tensorboard") is None:
+        raise TransferError(
+            "Expected the package tensorboard for --tensorboard. It is not installed: "
+            f"{how_to_install('tensorboard')}"
+        )
     events, stop = Events(study_dir), threading.Event()
 
     def follow() -> None:
@@ -75,15 +70,17 @@ def following(study_dir: str | Path) -> Iterator[None]:
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()
-    ended_well = False
     try:
         yield
-        ended_well = True
-    finally:
+    except BaseException:
         stop.set()
         thread.join()
-        with contextlib.nullcontext() if ended_well else contextlib.suppress(TransferError):
-            events.write()  # if the study failed, that is what is said
+        with contextlib.suppress(TransferError):  # what is said is why the study failed
+            events.write()
+        raise
+    stop.set()
+    thread.join()
+    events.write()
 
 
 class Events:
@@ -143,6 +140,9 @@ def _folder_of(root: Path, run: Run) -> Path:
 
 def _events_of_run(run: Run, log: pd.DataFrame, row: dict[str, Any] | None) -> list[Any]:
     """All events of a run so far, in the order they came about."""
+    from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
+    from tensorboard.plugins.hparams.plugin_data_pb2 import SessionEndInfo
+
     events = [_session_start(run)]
     seconds = 0.0
     for _, epoch in log.iterrows():
@@ -156,32 +156,21 @@ def _events_of_run(run: Run, log: pd.DataFrame, row: dict[str, Any] | None) -> l
             _scalar(f"result/{name}", float(row[name]), int(row["epochs"]), seconds)
             for name in _RESULTS
         ]
-        events.append(_session_end())
+        events.append(_hparams(session_end_info=SessionEndInfo(status=STATUS_SUCCESS)))
     return events
 
 
 def _session_start(run: Run) -> Any:
     """Hyper-parameters of a run; the seeds of one network are repetitions of one trial."""
-    from tensorboard.plugins.hparams import plugin_data_pb2
+    from tensorboard.plugins.hparams.plugin_data_pb2 import SessionStartInfo
 
-    start = plugin_data_pb2.SessionStartInfo(group_name=run.family)
+    start = SessionStartInfo(group_name=run.family)
     start.hparams["kind"].string_value = run.kind
     start.hparams["bn"].string_value = run.bn or "nothing frozen"
     start.hparams["fraction"].number_value = run.fraction
     if run.n is not None:
         start.hparams["n"].number_value = run.n
-    return _hparams(
-        "_hparams_/session_start_info", plugin_data_pb2.HParamsPluginData(session_start_info=start)
-    )
-
-
-def _session_end() -> Any:
-    from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
-
-    end = plugin_data_pb2.SessionEndInfo(status=api_pb2.STATUS_SUCCESS)
-    return _hparams(
-        "_hparams_/session_end_info", plugin_data_pb2.HParamsPluginData(session_end_info=end)
-    )
+    return _hparams(session_start_info=start)
 
 
 def _scalar(tag: str, value: float, step: int, seconds: float = 0.0) -> Any:
@@ -192,13 +181,14 @@ def _scalar(tag: str, value: float, step: int, seconds: float = 0.0) -> Any:
     return event_pb2.Event(wall_time=seconds, step=step, summary=summary)
 
 
-def _hparams(tag: str, content: Any) -> Any:
-    """A message ``HParamsPluginData`` under the tag its plugin looks for."""
+def _hparams(**content: Any) -> Any:
+    """An event of the plugin of hyper-parameters, which looks for it by its tag."""
     from tensorboard.compat.proto import event_pb2, summary_pb2
-    from tensorboard.plugins.hparams import metadata
+    from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
+    about = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(**content))
     value = summary_pb2.Summary.Value(
-        tag=tag, metadata=metadata.create_summary_metadata(content), tensor=metadata.NULL_TENSOR
+        tag=f"_hparams_/{next(iter(content))}", metadata=about, tensor=metadata.NULL_TENSOR
     )
     return event_pb2.Event(summary=summary_pb2.Summary(value=[value]))
 
@@ -213,8 +203,7 @@ def _bring_up_to_date(path: Path, events: Iterable[Any]) -> None:
     from tensorboard.compat.proto import event_pb2
     from tensorboard.summary.writer.record_writer import RecordWriter
 
-    buffer = io.BytesIO()
-    writer = RecordWriter(buffer)
+    writer = RecordWriter(buffer := io.BytesIO())
     for event in (event_pb2.Event(file_version=_VERSION), *events):
         writer.write(event.SerializeToString(deterministic=True))
     content = buffer.getvalue()

@@ -100,7 +100,9 @@ def leakage(dataset: Dataset, *, queries: int = 2000, seed: int = 0) -> LeakageR
     train = small_grey(dataset.train.images)
     test = small_grey(dataset.test.images[sample(len(dataset.test.images), queries, rng)])
     asking = sample(len(train), queries, rng)
-    random_median = _median_of_random_pairs(train, rng)
+    one, other = rng.integers(0, len(train), (2, 2000))
+    apart = np.sqrt(((train[one] - train[other]) ** 2).mean(axis=1))[one != other]
+    random_median = float(np.median(apart))
     basis, keys, window = _neighbours(dataset.train, train, random_median)
     to_train = nearest(test, train)
     within = nearest(train[asking], train, keys[asking], keys, window)
@@ -162,9 +164,3 @@ def _neighbours(
     if consecutive < 0.5 * random_median and len(train) > 2 * window + 1:
         return "order", order, window
     return "none", order, 0
-
-
-def _median_of_random_pairs(train: np.ndarray, rng: np.random.Generator) -> float:
-    one, other = rng.integers(0, len(train), (2, 2000))
-    distances = np.sqrt(((train[one] - train[other]) ** 2).mean(axis=1))
-    return float(np.median(distances[one != other]))

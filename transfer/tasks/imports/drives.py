@@ -256,8 +256,10 @@ def _number(text: str) -> float | None:
 def _seconds(name: str) -> float | None:
     """The time in the name of an image, in seconds; None if there is none, or an hour 25."""
     match = _TIME.search(name)
+    if match is None:
+        return None
     try:
-        time = datetime.strptime(match[1] + "000", "%Y_%m_%d_%H_%M_%S_%f") if match else None
+        time = datetime.strptime(f"{match[1]}000", "%Y_%m_%d_%H_%M_%S_%f")
     except ValueError:
         return None
-    return time and time.replace(tzinfo=UTC).timestamp()
+    return time.replace(tzinfo=UTC).timestamp()

@@ -19,7 +19,7 @@ off its training images.
 import re
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,26 +34,8 @@ _SEED = 0
 _ONE_PATTERN = 0.9  # of the names differ in their numbers only: they may be those of frames
 
 
-@dataclass(frozen=True, eq=False)
-class Parted:
-    """How images are split.
-
-    ``split``: int64 (N,), 0 train, 1 valid, 2 test, -1 none.
-    ``order``: int64 (N,), indices in the order the data set takes.
-    ``groups``: int64 (N,), the number of each image's group; None if there are none.
-    ``frames``: whether neighbours in that order may be frames of one sequence.
-    ``remark``: how it was done.
-    """
-
-    split: np.ndarray
-    order: np.ndarray
-    groups: np.ndarray | None
-    frames: bool
-    remark: str
-
-
-def split_listing(listing: Listing, ratios: Ratios = RATIOS, stratified: bool = False) -> Parted:
-    """Split the images of a listing, or what it leaves open.
+def split_listing(listing: Listing, ratios: Ratios = RATIOS, stratified: bool = False) -> Listing:
+    """Split the images of a listing, or what it leaves open, in the order the data set takes.
 
     Raises `TransferError` if it has no training images, or a class has too few images or groups.
     """
@@ -96,8 +78,18 @@ def split_listing(listing: Listing, ratios: Ratios = RATIOS, stratified: bool = 
             "warning: the names look like those of frames of a video, whose neighbours are now in "
             "different splits; split by their order or by group instead"
         )
-    frames = sequence and groups is None
-    return Parted(split, order, groups, frames, "; ".join(remarks))
+    return replace(
+        listing,
+        images=[listing.images[index] for index in order],
+        names=[names[index] for index in order],
+        labels=labels[order],
+        groups=None,
+        split=split[order],
+        recordings=None if groups is None else groups[order],
+        frames=sequence and groups is None,
+        remarks=("; ".join(remarks),),
+        dropped={**listing.dropped, "next to another split": int((split < 0).sum())},
+    )
 
 
 def _look_like_frames(names: list[str], labels_in_order: np.ndarray) -> bool:

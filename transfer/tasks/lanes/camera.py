@@ -136,7 +136,9 @@ def render(scene: Scene, car: Car, rng: np.random.Generator) -> np.ndarray:
     frame *= scene.light * rng.normal(1, 0.02)
     frame = gaussian_filter(frame, (scene.blur, scene.blur, 0))
     frame += rng.normal(0, scene.noise, frame.shape).astype(np.float32)
-    return _jpeg(np.clip(frame, 0, 255).astype(np.uint8), scene.quality)
+    picture, buffer = Image.fromarray(np.clip(frame, 0, 255).astype(np.uint8)), io.BytesIO()
+    picture.save(buffer, "JPEG", quality=scene.quality)
+    return np.asarray(Image.open(buffer))
 
 
 def _floor(
@@ -153,9 +155,3 @@ def _floor(
     seam = np.abs(along % scene.piece) < np.maximum(0.03, 0.5 * pixel)
     tape = scene.tape * np.where(seam, 0.8, 1.0)[..., None] + 0.25 * shade[..., None]
     return (1 - cover) * (scene.floor + shade[..., None]) + cover * tape
-
-
-def _jpeg(frame: np.ndarray, quality: int) -> np.ndarray:
-    buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, "JPEG", quality=quality)
-    return np.asarray(Image.open(buffer))
