@@ -143,7 +143,13 @@ def read_csv_list(src: Path) -> Listing:
     classes, labels = numbered(values_of["label"])
     split = None
     if "split" in values_of:
-        split = np.array([_split_number(src, text) for text in values_of["split"]], np.int64)
+        names = [text.lower() for text in values_of["split"]]
+        if wrong := next((name for name in names if name not in SPLIT_OF), None):
+            raise TransferError(
+                f"Expected train, valid or test in the column split of {src}. Received: "
+                f"{wrong[:80]!r}."
+            )
+        split = np.array([SPLIT_OF[name] for name in names], np.int64)
     images = list(lines)
     dropped = {"repeated line": repeated}
     groups = values_of.get("group")
@@ -182,14 +188,6 @@ def _cells(src: Path, number: int, row: list[str], columns: dict[str, int]) -> d
                 f"{src}. Received: {text[:80]!r}."
             )
     return cells
-
-
-def _split_number(src: Path, text: str) -> int:
-    if text.lower() not in SPLIT_OF:
-        raise TransferError(
-            f"Expected train, valid or test in the column split of {src}. Received: {text[:80]!r}."
-        )
-    return SPLIT_OF[text.lower()]
 
 
 def _inside(src: Path, name: str, folders: dict[str, bool]) -> bool:
