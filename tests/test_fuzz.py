@@ -25,6 +25,7 @@ import pytest
 from PIL import Image
 
 from tests.study_files import write_study
+from transfer.archives import open_array
 from transfer.deploy.costs.table import read_costs
 from transfer.deploy.driving.table import read_drives
 from transfer.deploy.reestimation.table import read_reestimation
@@ -50,12 +51,10 @@ from transfer.scores.table import read_scores
 from transfer.study_file import planned_runs
 from transfer.tasks import download
 from transfer.tasks.dataset import Split, load_dataset, write_dataset
+from transfer.tasks.imports.drives import read_udacity, tub_reader
 from transfer.tasks.imports.folders import holds_images, read_image_folders
 from transfer.tasks.imports.images import read_images
 from transfer.tasks.imports.listing import read_csv_list
-from transfer.tasks.imports.tubs import tub_reader
-from transfer.tasks.imports.udacity import read_udacity
-from transfer.tasks.npy import open_array
 from transfer.training.checkpoint import read_checkpoint, write_checkpoint
 
 FEW, MANY = 300, 10_000

@@ -15,15 +15,15 @@ import h5py
 import numpy as np
 import pytest
 
-from transfer.archives import read_npz
+from transfer.archives import open_array, read_npz
 from transfer.errors import TransferError
+from transfer.files import read_json
 from transfer.networks.architecture import Architecture, weight_shapes
 from transfer.networks.weights import read_weights
-from transfer.results import RUN_COLUMNS, read_json, read_predictions, read_runs
+from transfer.results import RUN_COLUMNS, read_predictions, read_runs
 from transfer.runs import parse_run
 from transfer.tasks.dataset import load_dataset
 from transfer.tasks.download import _unpack
-from transfer.tasks.npy import open_array
 
 ROOT = Path(__file__).parents[1]
 SMALL = Architecture(n=1)

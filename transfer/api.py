@@ -17,13 +17,10 @@ from transfer.deploy.costs.pareto import candidates
 from transfer.deploy.driving.table import read_drives
 from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
-from transfer.figures.accuracy import accuracy_against_n
+from transfer.figures.accuracy import accuracy_against_n, bn_semantics, gain_against_images
 from transfer.figures.draw import published_table, read_published
-from transfer.figures.driving import driving_against_n
-from transfer.figures.gain import gain_against_images
+from transfer.figures.measured import driving_against_n, reestimation_against_n
 from transfer.figures.pareto import pareto_figure
-from transfer.figures.reestimation import reestimation_against_n
-from transfer.figures.semantics import bn_semantics
 from transfer.files import exclusively
 from transfer.results import read_runs
 from transfer.runs import Run, parse_run

@@ -1,11 +1,13 @@
-"""Arrays in .npz archives: written whole, and read without trusting them.
+"""Arrays in .npy files and .npz archives: written whole, and read without trusting them.
 
-Nothing is unpickled, and nothing is allocated before the sizes that the archive and each array's
-header declare agree with each other and are within a bound.
+Nothing is unpickled. A header is parsed as a literal, and nothing is mapped or allocated before
+the sizes that the file, the archive and the header declare agree and are within a bound:
+`numpy.load` alone reports a cut file or a pickle as a traceback.
 """
 
 import contextlib
 import math
+import os
 import tokenize
 import zipfile
 import zlib
@@ -15,12 +17,18 @@ from typing import IO
 
 import numpy as np
 
-from transfer.files import open_atomically
+from transfer.errors import TransferError
+from transfer.files import open_atomically, open_plain
 
 MAX_HEADER_BYTES = 10_000  #: numpy's own default limit for untrusted headers
 _LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
 _MAX_SIDE = 1 << 48  # of an array; a hostile one may have thousands of digits
 _MAX_MEMBERS = 1 << 16
+#: The header is a Python literal: its parser and numpy's dtype have many ways to refuse.
+_DAMAGED_HEADER = (
+    *(TypeError, SyntaxError, RecursionError, MemoryError, LookupError, AttributeError),
+    *(ArithmeticError, tokenize.TokenError),
+)
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -38,25 +46,65 @@ def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
         if length > MAX_HEADER_BYTES:
             raise ValueError(f"a header of {length} bytes")
         stream.seek(start)
+        read = np.lib.format.read_array_header_2_0
         if version == (1, 0):
-            shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
-        else:
-            shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(stream)
-    # The header is a Python literal: its parser and numpy's dtype have many ways to refuse.
-    except (
-        TypeError,
-        SyntaxError,
-        RecursionError,
-        MemoryError,
-        LookupError,
-        AttributeError,
-        ArithmeticError,
-        tokenize.TokenError,
-    ) as error:
+            read = np.lib.format.read_array_header_1_0
+        shape, fortran_order, dtype = read(stream)
+    except _DAMAGED_HEADER as error:
         raise ValueError(f"a damaged header ({type(error).__name__})") from error
     if len(shape) > 8 or any(type(side) is not int or side > _MAX_SIDE for side in shape):
         raise ValueError("a header with an impossible shape")
     return shape, fortran_order, dtype
+
+
+def open_array(path: str | Path, expected: type, ndim: tuple[int, ...]) -> np.memmap:
+    """Map an array of numbers, read-only; its values are not read.
+
+    ``path``: a .npy file, format 1.0 or 2.0, C order. ``expected``: a scalar type, ``np.uint8`` or
+    an abstract one such as ``np.integer``. ``ndim``: numbers of dimensions allowed.
+    Raises `TransferError` if the file is missing, a link, not a .npy file, pickled, truncated or
+    longer than declared, empty, in Fortran order, or of another dtype or number of dimensions.
+    """
+    path = Path(path)
+    try:
+        with open_plain(path) as stream:
+            return _map(stream, path, expected, ndim)
+    except OSError as error:
+        reason = error.strerror or error
+        raise TransferError(f"Expected a .npy file at {path}. Received: {reason}.") from error
+    except ValueError as error:
+        reason = (str(error).splitlines() or ["a damaged header"])[0][:200]
+        raise TransferError(f"Expected a .npy file at {path}. Received: {reason}") from error
+
+
+def _map(stream: IO[bytes], path: Path, expected: type, ndim: tuple[int, ...]) -> np.memmap:
+    shape, fortran_order, dtype = read_header(stream)
+    offset = stream.tell()
+    size = os.fstat(stream.fileno()).st_size - offset
+    if dtype.hasobject:
+        raise TransferError(
+            f"Expected numbers in {path}. Received: pickled Python objects, which are never loaded."
+        )
+    if not np.issubdtype(dtype, expected):
+        raise TransferError(f"Expected {expected.__name__} in {path}. Received: {dtype}.")
+    if len(shape) not in ndim:
+        wanted = " or ".join(map(str, ndim))
+        raise TransferError(f"Expected {wanted} dimension(s) in {path}. Received: shape {shape}.")
+    expected_size = math.prod(shape) * dtype.itemsize
+    if min(shape, default=1) < 1:
+        raise TransferError(f"Expected at least one element in {path}. Received: shape {shape}.")
+    if size != expected_size:
+        state = "truncated" if size < expected_size else "longer than that"
+        raise TransferError(
+            f"Expected {expected_size} bytes of data in {path}, as its header declares. "
+            f"Received: {size}; the file is {state}, fetch or save it again."
+        )
+    if fortran_order and len(shape) > 1:
+        raise TransferError(
+            f"Expected C order in {path}. Received: Fortran order; save it again with "
+            "numpy.ascontiguousarray."
+        )
+    return np.memmap(stream, dtype=dtype, mode="r", offset=offset, shape=shape)
 
 
 def open_npz(file: IO[bytes]) -> zipfile.ZipFile:

@@ -7,13 +7,14 @@ and synced, and is then renamed over the target.
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import secrets
 import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from filelock import lock_descriptor
 
@@ -23,6 +24,7 @@ from transfer.errors import TransferError
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
+_MAX_JSON_BYTES = 4 << 20
 
 #: Folder beside a table, and of a study, that holds locks and what is not finished.
 WORKING = "working"
@@ -42,8 +44,7 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
 def open_atomically(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a binary stream that becomes ``path`` when the block ends without an error.
 
-    Raises `TransferError` if the operating system refuses to write; the old file, if any, is
-    untouched.
+    Raises `TransferError` if the system refuses to write; the old file, if any, is untouched.
     """
     path = Path(path)
     temporary = _temporary(path)
@@ -84,14 +85,11 @@ def _sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def exclusively(path: str | Path, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock file ``path`` during the block.
+    """Hold the lock file ``path`` during the block; yields whether this process holds it.
 
-    The operating system frees the lock of a process that dies. The file stays, is never written
-    to, and is not followed if it is a link.
-
-    ``path``: of the lock file; it and its folder are made if they are missing.
-    ``wait``: wait while another process holds the lock; False: go on at once without it.
-    Yields whether this process holds the lock; always True with ``wait``.
+    The operating system frees the lock of a process that dies. The file, and its folder, are made
+    if they are missing; the file stays and is never written to.
+    ``wait``: while another process holds the lock; False: go on at once without it.
     Raises `TransferError` if the lock file cannot be made or is a link.
     """
     path = Path(path)
@@ -152,8 +150,8 @@ def remove_temporaries(folder: Path, name: str) -> None:
 def read_bytes(path: str | Path, limit: int) -> bytes:
     """The content of a plain file of at most ``limit`` bytes.
 
-    Raises `OSError` if it cannot be read.
-    Raises `TransferError` if it is larger, or a device or a pipe, which might never end.
+    Raises `OSError` if it cannot be read, and `TransferError` if it is larger, or a device or a
+    pipe, which might never end.
     """
     descriptor = os.open(path, os.O_RDONLY | _NO_WAIT)
     with open(descriptor, "rb") as stream:
@@ -165,12 +163,27 @@ def read_bytes(path: str | Path, limit: int) -> bytes:
     return content
 
 
+def read_json(path: str | Path, hint: str = "") -> dict[str, Any]:
+    """A JSON object of at most 4 MiB; ``hint``: what a missing file may mean.
+
+    Raises `TransferError` if the file is missing, too large, not JSON or not an object.
+    """
+    try:
+        content = json.loads(read_bytes(path, _MAX_JSON_BYTES).decode("utf-8"))
+    except OSError as error:
+        raise TransferError(f"Cannot read {path}: {error.strerror}. {hint}".rstrip()) from error
+    except (ValueError, RecursionError) as error:
+        raise TransferError(f"Expected JSON in {path}. It cannot be parsed.") from error
+    if not isinstance(content, dict):
+        raise TransferError(f"Expected a JSON object in {path}.")
+    return content
+
+
 def open_plain(path: str | Path) -> IO[bytes]:
     """Open a plain file of a folder that came from elsewhere, to read its bytes.
 
-    Raises `OSError` if it cannot be read.
-    Raises `TransferError` if it is a link, a device or a pipe: links are not followed, and the
-    others may never end.
+    Raises `OSError` if it cannot be read, and `TransferError` if it is a link, which is not
+    followed, or a device or a pipe, which may never end.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | _NO_LINK | _NO_WAIT)

@@ -60,9 +60,8 @@ def write_test_labels(
 ) -> None:
     """Record what the test images really are, if the study does not know it yet.
 
-    ``labels``: int64 (N,).
-    ``clusters``: which images belong together: those of one recording, or of one stretch of a
-    drive.
+    ``labels``: int64 (N,). ``clusters``: int64 (N,), which images belong together: those of one
+    recording, or of one stretch of a drive.
     """
     with contextlib.suppress(TransferError):  # there are none yet, or they are damaged
         known = read_test_clusters(study_dir)

@@ -87,9 +87,8 @@ def merge(
 ) -> None:
     """Put arrays into an archive; whoever calls it holds the lock that guards the archive.
 
-    ``path``: made if it is missing.
-    ``arrays``: one array is in memory at a time.
-    ``keep``: other arrays of the archive are dropped.
+    ``path``: made if it is missing. ``arrays``: functions that give the arrays; one array is in
+    memory at a time. ``keep``: other arrays of the archive are dropped; None: all stay.
     Raises `TransferError` if an array cannot be read, or the archive written; it is then what it
     was.
     """

@@ -21,10 +21,9 @@ def command(*words: object) -> str:
 
 
 def how_to_install(extra: str) -> str:
-    """The command that installs an optional part of the package.
+    """The command that installs an optional part: "export", "ray", "tensorboard" or "notebooks".
 
-    ``extra``: {"export", "ray", "tensorboard", "notebooks"}.
-    Returns ``make extras`` in a checkout of the repository, a command of pip elsewhere.
+    ``make extras`` in a checkout of the repository, a command of pip elsewhere.
     """
     if (_FOLDER / "requirements-extras.txt").is_file():
         return "make extras"

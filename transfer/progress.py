@@ -21,26 +21,15 @@ T = TypeVar("T")
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-def bar(console: Console | None = None) -> Progress:
-    """The bar every long command uses: description, done/total, elapsed, time remaining."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-        console=console or Console(stderr=True),
-    )
-
-
 def track(items: Iterable[T], total: int, description: str) -> Iterator[T]:
     """Iterate over ``items`` while showing progress on standard error.
 
     On a terminal a live bar with the time remaining; elsewhere one plain line every ten seconds.
     """
     if sys.stderr.isatty():
-        with bar() as progress:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        times = (TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn())
+        with Progress(*columns, *times, console=Console(stderr=True)) as progress:
             yield from progress.track(items, total=total, description=description)
         return
     start = last = time.monotonic()

@@ -19,7 +19,6 @@ them a study that goes on, one that was killed and one that has ended look the s
 """
 
 import functools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 from transfer.errors import TransferError
-from transfer.files import WORKING, Version, read_bytes, version_of
+from transfer.files import WORKING, Version, read_json, version_of
 from transfer.predictions import members, read_member, read_probabilities
 from transfer.runs import BLOCKS, KERAS_3, Run, parse_run, parse_runs
 from transfer.tables import place, read_table
@@ -74,7 +73,6 @@ RUN_COLUMNS: dict[str, str] = {
 _LATER_COLUMNS = tuple(RUN_COLUMNS)[list(RUN_COLUMNS).index("last_val_accuracy") :]
 LOG_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 _LOG_TYPES = {**dict.fromkeys(LOG_COLUMNS, "float64"), "epoch": "int64"}
-_MAX_JSON_BYTES = 4 << 20
 _T = TypeVar("_T")
 
 
@@ -97,9 +95,8 @@ def names_in(study_dir: str | Path, folder: str) -> list[str]:
 def to_repeat(study_dir: str | Path, run: str) -> str:
     """A sentence that says how a finished run is trained again."""
     row = working(study_dir, "rows", f"{run}.json")
-    if row.exists():
-        return f"Delete {row} to train it again."
-    return f"Delete its line in {Path(study_dir) / 'runs.csv'} to train it again."
+    what = row if row.exists() else f"its line in {Path(study_dir) / 'runs.csv'}"
+    return f"Delete {what} to train it again."
 
 
 def finished(study_dir: str | Path, run: Run) -> bool:
@@ -115,13 +112,19 @@ def read_failures(study_dir: str | Path) -> dict[str, str]:
 
     Raises `TransferError` if a file in ``working/failed`` is damaged.
     """
-    failures = {}
-    for name in names_in(study_dir, "failed"):
-        path = working(study_dir, "failed", f"{name}.json")
-        failure = _unless_folded(path, functools.partial(read_json, path), lambda: None)
-        if failure is not None:
-            failures[name] = str(failure.get("reason"))[:500]
-    return failures
+    failures = _contents(study_dir, "failed").items()
+    return {name: str(failure.get("reason"))[:500] for name, failure in failures}
+
+
+def _contents(study_dir: str | Path, folder: str) -> dict[str, dict[str, Any]]:
+    """The JSON files in a folder of ``working/`` by run; without those that go meanwhile."""
+    contents = {}
+    for name in names_in(study_dir, folder):
+        path = working(study_dir, folder, f"{name}.json")
+        content = _unless_folded(path, functools.partial(read_json, path), lambda: None)
+        if content is not None:
+            contents[name] = content
+    return contents
 
 
 def folded_runs(study_dir: str | Path) -> frozenset[str]:
@@ -169,17 +172,12 @@ def as_keras_3(rows: pd.DataFrame) -> pd.DataFrame:
 
 def read_rows(study_dir: str | Path) -> pd.DataFrame:
     """As `read_runs`, of the finished runs that are not folded yet; often none."""
-    rows = []
-    for name in names_in(study_dir, "rows"):
-        path = working(study_dir, "rows", f"{name}.json")
-        row = _unless_folded(path, functools.partial(read_json, path), lambda: None)
-        if row is None:
-            continue
+    rows = _contents(study_dir, "rows")
+    for name, row in rows.items():
         if set(RUN_COLUMNS) - set(row) or row["run"] != name:
             raise TransferError(f"Expected the row of {name}. {to_repeat(study_dir, name)}")
-        rows.append(row)
     try:
-        return pd.DataFrame(rows, columns=list(RUN_COLUMNS)).astype(RUN_COLUMNS)
+        return pd.DataFrame(rows.values(), columns=list(RUN_COLUMNS)).astype(RUN_COLUMNS)
     except (ValueError, TypeError, OverflowError) as error:
         raise TransferError(
             f"Expected rows of runs in {working(study_dir, 'rows')}. One holds something else: "
@@ -285,21 +283,3 @@ def _of_all_images(study_dir: str | Path, name: str) -> np.ndarray:
     if numbers.ndim != 1 or numbers.dtype != np.int64:
         raise TransferError(f"Expected int64 (N,) as {name} in {path}. Received: {numbers.dtype}.")
     return numbers
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of at most 4 MiB.
-
-    Raises `TransferError` if the file is missing, too large, not JSON or not an object.
-    """
-    try:
-        content = json.loads(read_bytes(path, _MAX_JSON_BYTES).decode("utf-8"))
-    except OSError as error:
-        raise TransferError(
-            f"Cannot read {path}: {error.strerror}. Is this the folder of a study?"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise TransferError(f"Expected JSON in {path}. It cannot be parsed.") from error
-    if not isinstance(content, dict):
-        raise TransferError(f"Expected a JSON object in {path}.")
-    return content

@@ -36,17 +36,6 @@ FROZEN_KINDS = ("BnB", "AnB", "RnB", "A@nB")
 BN_SEMANTICS = ("inference", "legacy", "adapt")
 KERAS_3 = ("", "inference")  #: nothing is frozen, or it is frozen as Keras 3 freezes it
 
-_PATTERNS = {
-    "baseB": r"baseB",
-    "baseB+": r"baseB\+",
-    "BnB": r"B(\d+)B",
-    "BnB+": r"B(\d+)B\+",
-    "AnB": r"A(\d+)B",
-    "AnB+": r"A(\d+)B\+",
-    "RnB": r"R(\d+)B",
-    "A@nB": r"A@(\d+)B",
-    "sliced": r"sliced-(\d+)",
-}
 _NAME = re.compile(
     r"(?P<network>[^_]+)(_(?P<bn>legacy|adapt))?(_f(?P<fraction>0\.\d{1,6}))?_s(?P<seed>\d{1,9})"
 )
@@ -143,13 +132,12 @@ def parse_run(name: str) -> Run:
     """
     match = _NAME.fullmatch(name) if len(name) <= 64 else None
     if match:
-        for kind, pattern in _PATTERNS.items():
-            network = re.fullmatch(pattern, match["network"])
-            if not network:
-                continue
+        digits = re.search(r"\d+", match["network"])
+        kind = re.sub(r"\d+", "n", match["network"]).replace("sliced-n", "sliced")
+        if kind in KINDS and bool(digits) != kind.startswith("baseB"):
             run = Run(
                 kind,
-                int(network[1]) if network.groups() else None,
+                int(digits[0]) if digits else None,
                 int(match["seed"]),
                 match["bn"] or ("inference" if kind in FROZEN_KINDS else ""),
                 float(match["fraction"] or 1),
@@ -178,9 +166,9 @@ def parse_runs(names: Iterable[object], where: object) -> list[Run]:
 class Protocol:
     """How a network is trained; see `PROTOCOLS` for the two that are used.
 
-    ``schedule``: {"inverse_time", "one_cycle"}; ``inverse_time``: ``learning_rate / (1 + decay *
-    step)``. ``one_cycle``: up from a tenth of ``learning_rate`` to ``learning_rate`` during the
-    first 30 % of the steps, then a cosine down to zero (Smith and Topin 2017).
+    ``schedule``: "inverse_time": ``learning_rate / (1 + decay * step)``; "one_cycle": up from a
+    tenth of ``learning_rate`` to ``learning_rate`` during the first 30 % of the steps, then a
+    cosine down to zero (Smith and Topin 2017).
     ``patience``: epochs without a gain of ``min_delta`` in validation accuracy before training
     stops; None to train all epochs.
     """

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from transfer.errors import TransferError
-from transfer.files import write_atomically
-from transfer.results import read_json
+from transfer.files import read_json, write_atomically
 from transfer.runs import BN_SEMANTICS, KINDS, Protocol, Run, Study
 
 _MOST_RUNS = 200_000  # of one call: a damaged file could ask for billions
 _MOST_CLASSES = 1000
+_HINT = "Is this the folder of a study?"
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,11 @@ class Source:
 class Settings:
     """Everything that the results of a study depend on.
 
-    ``dataset``, ``data_sha256``: name of the data set, and `transfer.tasks.dataset.content_hash` of
-    it.
-    ``images``: images in ``train``, ``valid`` and ``test``.
-    ``classes``: names of the classes, in the order of the labels.
-    ``alpha``: width multiplier.
-    ``input_size``: height and width the images are resized to.
-    ``threads``: threads of a worker process; None in studies made before this was recorded.
+    ``data_sha256``: `transfer.tasks.dataset.content_hash` of the data set ``dataset``.
+    ``images``: how many are in ``train``, ``valid`` and ``test``.
+    ``classes``: their names, in the order of the labels.
+    ``alpha``: width multiplier. ``input_size``: height and width the images are resized to.
+    ``threads``: of a worker process; None in studies made before this was recorded.
     ``source``: None as long as no run has needed baseA.
     """
 
@@ -90,7 +88,7 @@ def read_settings(study_dir: str | Path) -> Settings:
     Raises `TransferError` if the folder holds no study, or study.json lacks one of the settings.
     """
     path = Path(study_dir) / "study.json"
-    content = read_json(path)
+    content = read_json(path, _HINT)
     try:
         dataset, source = content["dataset"], content["source"]
         height, width = (int(side) for side in content["input"].split("x"))
@@ -138,7 +136,7 @@ def read_calls(study_dir: str | Path) -> list[dict[str, Any]]:
     Raises `TransferError` if study.json lacks them.
     """
     path = Path(study_dir) / "study.json"
-    calls = read_json(path).get("calls")
+    calls = read_json(path, _HINT).get("calls")
     if not isinstance(calls, list) or not calls or not all(isinstance(c, dict) for c in calls):
         raise TransferError(f"Expected a list of calls in {path}. It is missing or empty.")
     return calls

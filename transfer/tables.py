@@ -30,9 +30,8 @@ def read_table(
     remedy: str = "",
     optional: Collection[str] = (),
 ) -> pd.DataFrame:
-    """The columns of a table, in this order.
+    """The columns of a table, in this order; others may be in the file and are left out.
 
-    ``columns``: others may be in the file and are left out.
     ``types``: what columns are converted to, as for ``DataFrame.astype``. An empty cell is a
     missing value, but the empty string in a column of the type ``string``.
     ``remedy``: a sentence for the reader of the error.
@@ -83,11 +82,7 @@ def upsert(
     keys: Sequence[str],
     keep: Collection[str] | None = None,
 ) -> Path:
-    """Put rows into a table that other processes may be changing too; see `merge`.
-
-    Returns the path of the table.
-    Raises `TransferError` if the table cannot be read or written; it is then what it was.
-    """
+    """Put rows into a table that other processes may be changing too, as `merge` does."""
     path = Path(path)
     with exclusively(lock_beside(path)):
         return merge(path, rows, keys, keep)
@@ -98,14 +93,11 @@ def merge(
 ) -> Path:
     """Put rows into a table; whoever calls it holds the lock that guards the table.
 
-    Rows of the table whose keys equal those of a new row are replaced. The others stay as they
-    are written. The result is sorted by the keys: runs in the order of the protocol, numbers in
-    text by their value.
-
-    ``path``: made if it is missing.
+    Rows of the table whose keys equal those of a new row are replaced. The others stay as they are
+    written. The result is sorted by the keys: runs in the order of the protocol, numbers in text by
+    their value. Returns the path of the table, which is made if it is missing.
     ``rows``: columns that the table lacks are added to it, empty in its other rows.
-    ``keys``: columns of ``rows``.
-    ``keep``: values of the first key; rows of others are dropped.
+    ``keep``: values of the first key; rows of others are dropped. None: all stay.
     Raises `TransferError` if the table cannot be read or written; it is then what it was.
     """
     new = pd.read_csv(io.StringIO(_text(rows)), dtype="str", keep_default_na=False)

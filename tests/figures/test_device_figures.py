@@ -16,8 +16,7 @@ from transfer.deploy.reestimation.table import (
 )
 from transfer.errors import TransferError
 from transfer.figures.draw import draw_figures
-from transfer.figures.driving import driving_against_n
-from transfer.figures.reestimation import reestimation_against_n
+from transfer.figures.measured import driving_against_n, reestimation_against_n
 from transfer.results import read_runs
 from transfer.statistics.intervals import t_interval, with_intervals
 

@@ -141,7 +141,7 @@ def owned_by(node, study):
             found |= {
                 Path(file.path).stem
                 for file in process.open_files()
-                if file.path.startswith(f"{study}/locks/")
+                if file.path.startswith(f"{study}/working/locks/")
             }
         except psutil.Error:
             continue
@@ -175,7 +175,7 @@ def test_a_study_that_loses_a_node_ends_as_one_on_this_machine(
     doomed = next(iter(cluster.worker_nodes))
     deadline = time.monotonic() + LONGEST
     lost: set[str] = set()
-    while not any((out / "checkpoints" / f"{run}.checkpoint").exists() for run in lost):
+    while not any((out / "working/checkpoints" / f"{run}.checkpoint").exists() for run in lost):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -79,7 +79,7 @@ def test_a_run_whose_lock_is_held_is_running(study):
     assert found.planned == 4
     assert found.done == ("baseB_s0",)
     (running,) = found.running
-    assert (running.run, running.epoch, running.val_accuracy, running.held) == (
+    assert (running.run, running.epoch, running.val_accuracy, running.locked) == (
         "A1B_s0", 2, 0.5, True
     )  # fmt: skip
     assert running.seconds_ago == pytest.approx(3600, abs=60)
@@ -100,7 +100,7 @@ def test_a_run_that_nobody_holds_and_that_is_old_has_stopped(study):
 def test_a_fresh_log_means_a_machine_whose_locks_are_not_seen(study):
     found = status(study)
     (running,) = found.running
-    assert not running.held
+    assert not running.locked
 
 
 def test_a_lock_alone_is_a_run_in_its_first_epoch(study):
@@ -125,7 +125,7 @@ def test_looking_changes_nothing(study):
 
 
 def test_the_time_left_is_that_of_equal_runs(study):
-    """AnB runs took 6 s each: one third of one is left and one whole, in one process."""
+    """AnB runs took 6 s each: two thirds of one are left and one whole, in one process."""
     labels = load_dataset(study.parent / "data").test.labels
     write_run(study, RUNS[2], labels, 3)  # A4B is done
     path = working(study, "rows", "A4B_s0.json")
@@ -134,7 +134,7 @@ def test_the_time_left_is_that_of_equal_runs(study):
         found = status(study)
     # A frozen run of fewer blocks costs more: backward through 12 blocks, 9 blocks, 6 blocks.
     assert found.to_do == ("A7B_s0",)
-    low, high = row["seconds"] / 3, row["seconds"] * (1.7 / 3 + 1)
+    low, high = row["seconds"] * 2 / 3, row["seconds"] * (1.7 * 2 / 3 + 1)
     assert low < found.seconds_left < high
     row["seconds"] *= 10
     path.write_text(json.dumps(row))

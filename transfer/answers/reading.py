@@ -21,26 +21,18 @@ _BASELINES = {
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """A study as far as its answer needs it.
-
-    ``name``: of the data set.
-    ``every_run``, ``runs``: all runs; those on all training images.
-    ``compared``: with baseB; empty without one.
-    ``means``: mean accuracy of every network.
-    ``margin``: 0..1 units.
-    ``floor``: accuracy of always answering one class.
-    ``pixels``: the better of the classifiers without a network, if their accuracies are at hand.
-    """
+    """A study as far as its answer needs it."""
 
     folder: Path
-    name: str
+    name: str  #: of the data set
     every_run: pd.DataFrame
-    runs: pd.DataFrame
+    runs: pd.DataFrame  #: those on all training images
     tested: Tested
-    compared: dict[Key, Comparison]
-    means: dict[Key, Difference]
-    margin: float
-    floor: float
+    compared: dict[Key, Comparison]  #: with baseB; empty without one
+    means: dict[Key, Difference]  #: mean accuracy of every network
+    margin: float  #: 0..1 units
+    floor: float  #: accuracy of always answering one class
+    #: the better of the classifiers without a network, if their accuracies are at hand
     pixels: tuple[str, float] | None
 
     def of_kind(self, kind: str, bn: str) -> dict[int, Comparison]:

@@ -1,5 +1,6 @@
-"""The main figure: test accuracy against n."""
+"""Figures of test accuracy: against n, by semantics of BatchNorm, by number of training images."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -58,4 +59,71 @@ def accuracy_against_n(
         all_axes[-1].plot([], [], marker="o", label="published (hollow)", **style.PUBLISHED)
     style.set_title(figure, title, style.interval_note(runs))
     style.legend_below(figure)
+    return figure
+
+
+@style.styled
+def bn_semantics(
+    runs: pd.DataFrame, title: str = "", published: pd.DataFrame | None = None
+) -> Figure:
+    """AnB against n under each semantics of a frozen BatchNorm, baseB as a line.
+
+    Where BnB was run under several semantics too, it has a panel beside AnB: the control, whose
+    frozen statistics come from the target itself. Arguments and intervals as in
+    `accuracy_against_n`.
+
+    Raises `TransferError` if AnB was run under fewer than two semantics.
+    """
+    runs = on_all_images(runs)
+    runs = runs[runs["kind"].isin(["baseB", "AnB", "BnB"])]
+    semantics = runs.groupby("kind")["bn"].nunique()
+    if semantics.get("AnB", 0) < 2:
+        raise TransferError("Expected AnB under two semantics of BatchNorm or more to draw.")
+    panels = ["AnB", "BnB"] if semantics.get("BnB", 0) > 1 else ["AnB"]
+    figure = Figure(figsize=(style.COLUMN * (1.0 if len(panels) == 1 else 2.0), 2.7))
+    all_axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    for axes, kind in zip(all_axes, panels, strict=True):
+        first = axes is all_axes[0]
+        style.draw_bases(axes, runs, in_legend=first)
+        frozen = runs[runs["kind"] == kind]
+        for place, (bn, look) in enumerate(style.SEMANTICS.items()):
+            if (frozen["bn"] == bn).any():
+                label = f"frozen BatchNorm: {look.label}" if first else f"_{kind} {bn}"
+                style.draw_against_n(axes, frozen[frozen["bn"] == bn], look, label, 0.1 * place)
+        label = "published (hollow)" if first else ""
+        style.draw_published(axes, published, kind, label)
+        style.label_blocks(axes, BLOCKS)
+        if len(panels) > 1:
+            axes.set_title(style.KINDS[kind].label)
+    all_axes[0].set_ylabel(style.METRIC_NAME)
+    style.set_title(figure, title, style.interval_note(runs))
+    style.legend_below(figure, columns=1 if len(panels) == 1 else 2)
+    return figure
+
+
+@style.styled
+def gain_against_images(table: pd.DataFrame, title: str = "") -> Figure:
+    """Gain of AnB and AnB+ over baseB, in points, against the number of training images.
+
+    ``table``: as from `transfer.statistics.gain.gains`.
+    """
+    figure = Figure(figsize=(style.COLUMN, 2.5))
+    axes = figure.add_subplot()
+    axes.axhline(0, color=style.BASES["baseB"].colour, label="baseB")
+    for kind, group in table.groupby("kind"):
+        look = style.KINDS[str(kind)]
+        x, y = group["train_images"].to_numpy(float), 100 * group["gain"]
+        axes.plot(x, y, label=f"{look.label}, mean of n = {group['n'].iloc[0]}", **look.line)
+        low, high = (100 * group[column] for column in ("low", "high"))
+        axes.fill_between(x, low, high, color=look.colour, alpha=0.15, linewidth=0)
+    axes.set_xscale("log")
+    sizes = np.unique(table["train_images"])
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.minorticks_off()
+    axes.set_xlabel("training images of the target task")
+    axes.set_ylabel(f"gain of {style.METRIC_NAME}\nover baseB, points")
+    axes.grid(axis="y")
+    seeds = style.seeds_in_words(table["seeds"])
+    style.set_title(figure, title, f"95 % intervals over test images and seeds ({seeds})")
+    style.legend_below(figure, columns=1)
     return figure

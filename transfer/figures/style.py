@@ -24,19 +24,13 @@ METRIC, METRIC_NAME = "test_balanced_accuracy", "balanced test accuracy"
 
 @dataclass(frozen=True)
 class Look:
-    """How one meaning is drawn.
+    """How one meaning is drawn."""
 
-    ``label``: its name in a legend.
-    ``colour``, ``dark``: on paper, and a lighter one of the same hue for a dark screen.
-    ``marker``: of matplotlib; empty: a line without markers.
-    ``dash``: of matplotlib.
-    """
-
-    label: str
-    colour: str
-    dark: str
-    marker: str = ""
-    dash: str = "-"
+    label: str  #: its name in a legend
+    colour: str  #: on paper
+    dark: str  #: a lighter one of the same hue, for a dark screen
+    marker: str = ""  #: of matplotlib; empty: a line without markers
+    dash: str = "-"  #: of matplotlib
 
     @property
     def line(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ A colour in a trace is a name such as ``@AnB`` or ``@AnB/0.15`` (with opacity); 
 up in `PALETTES`, so that one chart is drawn for light paper, a dark screen and print.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,8 @@ from matplotlib.colors import to_hex
 from transfer.figures.style import BASELINES, BASES, KINDS, PAGE, SEMANTICS
 from transfer.runs import BLOCKS
 
+Numbers = Iterable[float]
+Trace = dict[str, Any]  # of plotly
 #: All that traces are coloured by, but for the values of n.
 LOOKS = BASES | BASELINES | KINDS | SEMANTICS
 #: plotly's name of a matplotlib marker, and a character that looks like it.
@@ -28,20 +30,16 @@ _SYMBOLS = {
     "": ("circle", "━"),
 }
 _DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
-
-
-def _palettes() -> dict[str, dict[str, str]]:
-    light, dark = dict(PAGE["light"]), dict(PAGE["dark"])
-    for name, look in LOOKS.items():
-        light[name], dark[name] = look.colour, look.dark
-    scale = mpl.colormaps["viridis"]
-    for n in range(BLOCKS + 1):
-        light[f"n{n}"] = to_hex(scale(0.9 * n / BLOCKS))
-        dark[f"n{n}"] = to_hex(scale(0.3 + 0.7 * n / BLOCKS))
-    return {"light": light, "dark": dark}
-
-
-PALETTES = _palettes()
+_SCALE = mpl.colormaps["viridis"]
+#: Colours by their names, on light paper and on a dark screen: of the page, of looks, of n.
+PALETTES = {
+    "light": PAGE["light"]
+    | {name: look.colour for name, look in LOOKS.items()}
+    | {f"n{n}": to_hex(_SCALE(0.9 * n / BLOCKS)) for n in range(BLOCKS + 1)},
+    "dark": PAGE["dark"]
+    | {name: look.dark for name, look in LOOKS.items()}
+    | {f"n{n}": to_hex(_SCALE(0.3 + 0.7 * n / BLOCKS)) for n in range(BLOCKS + 1)},
+}
 
 
 @dataclass(frozen=True)
@@ -64,24 +62,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart.
+    """One chart. Traces have ``meta = {"switch": key, "when": {choice: value}}``."""
 
-    ``id``: letters only.
-    ``label``: what is drawn against what, for those who hear it.
-    ``traces``: of plotly, with ``meta = {"switch": key, "when": {choice: value}}``.
-    ``layout``: of plotly, beyond what all charts share.
-    ``legend``: what the switches are.
-    ``layouts``: more of the layout, by the value of a choice.
-    """
-
-    id: str
-    label: str
-    traces: list[dict[str, Any]]
-    layout: dict[str, Any]
+    id: str  #: letters only
+    label: str  #: what is drawn against what, for those who hear it
+    traces: list[Trace]  #: of plotly
+    layout: dict[str, Any]  #: of plotly, beyond what all charts share
     switches: tuple[Switch, ...] = ()
-    legend: str = ""
+    legend: str = ""  #: what the switches are
     choices: tuple[Choice, ...] = ()
-    layouts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    layouts: dict[str, dict[str, Any]] = field(default_factory=dict)  #: by the value of a choice
 
 
 def switch(key: str, label: str = "") -> Switch:
@@ -89,6 +79,12 @@ def switch(key: str, label: str = "") -> Switch:
     look = LOOKS[key]
     glyph = "╍" if key == "baseB+" else _SYMBOLS[look.marker][1]
     return Switch(key, label or look.label, glyph)
+
+
+def switches_of(traces: list[Trace], labels: Mapping[str, str] = {}) -> tuple[Switch, ...]:
+    """A switch for every key of ``traces``, in their order; ``labels`` in place of usual names."""
+    keys = dict.fromkeys(trace["meta"]["switch"] for trace in traces)
+    return tuple(switch(key, labels.get(key, "")) for key in keys)
 
 
 def axis(title: str, **more: Any) -> dict[str, Any]:
@@ -101,9 +97,7 @@ def axis_of_n(title: str) -> dict[str, Any]:
     return axis(title, range=[-0.5, BLOCKS + 0.5], dtick=1)
 
 
-def line(
-    key: str, x: Iterable[float], y: Iterable[float], texts: Iterable[str], **more: Any
-) -> dict[str, Any]:
+def line(key: str, x: Numbers, y: Numbers, texts: Iterable[str], **more: Any) -> Trace:
     """Markers joined by a line, as one of `LOOKS`; ``texts`` are shown on hovering, one a point."""
     look = LOOKS[key]
     return {
@@ -120,13 +114,7 @@ def line(
     }
 
 
-def band(
-    key: str,
-    x: Iterable[float],
-    low: Iterable[float],
-    high: Iterable[float],
-    opacity: float = 0.15,
-) -> dict[str, Any]:
+def band(key: str, x: Numbers, low: Numbers, high: Numbers, opacity: float = 0.15) -> Trace:
     """A band between ``low`` and ``high`` that hovering passes through."""
     across = list(x)
     return {
@@ -142,9 +130,7 @@ def band(
     }
 
 
-def bars(
-    low: Iterable[float], mean: Iterable[float], high: Iterable[float], colour: str
-) -> dict[str, Any]:
+def bars(low: Numbers, mean: Numbers, high: Numbers, colour: str) -> Trace:
     """Error bars of plotly for means and their intervals; none where there is no interval."""
     triples = list(zip(low, mean, high, strict=True))
     return {

@@ -17,14 +17,24 @@ from transfer.figures.style import (
     SEMANTICS,
     mean_and_interval,
 )
-from transfer.report.chart import Chart, Choice, axis, axis_of_n, band, bars, line, switch
+from transfer.report.chart import (
+    Chart,
+    Choice,
+    Trace,
+    axis,
+    axis_of_n,
+    band,
+    bars,
+    line,
+    switches_of,
+)
 from transfer.results import as_keras_3
 from transfer.runs import BLOCKS, parse_run
 from transfer.statistics.gain import gains, has_sizes
 from transfer.wording import count_seeds, points
 
 _SEEDS_SHOWN = 6
-_AXIS_OF_N = axis_of_n("n, blocks from the base network")
+_AXES = {"xaxis": axis_of_n("n, blocks from the base network"), "yaxis": axis(METRIC_NAME)}
 
 
 def network_text(group: pd.DataFrame) -> str:
@@ -43,7 +53,7 @@ def network_text(group: pd.DataFrame) -> str:
     return "<br>".join(lines)
 
 
-def _bases(runs: pd.DataFrame) -> list[dict[str, Any]]:
+def _bases(runs: pd.DataFrame) -> list[Trace]:
     """The bases that were run, as level lines with their bands."""
     traces = []
     x = range(BLOCKS + 1)
@@ -58,7 +68,7 @@ def _bases(runs: pd.DataFrame) -> list[dict[str, Any]]:
     return traces
 
 
-def _against_n(runs: pd.DataFrame, key: str) -> list[dict[str, Any]]:
+def _against_n(runs: pd.DataFrame, key: str) -> list[Trace]:
     """Mean over seeds against n: a band if every n has several seeds, bars otherwise."""
     groups = [(int(n), group) for n, group in runs.groupby("n")]
     if not groups:
@@ -70,17 +80,12 @@ def _against_n(runs: pd.DataFrame, key: str) -> list[dict[str, Any]]:
     return [line(key, n, mean, texts, error_y=bars(low, mean, high, key))]
 
 
-def _shown(traces: list[dict[str, Any]]) -> list[str]:
-    """What traces are switched by, in their order."""
-    return list(dict.fromkeys(trace["meta"]["switch"] for trace in traces))
-
-
 def accuracy_chart(runs: pd.DataFrame, baselines: pd.DataFrame) -> Chart:
     """Test accuracy against n, a colour for each kind; frozen BatchNorm as Keras 3 does it.
 
     ``runs``: rows of runs.csv on all training images.
     ``baselines``: as from `read_baselines`: level lines.
-    Raises `TransferError` if there is nothing to draw.
+    Raises `TransferError` if there is no run with ``inference`` BatchNorm.
     """
     runs = as_keras_3(runs)
     if runs.empty:
@@ -101,8 +106,8 @@ def accuracy_chart(runs: pd.DataFrame, baselines: pd.DataFrame) -> Chart:
         f"{METRIC_NAME.capitalize()} against n, the number of blocks from the base network, by "
         "kind",
         traces,
-        {"xaxis": _AXIS_OF_N, "yaxis": axis(METRIC_NAME)},
-        tuple(switch(key) for key in _shown(traces)),
+        _AXES,
+        switches_of(traces),
         "Kinds shown",
         *_scales(runs),
     )
@@ -134,13 +139,12 @@ def semantics_chart(runs: pd.DataFrame) -> Chart:
     traces = _bases(runs[runs["kind"] == "baseB"])
     for bn in SEMANTICS:
         traces += _against_n(frozen[frozen["bn"] == bn], bn)
-    labels = {bn: f"AnB, {look.label}" for bn, look in SEMANTICS.items()}
     return Chart(
         "semantics",
         f"{METRIC_NAME.capitalize()} of AnB against n under each semantics of a frozen BatchNorm",
         traces,
-        {"xaxis": _AXIS_OF_N, "yaxis": axis(METRIC_NAME)},
-        tuple(switch(key, labels.get(key, "")) for key in _shown(traces)),
+        _AXES,
+        switches_of(traces, {bn: f"AnB, {look.label}" for bn, look in SEMANTICS.items()}),
         "Semantics shown",
     )
 
@@ -168,22 +172,19 @@ def gain_chart(study_dir: Path, runs: pd.DataFrame) -> Chart:
         labels[key] = f"{KINDS[key].label}, mean of n = {group['n'].iloc[0]}"
     ticks = {"type": "log", "tickvals": sizes, "ticktext": [f"{size:,}" for size in sizes]}
     title = f"gain of {METRIC_NAME} over baseB, points"
+    x_axis = axis("training images of the target task", **ticks)
     return Chart(
         "gain",
         f"{title.capitalize()}, against the number of training images",
         traces,
-        {
-            "xaxis": axis("training images of the target task", **ticks),
-            "yaxis": axis(title, zeroline=False),
-        },
-        tuple(switch(key, labels.get(key, "")) for key in _shown(traces)),
+        {"xaxis": x_axis, "yaxis": axis(title, zeroline=False)},
+        switches_of(traces, labels),
         "Kinds shown",
     )
 
 
 def _gain_text(kind: str, row: Any) -> str:
-    bounds = f" (95 % {points(row.low)} to {points(row.high)})"
     return (
-        f"<b>{kind}</b> minus baseB, {row.train_images:,} training images<br>"
-        f"{points(row.gain)} points{bounds}, {count_seeds(row.seeds)}"
+        f"<b>{kind}</b> minus baseB, {row.train_images:,} training images<br>{points(row.gain)} "
+        f"points (95 % {points(row.low)} to {points(row.high)}), {count_seeds(row.seeds)}"
     )

@@ -14,7 +14,7 @@ from transfer.deploy.costs.pareto import on_front
 from transfer.deploy.costs.table import FORMAT_LABELS
 from transfer.errors import TransferError
 from transfer.figures.style import KINDS, METRIC_NAME, mean_and_interval
-from transfer.report.chart import Chart, Choice, Switch, axis, bars, line, switch
+from transfer.report.chart import Chart, Choice, Trace, axis, bars, line, switch
 from transfer.report.charts import network_text
 from transfer.wording import count_seeds, file_size
 
@@ -39,31 +39,32 @@ def cost_chart(runs: pd.DataFrame, files: pd.DataFrame) -> Chart:
         "multiply_adds": ("multiply-adds an image", _of_runs(runs, "multiply_adds")),
     }
     files = files[files["kind"].isin(_KINDS)]
-    for name, of_format in files.groupby("format", sort=False):
+    for name, measured in files.groupby("format", sort=False):
         for column, what in (("file_bytes", "file, bytes"), ("median_ms", "latency, ms")):
             label = f"{what}, {FORMAT_LABELS[str(name)]}"
-            tables[f"{column} {name}"] = label, _of_files(of_format, column)
+            tables[f"{column} {name}"] = label, _of_files(measured, column)
     # A cost of 0 is not what this program writes, and cannot be drawn on a logarithmic axis.
-    tables = {key: (label, table[table["cost"] > 0]) for key, (label, table) in tables.items()}
-    tables = {key: found for key, found in tables.items() if not found[1].empty}
+    tables = {
+        key: (label, positive)
+        for key, (label, table) in tables.items()
+        if not (positive := table[table["cost"] > 0]).empty
+    }
     if not tables:
         raise TransferError("Accuracy against cost is left out: runs.csv has no costs above 0.")
     options = tuple((key, label) for key, (label, _) in tables.items())
+    switches = [switch(kind) for kind in _KINDS if (runs["kind"] == kind).any()]
+    # A base is a point here, not a line.
+    switches = [one if one.key in KINDS else replace(one, glyph="●") for one in switches]
     return Chart(
         "cost",
         f"{METRIC_NAME.capitalize()} of sliced-n against what it costs, with the Pareto front",
         [trace for key, (_, table) in tables.items() for trace in _traces(table, key)],
         {"yaxis": axis(METRIC_NAME)},
-        tuple(_switch(kind) for kind in _KINDS if (runs["kind"] == kind).any()),
+        tuple(switches),
         "Networks shown",
         (Choice("cost", "Cost", options),),
         {key: {"xaxis": _axis(label, table["cost"])} for key, (label, table) in tables.items()},
     )
-
-
-def _switch(kind: str) -> Switch:
-    """A base is a point here, not a line."""
-    return switch(kind) if kind in KINDS else replace(switch(kind), glyph="●")
 
 
 def _axis(label: str, costs: pd.Series) -> dict[str, Any]:
@@ -76,10 +77,7 @@ def _axis(label: str, costs: pd.Series) -> dict[str, Any]:
 
 
 def _short(value: float) -> str:
-    """
-    >>> _short(0.2), _short(500), _short(20_000), _short(5e6)
-    ('0.2', '500', '20k', '5M')
-    """
+    """``0.2``, ``500``, ``20k``, ``5M``."""
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= unit:
             return f"{value / unit:g}{name}"
@@ -114,30 +112,31 @@ def _of_files(files: pd.DataFrame, column: str) -> pd.DataFrame:
                 f"one thread: median {row['median_ms']:.3g} ms, 95th percentile "
                 f"{row['p95_ms']:.3g} ms"
             )
-        bounds = (float(row[name]) for name in ("accuracy", "low", "high"))
-        rows.append((row["kind"], row["n"], float(row[column]), *bounds, "<br>".join(lines)))
+        numbers = row[[column, "accuracy", "low", "high"]].astype(float)
+        rows.append((row["kind"], row["n"], *numbers, "<br>".join(lines)))
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def _traces(table: pd.DataFrame, key: str) -> list[dict[str, Any]]:
+def _traces(table: pd.DataFrame, key: str) -> list[Trace]:
     """A line through sliced-n, a point for each base; rings where another network is better."""
-    front = on_front(table["cost"].to_numpy(float), table["mean"].to_numpy(float))
-    table = table.assign(front=front)
-    traces = []
+    costs, means = (table[column].to_numpy(float) for column in ("cost", "mean"))
+    table = table.assign(front=on_front(costs, means))
+    traces: list[Trace] = []
     for kind in _KINDS:
         rows = table[table["kind"] == kind]
         if rows.empty:
             continue
-        trace = line(kind, rows["cost"], rows["mean"], rows["text"])
+        meta = {"switch": kind, "when": {"cost": key}}
+        trace = line(
+            kind, rows["cost"], rows["mean"], rows["text"], mode="lines+markers", meta=meta
+        )
         symbol = trace["marker"]["symbol"]
-        trace["marker"]["symbol"] = [symbol if best else f"{symbol}-open" for best in rows["front"]]
-        trace["marker"]["size"] = 10
-        trace["mode"] = "lines+markers"
+        symbols = [symbol if best else f"{symbol}-open" for best in rows["front"]]
+        trace["marker"] |= {"symbol": symbols, "size": 10}
         if rows["low"].notna().all():
             trace["error_y"] = bars(rows["low"], rows["mean"], rows["high"], f"{kind}/0.5")
         if kind == "sliced":
-            trace["mode"] += "+text"
-            trace |= {"text": [f"{n:.0f}" for n in rows["n"]], "textposition": "top left"}
-        trace["meta"] = {"switch": kind, "when": {"cost": key}}
+            texts = [f"{n:.0f}" for n in rows["n"]]
+            trace |= {"mode": "lines+markers+text", "text": texts, "textposition": "top left"}
         traces.append(trace)
     return traces

@@ -21,15 +21,11 @@ Pairs = list[tuple[str, str]]
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """A study as far as its small files tell.
-
-    ``settings``: of study.json.
-    ``runs``: runs.csv, with the interval of each network.
-    """
+    """A study as far as its small files tell."""
 
     folder: Path
-    settings: Settings
-    runs: pd.DataFrame
+    settings: Settings  #: of study.json
+    runs: pd.DataFrame  #: runs.csv, with the interval of each network
 
     @property
     def name(self) -> str:

@@ -84,38 +84,25 @@ def examples(dataset: Dataset) -> list[tuple[str, list[str]]]:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A test image that a run gets wrong.
+    """A test image that a run gets wrong."""
 
-    ``number``: of the image in the test file, from 0.
-    ``picture``: address of its JPEG; empty if the data are not at hand.
-    ``label``, ``answer``: its label, and what the network says.
-    ``probability``: of the answer, 0..1.
-    ``others``: other runs that get it wrong too.
-    """
-
-    number: int
-    picture: str
+    number: int  #: of the image in the test file, from 0
+    picture: str  #: address of its JPEG; empty if the data are not at hand
     label: str
-    answer: str
-    probability: float
-    others: int
+    answer: str  #: what the network says
+    probability: float  #: of the answer, 0..1
+    others: int  #: other runs that get it wrong too
 
 
 @dataclass(frozen=True)
 class Mistakes:
-    """The mistakes of a run.
-
-    ``run``, ``why``: whose mistakes, and why that run.
-    ``wrong``: how many there are.
-    ``others``: other runs that were asked whether they make the same.
-    ``shown``: those the run is surest of.
-    """
+    """The mistakes of a run."""
 
     run: str
-    why: str
-    wrong: int
-    others: int
-    shown: list[Mistake]
+    why: str  #: that run was chosen
+    wrong: int  #: how many there are
+    others: int  #: other runs that were asked whether they make the same
+    shown: list[Mistake]  #: those the run is surest of
 
 
 def most_confident_mistakes(

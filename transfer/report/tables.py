@@ -1,6 +1,5 @@
 """Tables of a report: every network, class shares, and confusion of the networks worth a look."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +7,6 @@ import pandas as pd
 
 from transfer.answers.answer import Answer
 from transfer.errors import TransferError
-from transfer.figures.style import METRIC_NAME, mean_and_interval
 from transfer.report.facts import Facts
 from transfer.results import as_keras_3
 from transfer.runs import parse_run
@@ -28,31 +26,6 @@ class Cell:
     share: float
 
 
-def network_rows(runs: pd.DataFrame) -> list[dict[str, str]]:
-    """One row a network, in the order of runs.csv: what the charts show, in numbers."""
-    rows = []
-    columns = ["kind", "n", "bn", "fraction"]
-    for _, group in runs.groupby(columns, sort=False, dropna=False):
-        first, means = group.iloc[0], group.mean(numeric_only=True)
-        mean, low, high = mean_and_interval(group)
-        rows.append(
-            {
-                "network": parse_run(str(first["run"])).family,
-                METRIC_NAME: f"{mean:.3f}",
-                "95 % interval": f"{low:.3f} to {high:.3f}" if math.isfinite(low) else "",
-                "test accuracy": f"{means['test_accuracy']:.3f}",
-                "validation": f"{means['val_accuracy']:.3f}",
-                "seeds": str(len(group)),
-                "best epoch": f"{means['best_epoch']:.3g} of {means['epochs']:.3g}",
-                "training images": f"{int(first['train_images']):,}",
-                "parameters": f"{int(first['parameters']):,}",
-                "multiply-adds": f"{first['multiply_adds'] / 1e6:,.3g} M",
-                "seconds a run": f"{means['seconds']:,.0f}",
-            }
-        )
-    return rows
-
-
 def class_shares(
     facts: Facts, dataset: Dataset | None, test_labels: np.ndarray | None
 ) -> list[tuple[str, list[Cell | None]]]:
@@ -60,25 +33,19 @@ def class_shares(
     labels = {} if test_labels is None else {"test": test_labels}
     if dataset is not None:
         labels = {name: split.labels for name, split in dataset.splits.items()}
-    counts = {
-        split: np.bincount(of_split, minlength=len(facts.classes))
-        for split, of_split in labels.items()
-    }
-    return [
-        (
-            name,
-            [
-                Cell(f"{counts[s][place]:,}", counts[s][place] / max(len(labels[s]), 1))
-                if s in counts
-                else None
-                for s in facts.settings.images
-            ],
-        )
-        for place, name in enumerate(facts.classes)
-    ]
+    columns: list[list[Cell | None]] = []
+    classes = len(facts.classes)
+    for split in facts.settings.images:
+        if split in labels:
+            counts = np.bincount(labels[split], minlength=classes)[:classes]
+            total = max(len(labels[split]), 1)
+            columns.append([Cell(f"{count:,}", count / total) for count in counts])
+        else:
+            columns.append([None] * classes)
+    return list(zip(facts.classes, map(list, zip(*columns, strict=True)), strict=True))
 
 
-def recommended(facts: Facts, found: Answer | None) -> tuple[pd.DataFrame, str]:
+def recommended(facts: Facts, study_answer: Answer | None) -> tuple[pd.DataFrame, str]:
     """The runs (seeds) of the network a reader would take, and why that one.
 
     That of the answer; else the network with the highest validation accuracy, so that test
@@ -89,30 +56,26 @@ def recommended(facts: Facts, found: Answer | None) -> tuple[pd.DataFrame, str]:
     runs = as_keras_3(facts.whole)
     if runs.empty:
         raise TransferError("No run on all training images with inference BatchNorm is finished.")
-    if found is not None and found.network is not None:
-        chosen = runs[runs["run"].map(lambda name: parse_run(name).network == found.network)]
-        return chosen, "the network that the answer keeps"
+    if study_answer is not None and study_answer.network is not None:
+        chosen = runs["run"].map(lambda name: parse_run(name).network) == study_answer.network
+        return runs[chosen], "the network that the answer keeps"
     return _best_by_validation(runs), "the network with the highest validation accuracy"
 
 
 def _best_by_validation(runs: pd.DataFrame) -> pd.DataFrame:
     """The seeds of the network with the highest mean validation accuracy; the first of equals."""
-    groups = [group for _, group in networks(runs)]
+    groups = (group for _, group in networks(runs))
     return max(groups, key=lambda group: float(group["val_accuracy"].mean()))
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """One network's confusion: rows are the labels of images, columns what the network says.
-
-    ``rows``: empty if there are too many classes for a matrix.
-    ``pairs``: the most frequent confusions, if ``rows`` is empty.
-    """
+    """One network's confusion: rows are the labels of images, columns what the network says."""
 
     network: str
     note: str
-    rows: list[tuple[str, list[Cell]]]
-    pairs: list[tuple[str, str, Cell]]
+    rows: list[tuple[str, list[Cell]]]  #: empty if there are too many classes for a matrix
+    pairs: list[tuple[str, str, Cell]]  #: the most frequent confusions, if ``rows`` is empty
 
 
 def confusion_matrices(facts: Facts, chosen: pd.DataFrame) -> list[Matrix]:
@@ -121,14 +84,12 @@ def confusion_matrices(facts: Facts, chosen: pd.DataFrame) -> list[Matrix]:
     Raises `TransferError` if predictions are missing, or are not of these classes and test images.
     """
     runs = as_keras_3(facts.whole)
-    groups: dict[str, pd.DataFrame] = {}
-    for group in [chosen] + [
-        _best_by_validation(runs[runs["kind"] == kind])
-        for kind in ("baseB", "AnB", "AnB+", "sliced")
-        if (runs["kind"] == kind).any()
-    ]:
-        groups.setdefault(parse_run(str(group["run"].iloc[0])).network, group)
-    return [_matrix(facts, network, group) for network, group in groups.items()]
+    groups = [chosen]
+    for kind in ("baseB", "AnB", "AnB+", "sliced"):
+        if (runs["kind"] == kind).any():
+            groups.append(_best_by_validation(runs[runs["kind"] == kind]))
+    named = {parse_run(str(group["run"].iloc[0])).network: group for group in groups}
+    return [_matrix(facts, network, group) for network, group in named.items()]
 
 
 def _matrix(facts: Facts, network: str, group: pd.DataFrame) -> Matrix:

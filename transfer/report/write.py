@@ -1,24 +1,37 @@
-"""A report, section by section; the page says what a study lacks."""
+"""A report, section by section, and the one self-contained page they become.
 
-from collections.abc import Callable, Sequence
+All that comes from a study (class names, paths, versions) is foreign: the template escapes it, and
+the page runs no script but the two whose hashes its content security policy names. The page says
+what the study lacks.
+"""
+
+import base64
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from transfer.answers.answer import answer
+from transfer.answers.table import network_rows
 from transfer.deploy.costs.pareto import COLUMNS, candidates
 from transfer.deploy.costs.table import read_costs
 from transfer.errors import TransferError
 from transfer.figures.style import METRIC_NAME, interval_note
 from transfer.files import write_atomically
+from transfer.report.chart import PALETTES, Chart
 from transfer.report.charts import accuracy_chart, gain_chart, semantics_chart
 from transfer.report.costs import cost_chart
 from transfer.report.curves import learning_curves, score_chart
 from transfer.report.facts import Facts, calls_in_words, hashes, read_facts, settings_in_words
 from transfer.report.frames import drawings, examples, most_confident_mistakes, open_dataset
-from transfer.report.page import render
-from transfer.report.tables import class_shares, confusion_matrices, network_rows, recommended
+from transfer.report.tables import class_shares, confusion_matrices, recommended
 from transfer.statistics.gain import without_base
 from transfer.tasks.checks.baselines import read_baselines
 
@@ -39,17 +52,13 @@ def write_report(
     """
     facts = read_facts(study_dir)
     left_out: list[str] = []
-    content = _contents(facts, data, beside, left_out)
     path = facts.folder / "report.html"
-    write_atomically(path, render(content, left_out))
+    write_atomically(path, _render(_contents(facts, data, beside, left_out), left_out))
     return path, left_out
 
 
 def _contents(
-    facts: Facts,
-    data: str | Path | None,
-    beside: Sequence[str | Path],
-    left_out: list[str],
+    facts: Facts, data: str | Path | None, beside: Sequence[str | Path], left_out: list[str]
 ) -> dict[str, Any]:
     """What the template shows, by name; to ``left_out`` goes a sentence for what is missing."""
     runs = facts.whole
@@ -62,7 +71,7 @@ def _contents(
             return None
 
     content: dict[str, Any] = {"facts": facts, "metric": METRIC_NAME}
-    found = content["answer"] = make(lambda: answer(facts.folder, beside=beside))
+    shown_answer = content["answer"] = make(lambda: answer(facts.folder, beside=beside))
     content["accuracy"] = make(lambda: accuracy_chart(runs, read_baselines(facts.folder)))
     content["intervals"] = interval_note(runs) if not runs.empty else ""
     content["semantics"] = make(lambda: semantics_chart(runs))
@@ -71,15 +80,14 @@ def _contents(
     files = make(lambda: candidates(facts.folder, beside=beside))
     if files is None:  # damaged, which is noted
         files = pd.DataFrame(columns=list(COLUMNS))
-    content["machines"] = []
-    if not files.empty:
-        content["machines"] = sorted(map(str, read_costs(facts.folder)["machine"].unique()))
+    machines = [] if files.empty else read_costs(facts.folder)["machine"].unique()
+    content["machines"] = sorted(map(str, machines))
     content["cost"] = make(lambda: cost_chart(runs, files))
     content["curves"], content["logs_missing"] = make(lambda: learning_curves(facts)) or (None, 0)
     content["scores"], content["agreement"] = make(lambda: score_chart(facts)) or (None, [])
     content["drawings"] = make(lambda: drawings(facts.folder))
     dataset = make(lambda: open_dataset(facts, data))
-    chosen, why = make(lambda: recommended(facts, found)) or (runs[:0], "")
+    chosen, why = make(lambda: recommended(facts, shown_answer)) or (runs[:0], "")
     content["matrices"] = content["mistakes"] = None
     if not chosen.empty:
         content["matrices"] = make(lambda: confusion_matrices(facts, chosen))
@@ -91,3 +99,60 @@ def _contents(
     content["command"], content["versions"] = make(lambda: calls_in_words(facts)) or ("", [])
     content["settings"], content["hashes"] = settings_in_words(facts), hashes(facts)
     return content
+
+
+def _render(content: dict[str, Any], left_out: list[str]) -> str:
+    """The page as HTML, from what the template shows by name; charts are drawn in their order."""
+    environment = Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    scripts = [_read("plotly-basic.min.js"), _read("page.js")]
+    drawn = {
+        chart.id: {"traces": chart.traces, "layout": chart.layout, "layouts": chart.layouts}
+        for chart in content.values()
+        if isinstance(chart, Chart)
+    }
+    return environment.from_string(_read("page.html")).render(
+        **content,
+        left_out=left_out,
+        style=Markup(_palette_css() + _read("page.css")),
+        scripts=[Markup(script) for script in scripts],
+        policy=" ".join(f"'{_hash(script)}'" for script in scripts),
+        drawn=_plain({"charts": drawn, "palettes": PALETTES}),
+        variable=_variable,
+    )
+
+
+def _plain(value: Any) -> Any:
+    """As JSON can hold it: six digits, null for NaN and infinity."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def _read(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return "sha256-" + base64.b64encode(digest).decode("ascii")
+
+
+def _variable(colour: str) -> str:
+    """The CSS variable of a colour of `PALETTES`; kinds have characters CSS does not."""
+    return "--c-" + colour.replace("+", "-plus").replace("@", "-one-")
+
+
+def _palette_css() -> str:
+    """The palettes as CSS variables; print is on paper, whatever the screen is."""
+
+    light, dark = (
+        "".join(f"{_variable(key)}:{value};" for key, value in PALETTES[name].items())
+        for name in ("light", "dark")
+    )
+    return f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"

@@ -39,19 +39,14 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Balanced test accuracy of one kind of network at every n that was run, n = 1 and above.
-
-    ``n``: in rising order.
-    ``mean``: mean over seeds, 0..1.
-    ``drawn``: means with other test images and other seeds; see `measured`.
-    ``seeds``: the fewest of any n. With one, ``drawn`` knows of other images only.
-    """
+    """Balanced test accuracy of one kind of network at every n that was run, n = 1 and above."""
 
     kind: str
-    n: np.ndarray
-    mean: np.ndarray
+    n: np.ndarray  #: int (k,), in rising order
+    mean: np.ndarray  #: float (k,): mean over seeds, 0..1
+    #: float (draws, k), means with other test images and other seeds; see `measured`
     drawn: np.ndarray
-    seeds: int
+    seeds: int  #: the fewest of any n. With one, ``drawn`` knows of other images only.
 
 
 def measured(study_dir: str | Path, draws: int = 2000, seed: int = 0) -> list[Measured]:

@@ -17,18 +17,13 @@ _MOST_BYTES = 2 << 30  # of the moments of all blocks
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Moments of labelled features (n samples, d channels, K classes).
+    """Moments of labelled features (n samples, d channels, K classes)."""
 
-    ``counts``: samples of each class.
-    ``means``: mean of each class; zero where a class has no sample.
-    ``scatters``: sum of (x - mean of the class)(x - mean of the class)^T over each class.
-    ``fourth``: sum of |x - mean of all|^4, for the Ledoit-Wolf shrinkage.
-    """
-
-    counts: np.ndarray
-    means: np.ndarray
+    counts: np.ndarray  #: int64 (K,): samples of each class
+    means: np.ndarray  #: float64 (K, d): mean of each class; zero where a class has no sample
+    #: float64 (K, d, d): sum of (x - mean of the class)(x - mean of the class)^T over each class
     scatters: np.ndarray
-    fourth: float
+    fourth: float  #: sum of |x - mean of all|^4, for the Ledoit-Wolf shrinkage
 
     @property
     def samples(self) -> int:

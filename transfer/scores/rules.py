@@ -22,14 +22,10 @@ _ROWS_AT_ONCE = 1024
 
 @dataclass(frozen=True, eq=False)
 class LinearRule:
-    """The class of features x is the largest of x @ weights + offset.
+    """The class of features x is the largest of x @ weights + offset."""
 
-    ``weights``: float64 (d, K).
-    ``offset``: float64 (K,).
-    """
-
-    weights: np.ndarray
-    offset: np.ndarray
+    weights: np.ndarray  #: float64 (d, K)
+    offset: np.ndarray  #: float64 (K,)
 
     def hits(self, features: np.ndarray, labels: np.ndarray) -> int:
         """How many of the samples (n, d) get the class in ``labels`` (n,); ties: the lowest."""

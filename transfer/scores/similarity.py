@@ -34,12 +34,9 @@ _FEWEST_IMAGES = 4  # for the debiased form
 
 @dataclass(frozen=True, eq=False)
 class Centred:
-    """Features of one block, centred, with what every comparison needs of them.
+    """Features of one block, centred, with what every comparison needs of them."""
 
-    ``x``: row i is image i; every column has the mean 0.
-    """
-
-    x: np.ndarray
+    x: np.ndarray  #: float64 (n, d): row i is image i; every column has the mean 0
 
     @functools.cached_property
     def lengths(self) -> np.ndarray:
@@ -165,7 +162,6 @@ def compare_networks(
     features of all blocks are held in memory: images x channels of all blocks x 8 bytes.
 
     ``images``: four or more; SVCCA needs many more images than channels.
-    ``pairs``: names in the form ``A | B`` label the axes of `transfer.figures.heatmaps.heat_maps`.
     Returns columns `COLUMNS`, one row for each pair of blocks.
     Raises `TransferError` if weights are missing or do not fit, or there are fewer than four
     images.

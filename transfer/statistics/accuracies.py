@@ -52,19 +52,16 @@ def clusters_of(images: int, recordings: np.ndarray | None = None) -> np.ndarray
 
 @dataclass(frozen=True)
 class Accuracies:
-    """Accuracies of networks on the same test images; every array begins with the network.
+    """Accuracies of networks on the same test images; every array begins with the network."""
 
-    ``by_seed``: accuracy of each run of each network, 0..1; balanced, or plain.
-    ``sums``: influence of each cluster on the mean accuracy of the network.
-    ``interaction``: variance over runs that is due to the finite test set: other images would order
-    the runs otherwise. NaN where there is one run.
-    ``images``: test images.
-    """
-
+    #: tuple of float64 (seeds,): accuracy of each run of each network, 0..1; balanced, or plain
     by_seed: tuple[np.ndarray, ...]
+    #: float64 (networks, clusters): influence of each cluster on the mean accuracy of the network
     sums: np.ndarray
+    #: float64 (networks,): variance over runs that is due to the finite test set: other images
+    #: would order the runs otherwise. NaN where there is one run.
     interaction: np.ndarray
-    images: int
+    images: int  #: test images
 
     @property
     def mean(self) -> np.ndarray:

@@ -22,22 +22,17 @@ Values = Any  # float of one pair, or float64 (pairs,)
 class Difference:
     """Accuracy of A minus accuracy of B, 0..1 units: one, or several in arrays of one shape.
 
-    ``estimate``, ``variance``, ``df``: ``estimate`` minus the truth, over its standard error,
-    follows Student's t.
-    ``by_images``: part of ``variance`` that more test images would lower.
-    ``by_seeds``: the rest, which more seeds would lower. 0 where no network of the study has two
-    runs.
-    ``interaction``: part of ``by_images`` that more seeds would lower, too.
-    ``seeds``: runs of A or B, whichever has fewer.
+    ``estimate`` minus the truth, over its standard error, follows Student's t.
     """
 
     estimate: Values
     variance: Values
-    df: Values
-    by_images: Values
+    df: Values  #: degrees of freedom of the variance
+    by_images: Values  #: part of ``variance`` that more test images would lower
+    #: the rest, which more seeds would lower. 0 where no network of the study has two runs.
     by_seeds: Values
-    interaction: Values
-    seeds: Values
+    interaction: Values  #: part of ``by_images`` that more seeds would lower, too
+    seeds: Values  #: int: runs of A or B, whichever has fewer
 
     def __getitem__(self, place: int) -> "Difference":
         return Difference(*(value[place].item() for value in astuple(self)))

@@ -18,15 +18,12 @@ _LEVEL = 0.05
 
 @dataclass(frozen=True)
 class SeedVariance:
-    """Variance over seeds of the accuracy of one run, of several networks.
+    """Variance over seeds of the accuracy of one run, of several networks."""
 
-    ``variance``: NaN if no network has two runs: how seeds vary is not known.
-    ``df``: degrees of freedom of ``variance``.
-    ``pooled``: the network shares the pooled variance. Otherwise it has its own.
-    """
-
+    #: float64 (networks,), NaN if no network has two runs: how seeds vary is not known
     variance: np.ndarray
-    df: np.ndarray
+    df: np.ndarray  #: float64 (networks,): degrees of freedom of ``variance``
+    #: bool (networks,): the network shares the pooled variance. Otherwise it has its own.
     pooled: np.ndarray
 
     @property

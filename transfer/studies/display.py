@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 from rich.console import Console
@@ -13,10 +12,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 class Display:
     """Progress of a study; used as a context manager.
 
-    ``costs``: expected relative cost of each run still to do: the time remaining is estimated from
-    it.
-    ``total``: runs of the study, finished ones included.
-    ``epochs``: epochs of a run at most.
+    ``costs``: expected relative cost of each run still to do; the time left is estimated from it.
+    ``total``: runs of the study, finished ones included. ``epochs``: of a run at most.
     """
 
     def __init__(self, costs: Mapping[str, float], total: int, epochs: int) -> None:
@@ -24,38 +21,27 @@ class Display:
         self._shares: dict[str, float] = {}  # of each running run, 0..1
         self._done: set[str] = set()
         self._began = time.monotonic()
-        self._live: Progress | None = None
+        self._live = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        self._overall = self._live.add_task("runs", total=1.0, note="starting")
         self._lines: dict[str, TaskID] = {}
-        if sys.stderr.isatty():
-            self._live = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                TextColumn("{task.fields[note]}"),
-                TimeElapsedColumn(),
-                console=Console(stderr=True),
-            )
 
     def __enter__(self) -> "Display":
-        self._began = time.monotonic()
-        if self._live:
-            self._live.start()
-            self._overall = self._live.add_task("runs", total=1.0, note="starting")
+        self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._live:
-            self._live.stop()
+    def __exit__(self, *exception: object) -> None:
+        self._live.stop()
 
     def epoch(self, run: str, logged: Mapping[str, float]) -> None:
         """A run finished an epoch."""
         self._shares[run] = logged["epoch"] / self._epochs
-        if not self._live:
-            return
         note = f"epoch {logged['epoch']:.0f}/{self._epochs} val {logged['val_accuracy']:.3f}"
         if run not in self._lines:
             self._lines[run] = self._live.add_task(f"  {run}", total=1.0, note=note)
@@ -64,36 +50,28 @@ class Display:
 
     def done(self, row: Mapping[str, Any]) -> None:
         """A run is finished; ``row`` is its row of runs.csv."""
-        self._finish(
+        self.end(
             row["run"],
             f"{row['run']}: test {row['test_accuracy']:.3f} "
             f"({row['test_low']:.3f} to {row['test_high']:.3f}), best epoch "
             f"{row['best_epoch']} of {row['epochs']}, {row['seconds']:.0f} s",
         )
 
-    def done_elsewhere(self, run: str) -> None:
-        """Another process has finished a run."""
-        self._finish(run, f"{run}: done by another process")
-
-    def failed(self, run: str, reason: str) -> None:
-        """A run failed or is left out."""
-        self._finish(run, f"{run} failed: {reason}")
-
-    def _finish(self, run: str, line: str) -> None:
+    def end(self, run: str, line: str) -> None:
+        """A run is no longer to be done; ``line`` says why."""
         self._done.add(run)
         self._shares.pop(run, None)
-        if not self._live:
+        if self._live.disable:
             print(f"[{self._count()}] {line}; {self._eta()}", file=sys.stderr, flush=True)
-            return
-        self._live.console.print(line, highlight=False)
+        else:
+            self._live.console.print(line, highlight=False)
         if run in self._lines:
             self._live.remove_task(self._lines.pop(run))
         self._show_overall()
 
     def _show_overall(self) -> None:
-        if self._live:
-            note = f"{self._count()}, {self._eta()}"
-            self._live.update(self._overall, completed=self._share(), note=note)
+        note = f"{self._count()}, {self._eta()}"
+        self._live.update(self._overall, completed=self._share(), note=note)
 
     def _count(self) -> str:
         return f"{self._total - len(self._costs) + len(self._done)}/{self._total}"

@@ -1,10 +1,10 @@
 """One run, from its name to its row."""
 
+import dataclasses
 import functools
 import platform
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,9 @@ from transfer.training.step import Setting, Trainer
 
 _EQUALS_SEED = 0  # one balanced test set, the same for every run of every study
 _STATISTICS_IMAGES = 512
+_dataset = functools.lru_cache(maxsize=2)(load_dataset)
+#: Runs of one setting share the traced graph.
+_trainer = functools.lru_cache(maxsize=GRAPHS_KEPT)(Trainer)
 
 
 def architecture_of(run: Run, context: Context, data: Dataset) -> Architecture:
@@ -51,12 +54,10 @@ def architecture_of(run: Run, context: Context, data: Dataset) -> Architecture:
 def execute(
     run: Run, context: Context, on_epoch: Callable[[list[Epoch]], None] = lambda epochs: None
 ) -> dict[str, Any]:
-    """Train one run and record it: log, test predictions, weights, then its row.
+    """Train one run and record it: log, test predictions, weights, then its row, which is returned.
 
     Killed at any instant and called again, it goes on from the last finished epoch and ends with
     the same results.
-
-    Returns the row of runs.csv.
     Raises `TransferError` if an input is at fault, or the freeze audit finds that a frozen weight
     moved.
     """
@@ -104,10 +105,7 @@ def execute(
     write_weights(model_path(context.study_dir, run), weights, architecture)
     row = {
         "run": run.name,
-        "kind": run.kind,
-        "n": run.n,
-        "seed": run.seed,
-        "bn": run.bn,
+        **dataclasses.asdict(run),
         "source": settings.source.name if run.needs_base_a and settings.source else "",
         "dataset": settings.dataset,
         "alpha": settings.alpha,
@@ -121,7 +119,6 @@ def execute(
         "multiply_adds": multiply_adds(architecture),
         "seconds": round(progress.seconds + time.perf_counter() - trained, 2),
         "weights_sha256": hash_weights(weights),
-        "fraction": run.fraction,
         "train_images": len(train_indices),
         "bn_momentum": bn_momentum,
         "last_val_accuracy": progress.epochs[-1]["val_accuracy"],
@@ -157,19 +154,15 @@ def starting_weights(
         assert context.source_path is not None
         base = read_weights(context.source_path, architecture)
     else:
-        base = _base_b(run, context, data)
+        (needed,) = run.depends_on
+        path = model_path(context.study_dir, needed)
+        if not path.exists():
+            raise TransferError(
+                f"{run.name} copies from {needed.name}, whose weights {path} are not there. "
+                f"{to_repeat(context.study_dir, needed.name)}"
+            )
+        base = read_weights(path, architecture_of(needed, context, data))
     return copy_blocks(weights, base, run.source_blocks)
-
-
-def _base_b(run: Run, context: Context, data: Dataset) -> dict[str, np.ndarray]:
-    (needed,) = run.depends_on
-    path = model_path(context.study_dir, needed)
-    if not path.exists():
-        raise TransferError(
-            f"{run.name} copies from {needed.name}, whose weights {path} are not there. "
-            f"{to_repeat(context.study_dir, needed.name)}"
-        )
-    return read_weights(path, architecture_of(needed, context, data))
 
 
 def audit(run: Run, start: dict[str, np.ndarray], weights: dict[str, np.ndarray]) -> None:
@@ -184,14 +177,3 @@ def audit(run: Run, start: dict[str, np.ndarray], weights: dict[str, np.ndarray]
     if hash_weights(before) != hash_weights(after):
         moved = [name for name in before if not np.array_equal(before[name], after[name])]
         raise TransferError(f"Freeze audit of {run.name}: {moved[0]} moved. Nothing was recorded.")
-
-
-@functools.lru_cache(maxsize=2)
-def _dataset(path: Path) -> Dataset:
-    return load_dataset(path)
-
-
-@functools.lru_cache(maxsize=GRAPHS_KEPT)
-def _trainer(setting: Setting) -> Trainer:
-    """Runs of one setting share the traced graph."""
-    return Trainer(setting)

@@ -13,7 +13,8 @@ from transfer.program import say
 from transfer.results import finished, folded_runs, names_in, read_runs, working
 from transfer.runs import PRESETS, Study
 from transfer.studies.ask import ask_run, check_where
-from transfer.studies.engines.local import default_workers, run_study
+from transfer.studies.engines.dispatch import Failures, do_all
+from transfer.studies.engines.local import default_workers, processes
 from transfer.studies.setup import environment, prepare, simulated_data
 from transfer.study_file import data_path
 from transfer.tasks.checks.baselines import write_baselines
@@ -50,21 +51,22 @@ def perform(
     runs = study.runs()
     folder = Path(data) if data is not None else simulated_data(PRESETS[preset].images)
     context = prepare(out, study, folder, workers or default_workers(), engine)
-    missing = sum(not finished(out, run) for run in runs)
+    missing = [run for run in runs if not finished(out, run)]
     where = "on Ray" if engine == "ray" else f"{workers or default_workers()} workers"
     say(
-        f"{out}: {len(runs)} runs, {missing} to do, {where}, "
+        f"{out}: {len(runs)} runs, {len(missing)} to do, {where}, "
         f"{study.protocol.name} protocol, data {folder}",
         error=True,
     )
+    failures: Failures = {}
     if missing:
         found = copies_and_constants(load_dataset(folder))
         warnings = [*found.problems, *found.notes, *_other_versions(out)]
         say(*(f"warning: {warning}" for warning in warnings), error=True)
-    if engine == "ray":
-        failures = ray.run_study(runs, context, workers, address)
-    else:
-        failures = run_study(runs, context, workers)
+        size = (context, len(missing), workers)
+        engaged: Any = ray.cluster(*size, address) if engine == "ray" else processes(*size)
+        with engaged as pool:
+            failures = do_all(missing, pool, context, len(runs))
     _discard_features(working(out, "features"))
     fold(out)
     dataset = load_dataset(folder)

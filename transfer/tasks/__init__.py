@@ -1,1 +1,1 @@
-"""Tasks give arrays: data sets, the lane simulator, the fractal source. No networks here."""
+"""Tasks give arrays: data sets and the lane simulator. No networks here."""

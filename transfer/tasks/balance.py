@@ -6,26 +6,20 @@ from transfer.errors import TransferError
 
 
 def equals(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Indices that leave every class as large as the smallest.
+    """Indices that leave every class as large as the smallest: int64 (M,), rising.
 
-    ``labels``: integers (N,).
-    ``seed``: 0 or more; decides which images of a class stay.
-    Returns sorted, without repetition.
+    ``labels``: integers (N,). ``seed``: decides which images of a class stay.
     """
     smallest = int(np.unique(labels, return_counts=True)[1].min())
     return _sorted([indices[:smallest] for indices in shuffled_classes(labels, seed)])
 
 
 def stratified_fraction(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Indices of a share of every class, at least one image each.
+    """Indices of a share of every class, at least one image each: int64 (M,), rising.
 
     Nested: for one seed, the indices of a smaller fraction are among those of a larger one.
-
-    ``labels``: integers (N,).
-    ``fraction``: in (0, 1]; each class keeps the nearest whole number of images.
-    ``seed``: 0 or more.
-    Returns sorted, without repetition.
-    Raises `TransferError` if ``fraction`` is not in (0, 1].
+    ``labels``: integers (N,). ``fraction``: in (0, 1], else a `TransferError`; each class keeps the
+    nearest whole number of images.
     """
     if not 0 < fraction <= 1:
         raise TransferError(f"Expected a fraction in (0, 1]. Received: {fraction}.")

@@ -26,15 +26,14 @@ from typing import Any
 
 import numpy as np
 
+from transfer.archives import open_array
 from transfer.errors import TransferError
-from transfer.files import new_folder, read_bytes
+from transfer.files import new_folder, read_json
 from transfer.program import command
-from transfer.tasks.npy import open_array
 
 SPLITS = ("train", "valid", "test")
 CLASSES = ("forward", "left", "right")  #: the published labels 0, 1, 2
 HEIGHT, WIDTH = 45, 80  #: of the published images
-_MAX_JSON_BYTES = 1 << 20
 MAX_SIDE = 4096  #: of an image, in pixels
 _MAX_CLASSES = 1000
 _MAX_NAME = 64
@@ -45,9 +44,10 @@ _GENERIC = ("npy", "data", "dataset", "arrays", "images")  # names that say noth
 class Split:
     """One of train, valid, test.
 
-    ``images``: RGB, 0..255; a view of the memory-mapped rows when loaded from a folder.
+    ``images``: uint8 (N, height, width, 3), RGB; a view of memory-mapped rows if loaded from a
+    folder.
     ``labels``: int64 (N,).
-    ``recordings``: unique in the whole data set; None where nobody recorded it.
+    ``recordings``: int64 (N,), unique in the whole data set; None where nobody recorded it.
     """
 
     images: np.ndarray
@@ -158,23 +158,11 @@ def _check_split(where: str, name: str, split: Split, classes: tuple[str, ...]) 
 def _read_description(path: Path) -> dict[str, Any]:
     """Name, height, width, classes, frames: from dataset.json, or the published layout."""
     file = path / "dataset.json"
-    content: Any = {}
-    try:
-        content = json.loads(read_bytes(file, _MAX_JSON_BYTES).decode("utf-8"))
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError, RecursionError) as error:
-        raise TransferError(f"Expected a JSON object in {file}. It cannot be read.") from error
-    if not isinstance(content, dict):
-        raise TransferError(f"Expected a JSON object in {file}.")
-    description: dict[str, Any] = {
-        "name": default_name(path),
-        "height": HEIGHT,
-        "width": WIDTH,
-        "classes": CLASSES,
-        "frames": True,
-    }
-    description |= {key: content[key] for key in description if key in content}
+    usual = {"height": HEIGHT, "width": WIDTH, "classes": CLASSES, "frames": True}
+    description: dict[str, Any] = {"name": default_name(path), **usual}
+    if os.path.lexists(file):
+        content = read_json(file)
+        description |= {key: content[key] for key in description if key in content}
     check_description(str(file), **description)
     return description | {"classes": tuple(description["classes"])}
 
@@ -240,16 +228,11 @@ def load_recorded(path: str | Path, sha256: str) -> Dataset:
     Raises `TransferError` if it is not there, or is another data set.
     """
     folder = Path(path)
-    if not folder.is_dir():
+    dataset = load_dataset(folder) if folder.is_dir() else None
+    if dataset is None or content_hash(dataset) != sha256:
+        other = "It holds another data set" if dataset else "It is not there"
         raise TransferError(
-            f"Expected the study's data set at {folder}. It is not there; say where it is: "
-            "--data DIR."
-        )
-    dataset = load_dataset(folder)
-    if content_hash(dataset) != sha256:
-        raise TransferError(
-            f"Expected the study's data set at {folder}. It holds another data set; say where the "
-            "study's is: --data DIR."
+            f"Expected the study's data set at {folder}. {other}; say where it is: --data DIR."
         )
     return dataset
 
@@ -268,35 +251,32 @@ def write_dataset(
 ) -> None:
     """Write a data set whole or not at all; `load_dataset` reads it back.
 
-    ``out``: path of a folder that does not exist or is empty.
-    ``frames``: False: the images are independent of each other; see `Dataset`.
-    ``recipe``: how the data were made (generator, seed, settings); kept in ``dataset.json``.
-    ``beside``: more files of the folder: names and contents.
-    Raises `TransferError` if ``out`` is occupied or cannot be written, or the splits are not a
-    valid data set.
+    ``frames``: False: the images are independent of each other; see `Dataset`. ``recipe``: how the
+    data were made (generator, seed, settings); kept in ``dataset.json``. ``beside``: names and
+    contents of more files.
+    Raises `TransferError` if ``out`` exists and is not an empty folder, or cannot be written, or if
+    the splits are not a valid data set.
     """
     out = Path(out)
     check_description(str(out), name, height, width, classes, frames)
-    for split in SPLITS:
-        images = splits[split].images
+    for part in SPLITS:
+        images = splits[part].images
         if images.dtype != np.uint8 or images.shape[1:] != (height, width, 3):
             raise TransferError(
-                f"Expected uint8 (N, {height}, {width}, 3) for the {split} split of {out}. "
+                f"Expected uint8 (N, {height}, {width}, 3) for the {part} split of {out}. "
                 f"Received: {images.dtype} {images.shape}."
             )
-        _check_split(str(out), split, splits[split], classes)
+        _check_split(str(out), part, splits[part], classes)
     description = {"name": name, "height": height, "width": width, "classes": list(classes)}
-    if not frames:
-        description["frames"] = False
+    description |= {} if frames else {"frames": False}
     text = json.dumps({**description, "recipe": dict(recipe)}, indent=1) + "\n"
     with new_folder(out) as folder:
-        for split in SPLITS:
-            images = splits[split].images
-            _save(folder / f"{split}_data.npy", images.reshape(len(images), -1))
-            _save(folder / f"{split}_labels.npy", splits[split].labels.astype(np.int64))
-            recordings = splits[split].recordings
-            if recordings is not None:
-                _save(folder / f"{split}_recordings.npy", recordings.astype(np.int64))
+        for part in SPLITS:
+            split = splits[part]
+            _save(folder / f"{part}_data.npy", split.images.reshape(len(split.images), -1))
+            _save(folder / f"{part}_labels.npy", split.labels.astype(np.int64))
+            if split.recordings is not None:
+                _save(folder / f"{part}_recordings.npy", split.recordings.astype(np.int64))
         for file, content in {**beside, "dataset.json": text.encode()}.items():
             (folder / file).write_bytes(content)
 

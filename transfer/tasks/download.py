@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from transfer.errors import TransferError
-from transfer.files import new_folder, read_bytes, refuse_occupied, write_atomically
+from transfer.files import new_folder, read_json, refuse_occupied, write_atomically
 from transfer.progress import track
 from transfer.tasks.dataset import SPLITS, Dataset, load_dataset
 
@@ -35,7 +35,6 @@ _FILES = frozenset(f"{split}_{what}.npy" for split in SPLITS for what in ("data"
 _WEB = r"https?://[^/\s]"
 _CHUNK = 1 << 20
 _MAX_MEMBERS = 1000
-_MAX_NOTES_BYTES = 64 << 10
 _ATTEMPTS = 5
 #: What a damaged archive raises: tarfile calls itself for every extended header of a member.
 _DAMAGED = (
@@ -53,11 +52,9 @@ def download(
 ) -> Dataset:
     """Fetch, unpack and check the data set at ``url``; whole or not at all.
 
-    ``out``: path of a folder that does not exist or is empty.
-    ``url``: http or https address of a tar archive, plain or compressed with gzip.
-    ``timeout``: seconds without a byte after which the connection counts as cut.
-    ``max_bytes``: bound on the archive and on what it unpacks to.
-    Returns the data set now in ``out``.
+    ``out``: a folder that does not exist or is empty. ``url``: the http or https address of a tar
+    archive, plain or compressed with gzip. ``timeout``: seconds without a byte after which the
+    connection counts as cut. ``max_bytes``: bound on the archive and on what it unpacks to.
     Raises `TransferError` if the address cannot be reached (what has arrived is kept and the next
     call goes on), is not a tar archive of the six files, is too large, or ``out`` is occupied.
     """
@@ -143,13 +140,15 @@ def _fetch_once(url: str, part: Path, timeout: float, max_bytes: int) -> int | N
                 "a Dropbox address must end in dl=1."
             )
         start, total = _extent(response, have, notes)
-        if start != have:  # the server sends the whole: no ranges there, or the file has changed
-            start = 0
         if max(total or 0, start) > max_bytes:
             raise TransferError(
                 f"Expected at most {max_bytes} bytes from {url}. Received: {total}."
             )
-        write_atomically(_notes(part), json.dumps(_notes_of(url, response, total)))
+        # A weak validator must not be used in If-Range: RFC 9110, section 13.1.5.
+        etag = response.headers.get("ETag") or "W/"
+        validator = response.headers.get("Last-Modified", "") if etag.startswith("W/") else etag
+        known = {"url": url, "total": total, "validator": validator}
+        write_atomically(_notes(part), json.dumps(known))
         with open(part, "ab" if start else "wb") as stream:
             steps = math.ceil(((total or max_bytes) - start) / _CHUNK)
             pieces = _pieces(response)
@@ -176,21 +175,20 @@ class _WebOnly(urllib.request.HTTPRedirectHandler):
 def _resume_point(url: str, part: Path) -> tuple[int, dict[str, Any]]:
     """How many bytes are here already, and the notes; (0, {}) if they are of another address."""
     try:
-        notes = json.loads(read_bytes(_notes(part), _MAX_NOTES_BYTES).decode())
-        have = part.stat().st_size
-    except (OSError, ValueError, RecursionError, TransferError):
-        return 0, {}
-    if not isinstance(notes, dict) or notes.get("url") != url:
+        notes, have = read_json(_notes(part)), part.stat().st_size
+    except (OSError, TransferError):
         return 0, {}
     total, validator = notes.get("total"), notes.get("validator")
-    known = total is None or (type(total) is int and total >= 0)
-    if not known or not re.fullmatch(r"[!-~ ]*", str(validator or "")):
-        return 0, {}
-    return have, notes
+    sound = total is None or (type(total) is int and total >= 0)
+    sound &= notes.get("url") == url and bool(re.fullmatch(r"[!-~ ]*", str(validator or "")))
+    return (have, notes) if sound else (0, {})
 
 
 def _extent(response: Any, have: int, notes: dict[str, Any]) -> tuple[int, int | None]:
-    """First byte of the response within the archive, and the archive's length."""
+    """First byte of the response within the archive, and the archive's length.
+
+    The first byte is 0 where the server knows no ranges, or the archive has changed.
+    """
     if response.status == 206:
         extent = re.fullmatch(
             r"bytes (\d{1,15})-\d{1,15}/(\d{1,15})", response.headers.get("Content-Range", "")
@@ -204,17 +202,6 @@ def _extent(response: Any, have: int, notes: dict[str, Any]) -> tuple[int, int |
         return have, int(extent[2])
     length = response.headers.get("Content-Length", "")
     return 0, int(length) if re.fullmatch(r"\d{1,15}", length) else None
-
-
-def _notes_of(url: str, response: Any, total: int | None) -> dict[str, Any]:
-    etag = response.headers.get("ETag", "")
-    # A weak validator must not be used in If-Range: RFC 9110, section 13.1.5.
-    strong = etag if etag and not etag.startswith("W/") else ""
-    return {
-        "url": url,
-        "total": total,
-        "validator": strong or response.headers.get("Last-Modified", ""),
-    }
 
 
 def _pieces(response: Any) -> Iterator[bytes]:

@@ -18,6 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from transfer.archives import open_array
 from transfer.errors import TransferError
 from transfer.files import exclusively, open_atomically
 from transfer.networks.architecture import Architecture, feature_shape, layers_of_block
@@ -26,7 +27,6 @@ from transfer.networks.transplant import set_weights
 from transfer.networks.weights import hash_weights
 from transfer.runs import BLOCKS, Run
 from transfer.tasks.dataset import Dataset
-from transfer.tasks.npy import open_array
 
 _BATCH = 128
 _MOST_BYTES_A_BLOCK = 1 << 30

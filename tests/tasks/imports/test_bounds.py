@@ -20,7 +20,7 @@ _CODE = """
 import resource, sys
 from pathlib import Path
 from transfer.errors import TransferError
-from transfer.tasks.imports import folders, images, importers, listing, splits, tubs, udacity
+from transfer.tasks.imports import drives, folders, images, importers, listing, splits
 import sklearn.model_selection
 
 path = Path(sys.argv[1])
@@ -47,7 +47,7 @@ def under_the_bound(path, call, most=MOST_BYTES):
     return done.stdout
 
 
-READ_TUB = "print(len(tubs.tub_reader(path)(path).images))"
+READ_TUB = "print(len(drives.tub_reader(path)(path).images))"
 RECORD = '{"_index": 1, "_timestamp_ms": 1, "cam/image_array": "1.jpg", "user/angle": 0, "x": %s}'
 
 
@@ -89,7 +89,7 @@ def test_a_cell_that_never_ends_is_refused(tmp_path):
 @pytest.mark.slow
 def test_a_log_of_two_letter_lines_is_refused(tmp_path):
     (tmp_path / "driving_log.csv").write_bytes(b"a\n" * (32 << 20))
-    call = "print(udacity.read_udacity(path))"
+    call = "print(drives.read_udacity(path))"
     assert f"at most {MAX_RECORDS}" in under_the_bound(tmp_path, call, most=64 << 20)
 
 

@@ -21,7 +21,7 @@ LETTERS = tuple("abcde")
 def listing_of(names, labels, split=None, groups=None):
     classes = tuple(f"class {label}" for label in np.unique(labels))
     split = None if split is None else np.array(split)
-    return Listing(Path("src"), classes, names, names, np.array(labels), split, groups, [], {})
+    return Listing(Path("src"), classes, names, np.array(labels), [], {}, names, groups, split)
 
 
 # The order of names.
@@ -32,12 +32,13 @@ def test_frames_numbered_through_the_classes_are_cut_at_one_time():
     names = [f"frame_{index}.jpg" for index in range(1000)]  # 9 before 10
     shuffled = np.random.default_rng(0).permutation(1000)
     parted = split_listing(listing_of([names[i] for i in shuffled], labels[shuffled]))
-    np.testing.assert_array_equal(shuffled[parted.order], np.arange(1000))
+    assert parted.images == names
+    np.testing.assert_array_equal(parted.labels, labels)
     expected = np.full(1000, -1)
     expected[:780], expected[800:880], expected[900:] = 0, 1, 2
-    np.testing.assert_array_equal(parted.split[parted.order], expected)
+    np.testing.assert_array_equal(parted.split, expected)
     assert parted.frames
-    assert "all classes together" in parted.remark
+    assert "all classes together" in parted.remarks[0]
 
 
 @pytest.mark.parametrize("name", ["forward_{}.jpg", "{}.jpg"])
@@ -51,9 +52,9 @@ def test_classes_with_their_own_names_are_each_cut_in_their_own_order(name):
         for index in range(count)
     ]
     parted = split_listing(listing_of(names, labels))
-    assert "by class" in parted.remark
+    assert "by class" in parted.remarks[0]
     assert not parted.frames
-    np.testing.assert_array_equal(parted.order, np.arange(480))
+    assert parted.images == names
     for label, count in enumerate(counts):
         own = parted.split[labels == label]
         kept = own[own >= 0]
@@ -108,8 +109,8 @@ def test_what_is_missing_is_split_off_training(known, missing, share):
     assert (own == missing).sum() == round(810 * share)
     assert (np.flatnonzero(own == missing) > np.flatnonzero(own == 0).max()).all()
     words = ("valid", "test")[missing - 1] + " 11% of the training images"
-    assert "as the source says" in parted.remark
-    assert words in parted.remark
+    assert "as the source says" in parted.remarks[0]
+    assert words in parted.remarks[0]
 
 
 def test_a_whole_split_is_not_touched():
@@ -118,7 +119,7 @@ def test_a_whole_split_is_not_touched():
         listing_of([f"{i}.jpg" for i in range(60)], np.arange(60) // 3 % 2, split)
     )
     np.testing.assert_array_equal(parted.split, split)
-    assert parted.remark == "split as the source says"
+    assert parted.remarks[0] == "split as the source says"
 
 
 def test_a_split_without_train_is_refused():
@@ -143,9 +144,9 @@ def test_at_random_every_class_has_its_share(shares):
 def test_frames_that_are_split_at_random_are_warned_of():
     labels = np.arange(100) // 7 % 2
     frames = listing_of([f"{i}.jpg" for i in range(100)], labels)
-    assert "warning: the names look like" in split_listing(frames, stratified=True).remark
+    assert "warning: the names look like" in split_listing(frames, stratified=True).remarks[0]
     photographs = listing_of([f"{label}_{i}.jpg" for i, label in enumerate(labels)], labels)
-    assert "warning" not in split_listing(photographs, stratified=True).remark
+    assert "warning" not in split_listing(photographs, stratified=True).remarks[0]
 
 
 # Groups.
@@ -186,7 +187,8 @@ def test_groups_become_recordings_in_their_order():
     parted = split_listing(
         listing_of([f"{i}.jpg" for i in range(240)], np.arange(240) // 12 % 2, groups=groups)
     )
-    np.testing.assert_array_equal(parted.groups, numbered(groups)[1])
-    assert (np.diff(parted.groups[parted.order]) >= 0).all()
-    assert "12 groups, none divided" in parted.remark
+    expected = [groups[int(name.removesuffix(".jpg"))] for name in parted.images]
+    np.testing.assert_array_equal(parted.recordings, numbered(expected)[1])
+    assert (np.diff(parted.recordings) >= 0).all()
+    assert "12 groups, none divided" in parted.remarks[0]
     assert not parted.frames

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from transfer.errors import TransferError
-from transfer.tasks.imports.udacity import COLUMNS, is_udacity, read_udacity
+from transfer.tasks.imports.drives import COLUMNS, is_udacity, read_udacity
 
 STEERING = [0.0, -0.25, 0.5, 0.05]
 FOREIGN = [

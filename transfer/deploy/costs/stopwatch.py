@@ -30,21 +30,16 @@ _LIMIT_SECONDS = 600
 
 @dataclass(frozen=True)
 class Timing:
-    """What was measured.
-
-    ``median_ms``, ``p95_ms``: latency of one frame, milliseconds.
-    ``images_per_second``: in batches of 64, the median batch.
-    ``peak_bytes``: most memory the process held while it opened the file and ran single frames;
-    None where the system has no /proc.
-    ``network_bytes``: the same beyond what the process held before it opened the file.
-    """
+    """What was measured."""
 
     threads: int
-    median_ms: float
-    p95_ms: float
-    images_per_second: float
+    median_ms: float  #: latency of one frame, milliseconds
+    p95_ms: float  #: 95th percentile
+    images_per_second: float  #: in batches of 64, the median batch
+    #: most memory the process held while it opened the file and ran single frames; None where the
+    #: system has no /proc
     peak_bytes: int | None
-    network_bytes: int | None
+    network_bytes: int | None  #: the same beyond what the process held before it opened the file
 
 
 def time_file(path: str | Path, threads: int, calls: int = CALLS) -> Timing:

@@ -39,43 +39,32 @@ Pilot = Callable[[Sequence[int], Sequence[Car], Callable[[], np.ndarray]], np.nd
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """A track, what the camera sees of it, and where the car starts.
+    """A track, what the camera sees of it, and where the car starts."""
 
-    ``number``, ``seed``: the track is a function of ``number``; camera, light, start and
-    disturbances of both.
-    ``seed_words``: of the drive's own random numbers.
-    """
-
+    #: the track is a function of ``number``; camera, light, start and disturbances of both
     number: int
     seed: int
     clockwise: bool
     track: Track
     scene: Scene
     car: Car
-    seed_words: tuple[int, ...]
+    seed_words: tuple[int, ...]  #: of the drive's own random numbers
 
 
 @dataclass(frozen=True)
 class Drive:
-    """How a drive went.
-
-    ``distance``: progress along the centre line, half widths of the lane.
-    ``in_lane``: share of the frames with the car's camera between the stripes of tape, 0..1.
-    ``offset``: mean distance from the centre line, half widths.
-    ``laps``: distance over the length of a lap.
-    ``clean_laps``: whole laps in a row without an intervention.
-    """
+    """How a drive went."""
 
     track: int
     seed: int
     clockwise: bool
     frames: int
-    distance: float
+    distance: float  #: progress along the centre line, half widths of the lane
     interventions: int
-    in_lane: float
-    offset: float
-    laps: float
-    clean_laps: int
+    in_lane: float  #: share of the frames with the car's camera between the stripes of tape, 0..1
+    offset: float  #: mean distance from the centre line, half widths
+    laps: float  #: distance over the length of a lap
+    clean_laps: int  #: whole laps in a row without an intervention
 
 
 @dataclass(frozen=True, eq=False)

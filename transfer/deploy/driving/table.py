@@ -28,23 +28,18 @@ _NAME = re.compile(rf"(?P<run>.+?_s\d+)(_(?P<format>{_FORMATS}))?")
 
 @dataclass(frozen=True)
 class Summary:
-    """All drives of a network together.
-
-    ``distance``: half widths of the lane, all drives together.
-    ``per_intervention``: half widths an intervention, and its 95 % interval; infinite where none
-    was needed.
-    ``per_lap``: interventions a lap, and its 95 % interval.
-    ``in_lane``: mean share of frames in the lane over drives, and its 95 % interval (Student's t).
-    ``offset``: mean distance from the centre line, half widths, over drives.
-    """
+    """All drives of a network together."""
 
     drives: int
-    distance: float
+    distance: float  #: half widths of the lane, all drives together
     interventions: int
+    #: half widths an intervention, and its 95 % interval; infinite where none was needed
     per_intervention: tuple[float, float, float]
+    #: interventions a lap, and its 95 % interval
     per_lap: tuple[float, float, float]
+    #: mean share of frames in the lane over drives, and its 95 % interval (Student's t)
     in_lane: tuple[float, float, float]
-    offset: float
+    offset: float  #: mean distance from the centre line, half widths, over drives
     clean_laps: int
 
 

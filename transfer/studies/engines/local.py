@@ -11,9 +11,8 @@ import functools
 import multiprocessing
 import os
 import signal
-import time
 from collections import deque
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -23,16 +22,13 @@ from transfer.errors import TransferError
 from transfer.files import exclusively, remove_temporaries
 from transfer.folding import write_failure
 from transfer.machine import cores
-from transfer.networks.architecture import Architecture, multiply_adds
 from transfer.progress import quietly
 from transfer.results import finished, working
 from transfer.runs import FROZEN_KINDS, Run
 from transfer.studies.context import GRAPHS_KEPT, Context
-from transfer.studies.display import Display
-from transfer.study_file import Settings
+from transfer.studies.engines.dispatch import SECONDS_BETWEEN_LOOKS, Costs, ready_runs
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
-_SECONDS_BETWEEN_LOOKS = 1.0  # at runs that another process is doing
 _FOLDERS_OF_A_RUN = ("failed", "checkpoints", "logs", "predictions", "rows")
 
 
@@ -41,53 +37,40 @@ def default_workers() -> int:
     return cores()
 
 
-Failures = dict[str, str]  #: why a run failed or was left out, by its name
-
-
-def run_study(runs: list[Run], context: Context, workers: int | None = None) -> Failures:
-    """Do all runs of a study that are not finished yet.
-
-    A run that fails does not keep the others from being done, but those that copy from it.
-
-    ``runs``: with all they depend on.
-    ``workers``: worker processes; None: one a core.
-    Returns why a run failed or was left out, by its name.
-    Raises `TransferError` if a worker process dies, or nothing can be written; what is finished
-    stays finished.
-    """
-    missing = [run for run in runs if not finished(context.study_dir, run)]
-    count = min(workers or default_workers(), len(missing))
-    if not missing:
-        return {}
-    costs = {run.name: cost(run, context.settings) for run in missing}
-    pending = in_order(missing, costs)
-    pool = [_Worker(context) for _ in range(count)]
+@contextlib.contextmanager
+def processes(context: Context, runs: int, workers: int | None) -> Iterator["_Pool"]:
+    """Worker processes for so many runs; None: one a core. They end with the block."""
+    pool = _Pool(context, min(workers or default_workers(), runs))
     try:
-        with Display(costs, len(runs), context.settings.protocol.epochs) as display:
-            return _dispatch(pool, pending, costs, context.study_dir, display)
+        yield pool
     finally:
-        for worker in pool:
+        for worker in pool.workers:
             worker.stop()
 
 
-def cost(run: Run, settings: Settings) -> float:
-    """Expected cost of a run relative to others: forward, and backward through what is trained."""
-    whole = multiply_adds(Architecture(run.depth, settings.alpha, settings.input_size))
-    frozen = 0
-    if run.kind in FROZEN_KINDS and run.kind != "A@nB" and run.n:
-        frozen = multiply_adds(Architecture(run.n, settings.alpha, settings.input_size))
-    return run.fraction * (3 * whole - 2 * min(frozen, whole))
+class _Pool:
+    """Worker processes, each with one run at a time; see `transfer.studies.engines.dispatch`."""
 
+    def __init__(self, context: Context, count: int) -> None:
+        self._study_dir = context.study_dir
+        self.workers = [_Worker(context) for _ in range(count)]
 
-def in_order(runs: list[Run], costs: Mapping[str, float]) -> list[Run]:
-    """Runs that others wait for first, then the longest first: so that the last end together."""
-    needed = {run for other in runs for run in other.depends_on}
-    return sorted(runs, key=lambda run: (run not in needed, -costs[run.name]))
+    @property
+    def busy(self) -> bool:
+        return any(worker.run for worker in self.workers)
 
+    def begin(self, pending: list[Run], costs: Costs) -> None:
+        for worker in self.workers:
+            if worker.run is None:
+                run = _next(pending, costs, self._study_dir, worker.graphs)
+                if run is not None:
+                    worker.give(run)
 
-def ready_runs(pending: list[Run], study_dir: Path) -> list[Run]:
-    """Those whose dependencies are finished, in the same order."""
-    return [run for run in pending if all(finished(study_dir, r) for r in run.depends_on)]
+    def events(self) -> Iterator[tuple[Run, str, Any]]:
+        ready = wait([worker.connection for worker in self.workers], SECONDS_BETWEEN_LOOKS)
+        for worker in self.workers:
+            if worker.connection in ready:
+                yield worker.hear()
 
 
 class _Worker:
@@ -119,6 +102,18 @@ class _Worker:
         except (BrokenPipeError, ConnectionResetError):
             raise self.ended() from None
 
+    def hear(self) -> tuple[Run, str, Any]:
+        """What it says of its run, which it has ended unless an epoch did."""
+        try:
+            event, content = self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            raise self.ended() from None
+        run = self.run
+        assert run is not None  # a worker says nothing of itself
+        if event != "epoch":
+            self.run = None
+        return run, event, content
+
     def ended(self) -> TransferError:
         """The error of a process that is gone."""
         self.process.join()
@@ -135,51 +130,8 @@ class _Worker:
         self.connection.close()
 
 
-def _dispatch(
-    pool: list[_Worker],
-    pending: list[Run],
-    costs: Mapping[str, float],
-    study_dir: Path,
-    display: Display,
-) -> Failures:
-    """Give runs to idle workers until none is left; look again at those done elsewhere."""
-    elsewhere: list[Run] = []
-    failures: Failures = {}
-    looked = time.monotonic()
-    while pending or elsewhere or any(worker.run for worker in pool):
-        for worker in pool:
-            if worker.run is None:
-                run = _next(pending, costs, study_dir, worker.graphs)
-                if run is not None:
-                    worker.give(run)
-        ready = wait([worker.connection for worker in pool], timeout=_SECONDS_BETWEEN_LOOKS)
-        for worker in pool:
-            if worker.connection in ready:
-                _hear(worker, elsewhere, failures, display)
-        if elsewhere and time.monotonic() - looked >= _SECONDS_BETWEEN_LOOKS:
-            looked = time.monotonic()
-            for run in list(elsewhere):
-                elsewhere.remove(run)
-                if finished(study_dir, run):
-                    display.done_elsewhere(run.name)
-                else:
-                    pending.append(run)
-        leave_out(pending, failures, display)
-    return failures
-
-
-def leave_out(pending: list[Run], failures: Failures, display: Display) -> None:
-    """Take off the list the runs that copy from a run that failed."""
-    for run in list(pending):
-        for needed in run.depends_on:
-            if needed.name in failures:
-                pending.remove(run)
-                failures[run.name] = f"left out, as it copies from {needed.name}"
-                display.failed(run.name, failures[run.name])
-
-
 def _next(
-    pending: list[Run], costs: Mapping[str, float], study_dir: Path, graphs: Collection[Hashable]
+    pending: list[Run], costs: Costs, study_dir: Path, graphs: Collection[Hashable]
 ) -> Run | None:
     """The first run whose dependencies are finished, taken off the list.
 
@@ -202,37 +154,12 @@ def _graph(run: Run) -> Hashable:
     return run.kind == "sliced" and run.n, run.fraction
 
 
-def _hear(
-    worker: _Worker,
-    elsewhere: list[Run],
-    failures: Failures,
-    display: Display,
-) -> None:
-    try:
-        event, content = worker.connection.recv()
-    except (EOFError, ConnectionResetError):
-        raise worker.ended() from None
-    if event == "epoch":
-        display.epoch(*content)
-        return
-    if event == "error":
-        raise TransferError(content)
-    run, worker.run = worker.run, None
-    if event == "busy" and run is not None:
-        elsewhere.append(run)
-    elif event == "failed" and run is not None:
-        failures[run.name] = content
-        display.failed(run.name, content)
-    elif event == "done":
-        display.done(content)
-
-
 def _work(connection: Connection, context: Context) -> None:
     """The life of a worker process."""
     execute = start_worker(context.threads)
 
-    def on_epoch(name: str, epoch: Any) -> None:
-        connection.send(("epoch", (name, epoch)))
+    def on_epoch(epoch: Any) -> None:
+        connection.send(("epoch", epoch))
 
     with contextlib.suppress(EOFError, BrokenPipeError):  # the parent is gone
         while True:
@@ -261,45 +188,36 @@ def attempt(
     run: Run,
     context: Context,
     execute: Callable[..., dict[str, Any]],
-    on_epoch: Callable[[str, Any], None] = lambda name, epoch: None,
+    on_epoch: Callable[[Any], None] = lambda epoch: None,
 ) -> tuple[str, Any]:
     """Do a run, unless another process does or has done it.
 
-    Returns ``"done"`` and the row, ``"busy"`` and None, ``"failed"`` and a sentence that is
-    recorded too,.
-    Returns or ``"error"`` and a sentence if no run can be done, as on a full disk.
+    Returns ``"done"`` and the row; ``"busy"`` and None; ``"failed"`` and a sentence that is
+    recorded too; or ``"error"`` and a sentence if no run can be done, as on a full disk.
     """
+    study_dir = context.study_dir
     try:
-        return _attempt(run, context, execute, on_epoch)
+        with _lock(study_dir, run) as mine:
+            if not mine or finished(study_dir, run):
+                return "busy", None
+            remove_temporaries(study_dir / "models", run.name)
+            for folder in _FOLDERS_OF_A_RUN:
+                remove_temporaries(working(study_dir, folder), run.name)
+            working(study_dir, "failed", f"{run.name}.json").unlink(missing_ok=True)
+            try:
+                return "done", execute(run, context, lambda epochs: on_epoch(epochs[-1]))
+            except TransferError as error:
+                if getattr(error.__cause__, "errno", None) in _NO_ROOM:
+                    raise
+                reason = str(error)
+            except MemoryError:
+                reason = "Not enough memory: use fewer --workers or a smaller input."
+            write_failure(study_dir, run.name, reason)
+            return "failed", reason
     except TransferError as error:
         return "error", str(error)
     except OSError as error:
         return "error", f"{run.name} cannot go on: {error.strerror or error}."
-
-
-def _attempt(
-    run: Run,
-    context: Context,
-    execute: Callable[..., dict[str, Any]],
-    on_epoch: Callable[[str, Any], None],
-) -> tuple[str, Any]:
-    with _lock(context.study_dir, run) as mine:
-        if not mine or finished(context.study_dir, run):
-            return "busy", None
-        remove_temporaries(context.study_dir / "models", run.name)
-        for folder in _FOLDERS_OF_A_RUN:
-            remove_temporaries(working(context.study_dir, folder), run.name)
-        working(context.study_dir, "failed", f"{run.name}.json").unlink(missing_ok=True)
-        try:
-            return "done", execute(run, context, lambda epochs: on_epoch(run.name, epochs[-1]))
-        except TransferError as error:
-            if getattr(error.__cause__, "errno", None) in _NO_ROOM:
-                raise
-            reason = str(error)
-        except MemoryError:
-            reason = "Not enough memory: use fewer --workers or a smaller input."
-        write_failure(context.study_dir, run.name, reason)
-        return "failed", reason
 
 
 def _lock(study_dir: Path, run: Run) -> contextlib.AbstractContextManager[bool]:

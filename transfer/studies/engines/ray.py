@@ -23,22 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from transfer.errors import TransferError
+from transfer.files import Version, version_of
 from transfer.program import how_to_install
 from transfer.progress import quietly
-from transfer.results import finished, read_log, working
+from transfer.results import read_log, working
 from transfer.runs import Run
 from transfer.studies.context import Context
-from transfer.studies.display import Display
-from transfer.studies.engines.local import (
-    Failures,
-    attempt,
-    cost,
-    default_workers,
-    in_order,
-    leave_out,
-    ready_runs,
-    start_worker,
-)
+from transfer.studies.engines.dispatch import SECONDS_BETWEEN_LOOKS, Costs, ready_runs
+from transfer.studies.engines.local import attempt, default_workers, start_worker
 from transfer.studies.setup import environment
 
 try:
@@ -49,31 +41,21 @@ except ModuleNotFoundError as error:
     ) from error
 
 _RETRIES = 5  # nodes that may be lost under one run; each costs the epoch it was in
-_SECONDS_BETWEEN_LOOKS = 1.0  # at logs, and at runs that another process is doing
 _SECONDS_TO_ANSWER = 10.0
 _OBJECT_STORE_BYTES = 200 << 20  # of a cluster of our own; it holds the weights of baseA only
 
 
-def run_study(
-    runs: list[Run], context: Context, workers: int | None = None, address: str | None = None
-) -> Failures:
-    """Do all runs of a study that are not finished yet.
+@contextlib.contextmanager
+def cluster(
+    context: Context, runs: int, workers: int | None, address: str | None
+) -> Iterator["_Tasks"]:
+    """Ray tasks for so many runs; what still runs at the end of the block is ended.
 
-    A run that fails does not keep the others from being done, but those that copy from it.
-
-    ``runs``: with all they depend on.
     ``workers``: runs at a time at most, between which the cluster's GPUs are shared out; None: one
     a CPU, or one a GPU where there are any.
     ``address``: of the cluster, ``HOST:PORT`` or ``auto``; None: this machine alone.
-    Returns why a run failed or was left out, by its name.
-    Raises `TransferError` if the cluster cannot be reached or cannot be used; what is finished
-    stays finished.
+    Raises `TransferError` if the cluster cannot be reached or cannot be used.
     """
-    missing = [run for run in runs if not finished(context.study_dir, run)]
-    if not missing:
-        return {}
-    costs = {run.name: cost(run, context.settings) for run in missing}
-    pending = in_order(missing, costs)
     # The tasks run in folders of their own.
     context = dataclasses.replace(
         context, study_dir=context.study_dir.absolute(), data=context.data.absolute()
@@ -85,9 +67,7 @@ def run_study(
             f"Ray: nodes {len(nodes)}, CPUs a run {context.threads}, GPUs a run {gpus:g}",
             file=sys.stderr,
         )
-        submit = _submitter(context, gpus)
-        with Display(costs, len(runs), context.settings.protocol.epochs) as display:
-            return _dispatch(submit, pending, context.study_dir, workers or len(missing), display)
+        yield _Tasks(context, gpus, workers or runs)
 
 
 def gpus_a_run(
@@ -95,9 +75,8 @@ def gpus_a_run(
 ) -> float:
     """The share of a GPU that each run takes: 0 on a cluster without any, else at most 1.
 
-    ``nodes``: resources of each node, ``{"CPU": 16, "GPU": 1}``.
-    ``workers``: runs at a time; None: one a GPU.
-    ``threads``: CPUs that a run takes.
+    ``nodes``: resources of each node, ``{"CPU": 16, "GPU": 1}``. ``workers``: runs at a time; None:
+    one a GPU. ``threads``: CPUs that a run takes.
     Raises `TransferError` if no node offers that many CPUs.
     """
     usable = [node for node in nodes if node.get("CPU", 0) >= threads]
@@ -205,75 +184,49 @@ def _unfit(study_dir: Path, versions: dict[str, str]) -> str | None:
     return None
 
 
-def _dispatch(
-    submit: Callable[[Run], Any],
-    pending: list[Run],
-    study_dir: Path,
-    most: int,
-    display: Display,
-) -> Failures:
-    """Submit runs whose dependencies are finished, ``most`` at a time, until none is left."""
-    running: dict[Any, Run] = {}
-    elsewhere: list[Run] = []
-    failures: Failures = {}
-    shown: dict[str, int] = {}
-    looked = time.monotonic()
-    while pending or running or elsewhere:
-        for run in ready_runs(pending, study_dir)[: most - len(running)]:
+class _Tasks:
+    """Runs on the cluster, ``most`` at a time; see `transfer.studies.engines.dispatch`."""
+
+    def __init__(self, context: Context, gpus: float, most: int) -> None:
+        self._study_dir, self._most = context.study_dir, most
+        self._submit = _submitter(context, gpus)
+        self._running: dict[Any, Run] = {}
+        self._logs: dict[str, Version | None] = {}  # as they were shown
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._running)
+
+    def begin(self, pending: list[Run], costs: Costs) -> None:
+        for run in ready_runs(pending, self._study_dir)[: self._most - len(self._running)]:
             pending.remove(run)
-            running[submit(run)] = run
-        for task in _wait(list(running)):
-            run = running.pop(task)
-            event, content = _result(task, run)
-            if event == "busy":
-                elsewhere.append(run)
-            elif event == "failed":
-                failures[run.name] = content
-                display.failed(run.name, content)
-            else:
-                display.done(content)
-        leave_out(pending, failures, display)
-        if time.monotonic() - looked >= _SECONDS_BETWEEN_LOOKS:
-            looked = time.monotonic()
-            for run in running.values():
-                _show_epoch(study_dir, run.name, shown, display)
-            for run in elsewhere:
-                if finished(study_dir, run):
-                    display.done_elsewhere(run.name)
-                else:
-                    pending.append(run)
-            elsewhere = []
-    return failures
+            self._running[self._submit(run)] = run
 
-
-def _wait(tasks: list[Any]) -> list[Any]:
-    """Tasks that have ended, after a while at most."""
-    if not tasks:
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-        return []
-    first = ray.wait(tasks, timeout=_SECONDS_BETWEEN_LOOKS)[0]
-    return first and ray.wait(tasks, num_returns=len(tasks), timeout=0)[0]
+    def events(self) -> Iterator[tuple[Run, str, Any]]:
+        tasks = list(self._running)
+        ended: list[Any] = []
+        if not tasks:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        elif ray.wait(tasks, timeout=SECONDS_BETWEEN_LOOKS)[0]:
+            ended = ray.wait(tasks, num_returns=len(tasks), timeout=0)[0]
+        for task in ended:
+            run = self._running.pop(task)
+            yield run, *_result(task, run)
+        for run in self._running.values():
+            log = version_of(working(self._study_dir, "logs", f"{run.name}.csv"))
+            if log != self._logs.get(run.name):
+                self._logs[run.name] = log
+                with contextlib.suppress(OSError, TransferError, IndexError):
+                    yield run, "epoch", read_log(self._study_dir, run.name).iloc[-1].to_dict()
 
 
 def _result(task: Any, run: Run) -> tuple[str, Any]:
-    """What `attempt` returned, unless that ends the study."""
+    """What `attempt` returned."""
     try:
-        event, content = ray.get(task)
+        return ray.get(task)
     except ray.exceptions.RayError as error:
         reason = str(getattr(error, "cause", None) or error).strip() or type(error).__name__
         raise TransferError(
             f"{run.name} failed on the cluster: {reason.splitlines()[0].rstrip('.')}. "
             "The same command goes on from here."
         ) from error
-    if event == "error":
-        raise TransferError(content)
-    return event, content
-
-
-def _show_epoch(study_dir: Path, name: str, shown: dict[str, int], display: Display) -> None:
-    """Show the newest epoch of a run, if its log has changed; it may not have begun."""
-    with contextlib.suppress(OSError, TransferError, IndexError):
-        changed = working(study_dir, "logs", f"{name}.csv").stat().st_mtime_ns
-        if shown.get(name) != changed:
-            shown[name] = changed
-            display.epoch(name, read_log(study_dir, name).iloc[-1].to_dict())

@@ -24,7 +24,7 @@ from transfer.results import (
     working,
 )
 from transfer.runs import Run, parse_run, parse_runs
-from transfer.studies.engines.local import cost
+from transfer.studies.engines.dispatch import cost
 from transfer.study_file import Settings, planned_runs, read_settings
 from transfer.tables import place
 
@@ -37,17 +37,16 @@ _FRESH_SECONDS, _FRESH_EPOCHS = 60.0, 3.0
 class Unfinished:
     """A run that was begun.
 
-    ``epoch``: epochs that are finished.
-    ``val_accuracy``: of the last one.
-    ``seconds_ago``: when it ended; None if none has.
-    ``held``: whether a process is seen to hold the run's lock.
+    ``epoch``, ``val_accuracy``: the last finished epoch; 0 and None if there is none.
+    ``seconds_ago``: when that ended.
+    ``locked``: whether a process is seen to hold the run's lock.
     """
 
     run: str
     epoch: int
     val_accuracy: float | None
     seconds_ago: float | None
-    held: bool
+    locked: bool
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,11 @@ class Status:
     """All runs of a study by where they stand.
 
     ``epochs``: of a run at most.
-    ``planned``: what the calls of the study asked for, and what else was begun.
-    ``done``, ``to_do``: names of runs: with a row; not begun.
-    ``running``, ``stopped``: begun without a row: by a process that is alive, or by none.
+    ``planned``: how many runs the calls of the study asked for, and what else was begun.
+    ``done``, ``to_do``: names of runs with a row, and of runs not begun.
+    ``running``, ``stopped``: begun without a row, by a process that is alive, or by none.
     ``failed``: why runs failed that nobody has tried again yet, by their name.
-    ``seconds_left``: estimate; None if nothing is running or no pace is known.
+    ``seconds_left``: an estimate; None if nothing is running or no pace is known.
     """
 
     name: str
@@ -89,14 +88,14 @@ def status(study_dir: str | Path) -> Status:
     stopped: list[Unfinished] = []
     to_do: list[str] = []
     for run in (run for run in runs if run not in set(done)):
-        found = _look(folder, run)
-        if run.name in failed and not (found and found.held):
+        state = _look(folder, run)
+        if run.name in failed and not (state and state.locked):
             continue
         failed.pop(run.name, None)
-        if found is None:
+        if state is None:
             to_do.append(run.name)
         else:
-            (running if found.held or _is_fresh(folder, found) else stopped).append(found)
+            (running if state.locked or _is_fresh(folder, state) else stopped).append(state)
     return Status(
         folder.resolve().name,
         settings.protocol.epochs,
@@ -112,26 +111,26 @@ def status(study_dir: str | Path) -> Status:
 
 def _look(folder: Path, run: Run) -> Unfinished | None:
     """How far a run without a row is; None if it was not begun."""
-    held = is_locked(working(folder, "locks", f"{run.name}.lock"))
+    locked = is_locked(working(folder, "locks", f"{run.name}.lock"))
     log = working(folder, "logs", f"{run.name}.csv")
     try:
         changed = log.stat().st_mtime
     except OSError:
-        return Unfinished(run.name, 0, None, None, True) if held else None
+        return Unfinished(run.name, 0, None, None, True) if locked else None
     epochs = read_log(folder, run.name)
     if epochs.empty:
-        return Unfinished(run.name, 0, None, None, held)
+        return Unfinished(run.name, 0, None, None, locked)
     last = epochs.iloc[-1]
     ago = max(0.0, time.time() - changed)
-    return Unfinished(run.name, int(last["epoch"]), float(last["val_accuracy"]), ago, held)
+    return Unfinished(run.name, int(last["epoch"]), float(last["val_accuracy"]), ago, locked)
 
 
-def _is_fresh(folder: Path, found: Unfinished) -> bool:
+def _is_fresh(folder: Path, begun: Unfinished) -> bool:
     """Whether a run nobody is seen to hold has written an epoch so lately that somebody must."""
-    if found.seconds_ago is None:
+    if begun.seconds_ago is None:
         return False
-    lasted = float(read_log(folder, found.run)["seconds"].iloc[-1])
-    return found.seconds_ago < max(_FRESH_SECONDS, _FRESH_EPOCHS * lasted)
+    lasted = float(read_log(folder, begun.run)["seconds"].iloc[-1])
+    return begun.seconds_ago < max(_FRESH_SECONDS, _FRESH_EPOCHS * lasted)
 
 
 def _seconds_left(
@@ -147,85 +146,74 @@ def _seconds_left(
     """
     if not running:
         return None
+    epochs = settings.protocol.epochs
     lasted = read_runs(folder).set_index("run")["seconds"] if done else {}
-    seconds: dict[str, float] = {}
-    costs: dict[str, float] = {}
-    for run in done:
-        took = float(lasted[run.name])
-        for key in (run.kind, ""):
-            seconds[key] = seconds.get(key, 0.0) + took
-            costs[key] = costs.get(key, 0.0) + cost(run, settings)
+    paces = [(run.kind, float(lasted[run.name]), cost(run, settings)) for run in done]
     if not done:
-        for found in running:
-            if found.epoch:
-                log = read_log(folder, found.run)
-                share = found.epoch / settings.protocol.epochs
-                seconds[""] = seconds.get("", 0.0) + float(log["seconds"].sum())
-                costs[""] = costs.get("", 0.0) + share * cost(parse_run(found.run), settings)
-    if not costs.get(""):
+        for begun in running:
+            seconds = float(read_log(folder, begun.run)["seconds"].sum()) if begun.epoch else 0.0
+            share = begun.epoch / epochs
+            paces.append(("", seconds, share * cost(parse_run(begun.run), settings)))
+    if not any(costs for _, _, costs in paces):
         return None
 
     def expected(name: str) -> float:
         run = parse_run(name)
-        key = run.kind if costs.get(run.kind) else ""
-        return cost(run, settings) * seconds[key] / costs[key]
+        alike = [pace for pace in paces if pace[0] == run.kind] or paces
+        _, seconds, costs = zip(*alike, strict=True)
+        return cost(run, settings) * sum(seconds) / sum(costs)
 
     left = sum(map(expected, waiting))
-    for found in running:
-        left += expected(found.run) * max(0.0, 1 - found.epoch / settings.protocol.epochs)
+    left += sum(expected(begun.run) * max(0.0, 1 - begun.epoch / epochs) for begun in running)
     return left / len(running)
 
 
-def print_status(found: Status, console: Console | None = None) -> None:
+def print_status(seen: Status, console: Console | None = None) -> None:
     """Print it: colours on a terminal, plain text elsewhere."""
     console = console or Console(highlight=False, soft_wrap=True)
-    console.print(
-        Text(f"{plain(found.name)}: {len(found.done)} of {found.planned} runs done", "bold")
-    )
+    done = f"{plain(seen.name)}: {len(seen.done)} of {seen.planned} runs done"
+    console.print(Text(done, "bold"))
     table = Table(box=None, pad_edge=False, show_header=False)
-    for state, runs, style in (
-        ("running", found.running, "green"),
-        ("stopped", found.stopped, "red"),
-    ):
-        for run in runs:
-            table.add_row(Text(state, style), Text(run.run), _progress(run, found.epochs))
-    for name, reason in found.failed.items():
+    for run in (*seen.running, *seen.stopped):
+        state = Text("running", "green") if run in seen.running else Text("stopped", "red")
+        table.add_row(state, Text(run.run), _progress(run, seen.epochs))
+    for name, reason in seen.failed.items():
         table.add_row(Text("failed", "red"), Text(name), Text(plain(reason)))
     if table.row_count:
         console.print(table)
-    if found.to_do:
-        shown = ", ".join(found.to_do[:8])
-        more = f" and {len(found.to_do) - 8} more" if len(found.to_do) > 8 else ""
+    if seen.to_do:
+        shown = ", ".join(seen.to_do[:8])
+        more = f" and {len(seen.to_do) - 8} more" if len(seen.to_do) > 8 else ""
         console.print(Text(f"to do: {shown}{more}"))
-    console.print(Text(_outlook(found)))
+    console.print(Text(_outlook(seen)))
 
 
 def _progress(run: Unfinished, epochs: int) -> Text:
     if run.val_accuracy is None or run.seconds_ago is None:
-        return Text("in its first epoch" if run.held else "no epoch finished")
+        return Text("in its first epoch" if run.locked else "no epoch finished")
     return Text(
         f"epoch {run.epoch} of {epochs} done {_duration(run.seconds_ago)} ago, "
         f"validation accuracy {run.val_accuracy:.3f}"
     )
 
 
-def _outlook(found: Status) -> str:
+def _outlook(seen: Status) -> str:
     """What will happen, as far as it is known."""
-    missing = found.planned - len(found.done)
+    missing = seen.planned - len(seen.done)
     if not missing:
         return "Complete."
-    if not found.running:
+    if not seen.running:
         stopped = (
-            f" {_count(len(found.stopped))} stopped half way: killed, or ended by an "
+            f" {_count(len(seen.stopped))} stopped half way: killed, or ended by an "
             "error that its process told; it goes on from its last epoch."
-            if found.stopped
+            if seen.stopped
             else ""
         )
         return f"Nobody is working on it; the same study command goes on from here.{stopped}"
-    at_a_time = f"{_count(len(found.running))} at a time"
-    if found.seconds_left is None:
+    at_a_time = f"{_count(len(seen.running))} at a time"
+    if seen.seconds_left is None:
         return f"{at_a_time}; the time left is not known before an epoch is finished."
-    return f"About {_duration(found.seconds_left)} left at the pace so far, {at_a_time}."
+    return f"About {_duration(seen.seconds_left)} left at the pace so far, {at_a_time}."
 
 
 def _count(runs: int) -> str:

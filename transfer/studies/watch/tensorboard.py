@@ -7,32 +7,33 @@
 
 Everything is derived from the epochs and rows of runs, by whoever watches the study: training
 neither waits for it nor knows of it. Times are seconds from the start of a run, so that the same
-study gives the same bytes; the file of a run only grows, so that TensorBoard can look on. Needs
-the package ``tensorboard``, and not TensorFlow.
+study gives the same bytes; the file of a run only grows, so that TensorBoard can look on.
+
+Needs the package ``tensorboard``, and not TensorFlow. A file is a TFRecord of ``Event`` messages;
+the messages and the writer of records are those of ``tensorboard``. Its writer of whole files is
+not used: it imports TensorFlow where that is installed, and names files by time and process.
 """
 
 import contextlib
 import importlib.util
+import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from transfer.errors import TransferError
-from transfer.files import Version, version_of
+from transfer.files import Version, read_bytes, version_of, write_atomically
 from transfer.program import how_to_install
 from transfer.results import folded_runs, names_in, read_log, read_runs, working
 from transfer.runs import KERAS_3, Run, parse_run, parse_runs
-from transfer.studies.watch.event_file import (
-    bring_up_to_date,
-    hparams_event,
-    scalar_event,
-)
 
 FOLDER = "tensorboard"
 _FILE = "events.out.tfevents.study"
+_VERSION = "brain.Event:2"  # the first event of every file
+_MAX_FILE_BYTES = 64 << 20
 _SECONDS_BETWEEN_LOOKS = 10.0
 _TAGS = {
     "loss": "train/loss",
@@ -49,25 +50,17 @@ _RESULTS = (
 )
 
 
-def require_tensorboard() -> None:
-    """Before anything is trained.
-
-    Raises `TransferError` if the package is not installed.
-    """
-    if importlib.util.find_spec("tensorboard") is None:
-        raise TransferError(
-            "Expected the package tensorboard for --tensorboard. It is not installed: "
-            f"{how_to_install('tensorboard')}"
-        )
-
-
 @contextlib.contextmanager
 def following(study_dir: str | Path) -> Iterator[None]:
     """Keep the events of a study up to date while the block runs, and once more at its end.
 
     Raises `TransferError` if the package is missing; at the end, if events cannot be written.
     """
-    require_tensorboard()
+    if importlib.util.find_spec("tensorboard") is None:
+        raise TransferError(
+            "Expected the package tensorboard for --tensorboard. It is not installed: "
+            f"{how_to_install('tensorboard')}"
+        )
     events, stop = Events(study_dir), threading.Event()
 
     def follow() -> None:
@@ -77,15 +70,17 @@ def following(study_dir: str | Path) -> Iterator[None]:
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()
-    ended_well = False
     try:
         yield
-        ended_well = True
-    finally:
+    except BaseException:
         stop.set()
         thread.join()
-        with contextlib.nullcontext() if ended_well else contextlib.suppress(TransferError):
-            events.write()  # if the study failed, that is what is said
+        with contextlib.suppress(TransferError):  # what is said is why the study failed
+            events.write()
+        raise
+    stop.set()
+    thread.join()
+    events.write()
 
 
 class Events:
@@ -109,7 +104,7 @@ class Events:
             if self._seen.get(run.name) == (log, done):
                 continue
             events = _events_of_run(run, read_log(folder, run.name), rows.get(run.name))
-            bring_up_to_date(_folder_of(out, run) / _FILE, events)
+            _bring_up_to_date(_folder_of(out, run) / _FILE, events)
             self._seen[run.name], changed = (log, done), True
         if changed and rows:
             _write_overview(out, rows)
@@ -126,8 +121,8 @@ def _write_overview(out: Path, rows: dict[str, dict[str, Any]]) -> None:
     table = pd.DataFrame(points, columns=["kind", "n", "accuracy"])
     for kind, of_kind in table.groupby("kind"):
         means = of_kind.groupby("n")["accuracy"].mean()
-        events = [scalar_event("test_accuracy", mean, n) for n, mean in means.items()]
-        bring_up_to_date(out / "by n" / str(kind) / _FILE, events)
+        events = [_scalar("test_accuracy", mean, n) for n, mean in means.items()]
+        _bring_up_to_date(out / "by n" / str(kind) / _FILE, events)
 
 
 def _rows(folder: Path) -> dict[str, dict[str, Any]]:
@@ -145,42 +140,82 @@ def _folder_of(root: Path, run: Run) -> Path:
 
 def _events_of_run(run: Run, log: pd.DataFrame, row: dict[str, Any] | None) -> list[Any]:
     """All events of a run so far, in the order they came about."""
+    from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
+    from tensorboard.plugins.hparams.plugin_data_pb2 import SessionEndInfo
+
     events = [_session_start(run)]
     seconds = 0.0
     for _, epoch in log.iterrows():
         seconds += float(epoch["seconds"])
         events += [
-            scalar_event(tag, float(epoch[column]), int(epoch["epoch"]), seconds)
+            _scalar(tag, float(epoch[column]), int(epoch["epoch"]), seconds)
             for column, tag in _TAGS.items()
         ]
     if row is not None:
         events += [
-            scalar_event(f"result/{name}", float(row[name]), int(row["epochs"]), seconds)
+            _scalar(f"result/{name}", float(row[name]), int(row["epochs"]), seconds)
             for name in _RESULTS
         ]
-        events.append(_session_end())
+        events.append(_hparams(session_end_info=SessionEndInfo(status=STATUS_SUCCESS)))
     return events
 
 
 def _session_start(run: Run) -> Any:
     """Hyper-parameters of a run; the seeds of one network are repetitions of one trial."""
-    from tensorboard.plugins.hparams import plugin_data_pb2
+    from tensorboard.plugins.hparams.plugin_data_pb2 import SessionStartInfo
 
-    start = plugin_data_pb2.SessionStartInfo(group_name=run.family)
+    start = SessionStartInfo(group_name=run.family)
     start.hparams["kind"].string_value = run.kind
     start.hparams["bn"].string_value = run.bn or "nothing frozen"
     start.hparams["fraction"].number_value = run.fraction
     if run.n is not None:
         start.hparams["n"].number_value = run.n
-    return hparams_event(
-        "_hparams_/session_start_info", plugin_data_pb2.HParamsPluginData(session_start_info=start)
+    return _hparams(session_start_info=start)
+
+
+def _scalar(tag: str, value: float, step: int, seconds: float = 0.0) -> Any:
+    """A number at a step, ``seconds`` after the start."""
+    from tensorboard.compat.proto import event_pb2, summary_pb2
+
+    summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag=tag, simple_value=value)])
+    return event_pb2.Event(wall_time=seconds, step=step, summary=summary)
+
+
+def _hparams(**content: Any) -> Any:
+    """An event of the plugin of hyper-parameters, which looks for it by its tag."""
+    from tensorboard.compat.proto import event_pb2, summary_pb2
+    from tensorboard.plugins.hparams import metadata, plugin_data_pb2
+
+    about = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(**content))
+    value = summary_pb2.Summary.Value(
+        tag=f"_hparams_/{next(iter(content))}", metadata=about, tensor=metadata.NULL_TENSOR
     )
+    return event_pb2.Event(summary=summary_pb2.Summary(value=[value]))
 
 
-def _session_end() -> Any:
-    from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
+def _bring_up_to_date(path: Path, events: Iterable[Any]) -> None:
+    """Append what the file lacks of these events; write it anew if it begins otherwise.
 
-    end = plugin_data_pb2.SessionEndInfo(status=api_pb2.STATUS_SUCCESS)
-    return hparams_event(
-        "_hparams_/session_end_info", plugin_data_pb2.HParamsPluginData(session_end_info=end)
-    )
+    The same events are the same bytes, so a file cut off anywhere is continued where it ends.
+
+    Raises `TransferError` if the file cannot be written.
+    """
+    from tensorboard.compat.proto import event_pb2
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    writer = RecordWriter(buffer := io.BytesIO())
+    for event in (event_pb2.Event(file_version=_VERSION), *events):
+        writer.write(event.SerializeToString(deterministic=True))
+    content = buffer.getvalue()
+    try:
+        written = read_bytes(path, _MAX_FILE_BYTES)
+    except OSError:
+        written = None
+    if written is None or not content.startswith(written):
+        write_atomically(path, content)
+    elif len(written) < len(content):
+        try:
+            with open(path, "ab") as stream:
+                stream.write(content[len(written) :])
+        except OSError as error:
+            raise TransferError(f"Cannot write {path}: {error.strerror or error}.") from error

@@ -40,11 +40,11 @@ _SEED = 0
 class Baseline:
     """What one classifier without a network reaches on the test images.
 
-    ``name``: {"always_one_class", "nearest_neighbours", "linear"}.
+    ``name``: "always_one_class", "nearest_neighbours" or "linear".
     ``accuracy``, ``balanced_accuracy``: in 0..1; balanced: the mean over classes of the share of
     images that are right.
     ``setting``: what was chosen and on what, in words.
-    ``predictions``: the class of each test image.
+    ``predictions``: int64 (N,), the class of each test image.
     """
 
     name: str
@@ -152,7 +152,7 @@ def write_baselines(study_dir: str | Path, dataset: Dataset) -> None:
 def read_baselines(study_dir: str | Path) -> pd.DataFrame:
     """``baselines.csv`` of a study, columns `COLUMNS`; no rows if it is not there.
 
-    Raises `TransferError` if the table is not one of ours.
+    Raises `TransferError` if the table is another one.
     """
     path = Path(study_dir) / TABLE
     if not path.exists():

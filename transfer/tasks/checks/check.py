@@ -17,9 +17,9 @@ from transfer.tasks.dataset import Dataset, load_dataset
 def check(path: str | Path) -> tuple[list[str], list[str]]:
     """What is wrong with the data set at ``path``, and what it holds.
 
-    Returns one sentence each; empty if the data set can be used.
-    Returns the summary: class shares of every split, recordings, leakage, a linear classifier, and
-    notes about what is odd but no problem. Empty if the data set cannot be loaded.
+    Returns problems, one sentence each, none if the data set can be used; and the lines of a
+    summary, none if it cannot be loaded: class shares, recordings, leakage, a linear classifier,
+    and notes about what is odd but no problem.
     """
     try:
         dataset = load_dataset(path)

@@ -55,14 +55,14 @@ _IN_WORDS = {
 class LeakageReport:
     """Distances of test images to training images, and what they are compared with.
 
-    ``basis``: {"recordings", "order", "none"}; what counts as a neighbour in time; see the module.
+    ``basis``: what counts as a neighbour in time, "recordings", "order" or "none"; see the module.
     ``test_median``: median distance of a test image to its nearest training image, grey levels.
     ``train_median``: the same for training images, neighbours in time left out.
     ``random_median``: median distance of two training images drawn at random.
     ``ratio``: ``test_median / train_median``; about 1 or more in an honest split.
     ``share_closer``: share of test images closer than the first percentile of the training
     distances; about 0.01 in an honest split.
-    ``verdict``: {"leakage", "none seen", "cannot tell"}.
+    ``verdict``: "leakage", "none seen" or "cannot tell".
     """
 
     basis: str
@@ -93,15 +93,16 @@ class LeakageReport:
 def leakage(dataset: Dataset, *, queries: int = 2000, seed: int = 0) -> LeakageReport:
     """Compare the test images' distances to training with those within training.
 
-    ``queries``: at most so many test images, and so many training images, look for their nearest
-    neighbour among all training images.
-    ``seed``: decides which.
+    At most ``queries`` test images, and as many training images, look for their nearest neighbour
+    among all training images; ``seed`` decides which.
     """
     rng = np.random.default_rng(seed)
     train = small_grey(dataset.train.images)
     test = small_grey(dataset.test.images[sample(len(dataset.test.images), queries, rng)])
     asking = sample(len(train), queries, rng)
-    random_median = _median_of_random_pairs(train, rng)
+    one, other = rng.integers(0, len(train), (2, 2000))
+    apart = np.sqrt(((train[one] - train[other]) ** 2).mean(axis=1))[one != other]
+    random_median = float(np.median(apart))
     basis, keys, window = _neighbours(dataset.train, train, random_median)
     to_train = nearest(test, train)
     within = nearest(train[asking], train, keys[asking], keys, window)
@@ -128,12 +129,11 @@ def nearest(
     train_keys: np.ndarray | None = None,
     window: int = 0,
 ) -> np.ndarray:
-    """Root mean square distance of each query to the nearest row of ``train``.
+    """Root mean square distance of each query to the nearest row of ``train``: float32 (M,).
 
-    ``queries``: float32 (M, D).
-    ``train``: float32 (N, D).
-    ``query_keys``, ``train_keys``: pairs whose keys differ by at most ``window`` are left out.
-    Returns infinite where every row is left out.
+    ``queries``: float32 (M, D). ``train``: float32 (N, D). ``query_keys``, ``train_keys``: int64
+    (M,) and (N,); pairs whose keys differ by at most ``window`` are left out, and where all are,
+    the distance is infinite.
     """
     centre = train.mean(axis=0)  # smaller numbers: less cancellation in |q|^2 + |t|^2 - 2 q t
     centred = train - centre
@@ -164,9 +164,3 @@ def _neighbours(
     if consecutive < 0.5 * random_median and len(train) > 2 * window + 1:
         return "order", order, window
     return "none", order, 0
-
-
-def _median_of_random_pairs(train: np.ndarray, rng: np.random.Generator) -> float:
-    one, other = rng.integers(0, len(train), (2, 2000))
-    distances = np.sqrt(((train[one] - train[other]) ** 2).mean(axis=1))
-    return float(np.median(distances[one != other]))

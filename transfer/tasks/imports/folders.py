@@ -85,7 +85,7 @@ def read_image_folders(src: Path) -> Listing:
     names = ["/".join(part[depth + 1 :]) for part in parts]
     known = split if is_split else None
     dropped = {_OTHER: sum(folders_of_others.values())}
-    return Listing(src, classes, images, names, labels, known, None, left_out, dropped)
+    return Listing(src, classes, images, labels, left_out, dropped, names, split=known)
 
 
 def _shared(parts: list[list[str]]) -> int:

@@ -46,8 +46,8 @@ class Decoded:
     """What `read_images` could read, in the order of the paths.
 
     ``images``: uint8 (K, height, width, 3).
-    ``kept``: which of the paths they are.
-    ``sides``: height and width in the file, after turning.
+    ``kept``: int64 (K,), which of the paths they are.
+    ``sides``: int64 (K, 2), height and width in the file, after turning.
     ``unreadable``: the others, and why.
     """
 
@@ -60,12 +60,10 @@ class Decoded:
 def read_images(
     paths: list[Path], height: int, width: int, progress: Iterator[object] | None = None
 ) -> Decoded:
-    """Read images, each shrunk as a whole to ``height`` x ``width``; nothing is cropped.
+    """Read images, each shrunk as a whole to ``height`` x ``width`` pixels; nothing is cropped.
 
-    A file that is missing, a link, damaged, no image or too large is left out.
-
-    ``height``, ``width``: pixels.
-    ``progress``: moved on by one an image.
+    A file that is missing, a link, damaged, no image or too large is left out. ``progress`` is
+    moved on by one an image.
     """
     images = np.empty((len(paths), height, width, 3), dtype=np.uint8)
     sides = np.empty((len(paths), 2), dtype=np.int64)

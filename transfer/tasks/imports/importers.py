@@ -18,14 +18,13 @@ import numpy as np
 from transfer.errors import TransferError
 from transfer.files import refuse_occupied
 from transfer.tasks.dataset import CLASSES, HEIGHT, MAX_SIDE, WIDTH
-from transfer.tasks.imports.find import find_recordings, read_as_one
+from transfer.tasks.imports.drives import find_recordings, is_udacity, read_as_one
 from transfer.tasks.imports.folders import holds_images, read_image_folders
-from transfer.tasks.imports.listing import is_csv_list, read_csv_list
-from transfer.tasks.imports.plan import ImportSummary, Plan, carry_out
+from transfer.tasks.imports.listing import Listing, is_csv_list, read_csv_list
+from transfer.tasks.imports.plan import ImportSummary, carry_out
 from transfer.tasks.imports.recordings import Recording
 from transfer.tasks.imports.splits import split_by_group, split_listing
 from transfer.tasks.imports.stretches import RATIOS, Ratios, driving_clock, split_by_stretches
-from transfer.tasks.imports.udacity import is_udacity
 
 
 def import_data(
@@ -145,7 +144,7 @@ def _plan_drive(
     stretch_seconds: float,
     gap_seconds: float,
     dead_zone: float,
-) -> Plan:
+) -> Listing:
     labels = np.where(drive.angles < -dead_zone, 1, np.where(drive.angles > dead_zone, 2, 0))
     clock, pauses = driving_clock(drive.seconds, drive.sessions)
     split = _split_whole(numbers, labels, ratios)
@@ -169,18 +168,18 @@ def _plan_drive(
         "gap_seconds": gap_seconds,
         "split": way,
     }
-    return Plan(
+    near = {f"within {gap_seconds:g} s of another split": int((split < 0).sum())}
+    return Listing(
         src,
         CLASSES,
         drive.images,
         labels,
-        split,
-        np.cumsum(starts) - 1,  # a recording has no pause, and lies within one split
-        True,
         left_out,
-        drive.dropped | {f"within {gap_seconds:g} s of another split": int((split < 0).sum())},
-        remarks,
-        recipe,
+        drive.dropped | near,
+        split=split,
+        recordings=np.cumsum(starts) - 1,  # a recording has no pause, and lies within one split
+        remarks=remarks,
+        recipe=recipe,
     )
 
 
@@ -199,30 +198,16 @@ def _split_whole(numbers: np.ndarray, labels: np.ndarray, ratios: Ratios) -> np.
 
 def _plan_images(
     src: Path, ratios: Ratios, group: re.Pattern[str] | None, stratified: bool
-) -> Plan:
+) -> Listing:
     listing = read_csv_list(src) if is_csv_list(src) else read_image_folders(src)
     if group is not None:
         if listing.split is not None and len(np.unique(listing.split)) == len(ratios):
             raise TransferError(f"Expected no --group: the images of {src} are split already.")
         listing = replace(listing, groups=_captured(group, listing.images))
-    parted = split_listing(listing, ratios, stratified)
-    order = parted.order
+    listing = split_listing(listing, ratios, stratified)
     recipe = {"importer": "csv" if is_csv_list(src) else "image folders"}
-    recipe |= {"split": parted.remark} | ({"group": group.pattern} if group else {})
-    near = {"next to another split": int((parted.split < 0).sum())}
-    return Plan(
-        listing.src,
-        listing.classes,
-        [listing.images[index] for index in order],
-        listing.labels[order],
-        parted.split[order],
-        None if parted.groups is None else parted.groups[order],
-        parted.frames,
-        listing.left_out,
-        listing.dropped | near,
-        (parted.remark,),
-        recipe,
-    )
+    recipe |= {"split": listing.remarks[0]} | ({"group": group.pattern} if group else {})
+    return replace(listing, recipe=recipe)
 
 
 def _captured(pattern: re.Pattern[str], names: list[str]) -> list[str]:

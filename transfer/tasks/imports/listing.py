@@ -17,9 +17,10 @@ out of that folder. Classes are numbered in the order of their names.
 
 import csv
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,37 +40,39 @@ _MOST_CHARACTERS = 256  # of a label, a split or a group
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """Images of classes, before any is opened.
+    """Images of classes, before any is opened; `transfer.tasks.imports.splits` orders them.
 
-    ``src``: the folder that holds all of them.
-    ``images``: paths below ``src``.
-    ``names``: by whose order images are split: ``images``, or the part below the folder of the
-    class.
+    ``src``: the folder that holds all of them. ``images``: N paths below it.
     ``labels``: int64 (N,).
-    ``split``: 0 train, 1 valid, 2 test; None if nobody has split the images.
-    ``groups``: what belongs together.
+    ``names``: they are split in the order of these: ``images``, or the part below the class.
+    ``groups``: what belongs together; None if that is not known.
+    ``split``: int64 (N,), 0 train, 1 valid, 2 test, -1 none; None as long as it is not known.
+    ``recordings``, ``frames``: see `transfer.tasks.dataset.Split` and `Dataset`.
     ``left_out``: files and folders that are not imported, and why.
     ``dropped``: numbers of other things left out, by reason.
+    ``remarks``: how labels and splits were made. ``recipe``: the same for ``dataset.json``.
     """
 
     src: Path
     classes: tuple[str, ...]
     images: list[str]
-    names: list[str]
     labels: np.ndarray
-    split: np.ndarray | None
-    groups: list[str] | None
     left_out: list[tuple[str, str]]
-    dropped: dict[str, int]
+    dropped: Mapping[str, int]
+    names: list[str] = field(default_factory=list)
+    groups: list[str] | None = None
+    split: np.ndarray | None = None
+    recordings: np.ndarray | None = None
+    frames: bool = True
+    remarks: tuple[str, ...] = ()
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
 
 def in_order(name: str) -> str:
     """A key that orders numbers in names as numbers: 9 comes before 10."""
-    return re.sub(r"[0-9]+", lambda digits: _numbered(digits[0].lstrip("0")), name)
-
-
-def _numbered(digits: str) -> str:
-    return f"{len(digits):05d}{digits}"
+    return re.sub(
+        "0*([0-9]*)", lambda part: f"{len(part[1]):05d}{part[1]}" if part[0] else "", name
+    )
 
 
 def numbered(texts: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
@@ -144,7 +147,7 @@ def read_csv_list(src: Path) -> Listing:
     images = list(lines)
     dropped = {"repeated line": repeated}
     groups = values_of.get("group")
-    return Listing(src.parent, classes, images, images, labels, split, groups, left_out, dropped)
+    return Listing(src.parent, classes, images, labels, left_out, dropped, images, groups, split)
 
 
 def _columns(src: Path, row: list[str]) -> tuple[dict[str, int], bool]:

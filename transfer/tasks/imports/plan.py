@@ -8,10 +8,9 @@ file; and ``left-out.csv``, which names what was not imported, if anything.
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from transfer.progress import track
 from transfer.tasks.checks.contact_sheet import contact_sheet
 from transfer.tasks.dataset import SPLITS, Split, check_description, default_name, write_dataset
 from transfer.tasks.imports.images import Decoded, read_images
+from transfer.tasks.imports.listing import Listing
 
 CONTACT_SHEET, LEFT_OUT = "contact-sheet.png", "left-out.csv"
 _UNREADABLE = "image missing or unreadable"
@@ -57,32 +57,7 @@ class ImportSummary:
         return lines
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """A data set before any image is opened, its images in the order the data set takes.
-
-    ``src``: folder that holds all images.
-    ``images``: paths below ``src``.
-    ``labels``, ``split``: ``split``: 0 train, 1 valid, 2 test, -1 none.
-    ``frames``: see `transfer.tasks.dataset.Dataset`.
-    ``left_out``: files that are not imported, and why.
-    ``dropped``: numbers of other things left out, by reason.
-    """
-
-    src: Path
-    classes: tuple[str, ...]
-    images: list[str]
-    labels: np.ndarray
-    split: np.ndarray
-    recordings: np.ndarray | None
-    frames: bool
-    left_out: list[tuple[str, str]]
-    dropped: Mapping[str, int]
-    remarks: tuple[str, ...]
-    recipe: Mapping[str, Any]
-
-
-def carry_out(plan: Plan, out: Path, height: int, width: int, name: str | None) -> ImportSummary:
+def carry_out(plan: Listing, out: Path, height: int, width: int, name: str | None) -> ImportSummary:
     """Read the images and write the data set; what cannot work is refused before reading.
 
     Raises `TransferError` if no image can be read, the data set would lack a class in a split, or
@@ -90,6 +65,7 @@ def carry_out(plan: Plan, out: Path, height: int, width: int, name: str | None) 
     """
     name = name or default_name(out)
     check_description(str(out), name, height, width, plan.classes)
+    assert plan.split is not None  # a listing that is split
     total = int((plan.split >= 0).sum())
     progress = iter(track(range(total), total, f"Importing to {out.name}"))
     splits, decoded, tables = {}, [], {}

@@ -26,10 +26,10 @@ _MAX_NAME = 255
 class Recording:
     """The usable records of a recorded drive, in the order they were driven.
 
-    ``images``: paths below the folder of the recording; some may be missing or damaged.
-    ``angles``: steering, -1 = full left, 1 = full right.
-    ``seconds``: time of each record, of any origin.
-    ``sessions``: a change means that the recording was interrupted.
+    ``images``: N paths below the folder of the recording; some may be missing or damaged.
+    ``angles``: float64 (N,), steering, -1 = full left, 1 = full right.
+    ``seconds``: float64 (N,), the time of each record, of any origin.
+    ``sessions``: int64 (N,); a change means that the recording was interrupted.
     ``dropped``: records left out, by reason.
     ``clock``: where ``seconds`` come from, in words.
     """

@@ -19,7 +19,7 @@ off its training images.
 import re
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,26 +34,8 @@ _SEED = 0
 _ONE_PATTERN = 0.9  # of the names differ in their numbers only: they may be those of frames
 
 
-@dataclass(frozen=True, eq=False)
-class Parted:
-    """How images are split.
-
-    ``split``: 0 train, 1 valid, 2 test, -1 none.
-    ``order``: indices in the order the data set takes.
-    ``groups``: the number of each image's group.
-    ``frames``: whether neighbours in that order may be frames of one sequence.
-    ``remark``: how it was done.
-    """
-
-    split: np.ndarray
-    order: np.ndarray
-    groups: np.ndarray | None
-    frames: bool
-    remark: str
-
-
-def split_listing(listing: Listing, ratios: Ratios = RATIOS, stratified: bool = False) -> Parted:
-    """Split the images of a listing, or what it leaves open.
+def split_listing(listing: Listing, ratios: Ratios = RATIOS, stratified: bool = False) -> Listing:
+    """Split the images of a listing, or what it leaves open, in the order the data set takes.
 
     Raises `TransferError` if it has no training images, or a class has too few images or groups.
     """
@@ -96,8 +78,18 @@ def split_listing(listing: Listing, ratios: Ratios = RATIOS, stratified: bool = 
             "warning: the names look like those of frames of a video, whose neighbours are now in "
             "different splits; split by their order or by group instead"
         )
-    frames = sequence and groups is None
-    return Parted(split, order, groups, frames, "; ".join(remarks))
+    return replace(
+        listing,
+        images=[listing.images[index] for index in order],
+        names=[names[index] for index in order],
+        labels=labels[order],
+        groups=None,
+        split=split[order],
+        recordings=None if groups is None else groups[order],
+        frames=sequence and groups is None,
+        remarks=("; ".join(remarks),),
+        dropped={**listing.dropped, "next to another split": int((split < 0).sum())},
+    )
 
 
 def _look_like_frames(names: list[str], labels_in_order: np.ndarray) -> bool:
@@ -118,12 +110,10 @@ def split_by_group(
     Test is split off first, then valid. Each time scikit-learn's ``StratifiedGroupKFold`` deals the
     groups to as many parts of like size and like class shares as the share asks for, and the part
     that comes closest is taken. If every part lacks a class, there are fewer and larger parts.
-
-    ``groups``, ``labels``: int64 (N,).
-    ``classes``: names of the labels, for the message.
+    ``groups``, ``labels``: int64 (N,). ``classes``: names of the labels, for the message.
     ``shares``: of all images, for 1 (valid) and 2 (test), or one of them.
     Raises `TransferError` if no such split has every class everywhere: a class has too few groups,
-    or few groups that it shares with others.
+    or shares its few groups with others.
     """
     in_groups = [len(np.unique(groups[labels == label])) for label in range(len(classes))]
     if min(in_groups) <= len(shares):
@@ -181,11 +171,8 @@ def split_by_name(
 ) -> tuple[np.ndarray, bool]:
     """Assign images to train (0), to the splits of ``shares`` or to none (-1), by their order.
 
-    ``labels``: in the order of the names.
-    ``classes``: names of the labels, for the message.
-    ``shares``: of the images, for 1 (valid) and 2 (test), or one of them.
-    Returns int64 (N,).
-    Returns whether the order of all was cut, or that of each class.
+    ``labels``: int64 (N,), in the order of the names; the rest as for `split_by_group`.
+    Returns the split, int64 (N,), and whether the order of all was cut, or that of each class.
     Raises `TransferError` if a class has too few images.
     """
     _refuse_few(labels, classes, shares, 2)  # one of them is dropped between two splits

@@ -20,11 +20,10 @@ def driving_clock(seconds: np.ndarray, sessions: np.ndarray) -> tuple[np.ndarray
     """A clock that stands still in pauses, and where the pauses are.
 
     The car does not move in a pause, so a pause does not separate the frames around it.
-
-    ``seconds``: timestamps in the order of the drive; a step back is a pause.
-    ``sessions``: a change of session is a pause.
-    Returns seconds of driving since the first frame, not decreasing.
-    Returns whether a pause lies right before a frame.
+    ``seconds``: float64 (N,), in the order of the drive; a step back is a pause. ``sessions``:
+    int64 (N,); a change is a pause.
+    Returns seconds of driving since the first frame, float64 (N,), never falling; and whether a
+    pause lies right before a frame, bool (N,).
     """
     steps = np.diff(seconds)
     pause = (steps < 0) | (steps > _MAX_PAUSE) | (np.diff(sessions) != 0)
@@ -41,14 +40,11 @@ def split_by_stretches(
 ) -> np.ndarray:
     """Assign frames to train (0), valid (1), test (2) or none (-1: too close to another split).
 
-    The clock is cut into stretches of equal length. Of every ten stretches one is valid and one is
-    test (for 80:10:10; other ratios in steps of a tenth or a twentieth), the same of every ten.
-    Training frames too close to a valid or test frame are dropped, and so are valid frames too
-    close to a test frame. Of all ways to choose the stretches the one is taken whose class shares
-    deviate least from the drive's; only labels are looked at.
-
-    ``clock``: as from `driving_clock`.
-    ``labels``: int64 (N,).
+    The clock, as from `driving_clock`, is cut into stretches of equal length. Of every ten
+    stretches one is valid and one is test (for 80:10:10; other ratios in steps of a tenth or a
+    twentieth), the same of every ten. Training frames too close to a valid or test frame are
+    dropped, and so are valid frames too close to a test frame. Of all ways to choose the stretches
+    the one is taken whose class shares deviate least from the drive's; only labels are looked at.
     Raises `TransferError` if every way leaves a class out of a split: the drive is too short or too
     one-sided.
     """

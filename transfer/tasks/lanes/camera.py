@@ -30,13 +30,12 @@ class Scene:
     """A track, a camera and a light: what stays the same during a recording.
 
     ``height``: of the camera above the floor, half widths of the lane.
-    ``pitch``: downwards, radians.
-    ``focal``: focal length, pixels.
-    ``floor``, ``tape``: colours, 0..255.
-    ``texture``: grey levels added to the floor.
-    ``highlights``: reflections of lamps, grey levels, all around.
-    ``panorama``: walls, colours, all around.
-    ``light``: gain across the picture.
+    ``pitch``: downwards, radians. ``focal``: focal length, pixels.
+    ``floor``, ``tape``: colours, float32 (3,), 0..255.
+    ``texture``: grey levels added to the floor, float32 (64, 64).
+    ``highlights``: reflections of lamps all around, grey levels, float32 (45, 512).
+    ``panorama``: walls all around, colours, float32 (45, 512, 3).
+    ``light``: gain across the picture, float32 (45, 80, 1).
     ``piece``: length of a piece of tape, half widths.
     ``blur``, ``noise``: standard deviations, in pixels and grey levels.
     ``quality``: of the JPEG.
@@ -114,11 +113,9 @@ def _dull(rng: np.random.Generator) -> np.ndarray:
 
 
 def render(scene: Scene, car: Car, rng: np.random.Generator) -> np.ndarray:
-    """One frame.
+    """One frame, uint8 (45, 80, 3), RGB, with shake, flicker and noise of its own from ``rng``.
 
     ``car``: where the camera is; inside the scene's room.
-    ``rng``: shake, flicker and noise of this frame.
-    Returns uint8 (45, 80, 3), RGB.
     """
     pitch = scene.pitch + rng.normal(0, 0.006)
     lean = rng.normal(0, 0.01)
@@ -139,7 +136,9 @@ def render(scene: Scene, car: Car, rng: np.random.Generator) -> np.ndarray:
     frame *= scene.light * rng.normal(1, 0.02)
     frame = gaussian_filter(frame, (scene.blur, scene.blur, 0))
     frame += rng.normal(0, scene.noise, frame.shape).astype(np.float32)
-    return _jpeg(np.clip(frame, 0, 255).astype(np.uint8), scene.quality)
+    picture, buffer = Image.fromarray(np.clip(frame, 0, 255).astype(np.uint8)), io.BytesIO()
+    picture.save(buffer, "JPEG", quality=scene.quality)
+    return np.asarray(Image.open(buffer))
 
 
 def _floor(
@@ -156,9 +155,3 @@ def _floor(
     seam = np.abs(along % scene.piece) < np.maximum(0.03, 0.5 * pixel)
     tape = scene.tape * np.where(seam, 0.8, 1.0)[..., None] + 0.25 * shade[..., None]
     return (1 - cover) * (scene.floor + shade[..., None]) + cover * tape
-
-
-def _jpeg(frame: np.ndarray, quality: int) -> np.ndarray:
-    buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, "JPEG", quality=quality)
-    return np.asarray(Image.open(buffer))

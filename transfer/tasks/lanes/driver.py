@@ -114,11 +114,7 @@ def choose_key(driver: Driver, angle: float, pressed: int) -> int:
 def record_lap(
     track: Track, driver: Driver, rng: np.random.Generator
 ) -> tuple[list[Car], np.ndarray]:
-    """Record about one lap from a random place.
-
-    Returns one a frame.
-    Returns the key pressed at each frame.
-    """
+    """Record about one lap from a random place: for each frame the car, and the key, int64."""
     car = start(
         track,
         int(rng.integers(len(track.centre))),
@@ -149,12 +145,10 @@ def record_lap(
 def best_window(keys: np.ndarray, length: int, so_far: np.ndarray, shares: Sequence[float]) -> int:
     """Where to cut ``length`` frames out of a drive so that a split keeps to ``shares``.
 
-    ``keys``: int64 (frames,).
-    ``length``: 1..frames.
-    ``so_far``: frames of each key the split already holds.
-    ``shares``: three floats summing to one.
-    Returns the first frame, 0..frames - length, of the window after which the counts are nearest
-    (L1) to the shares; the earliest of several.
+    ``keys``: int64 (frames,). ``so_far``: int64 (3,), frames of each key in the split already.
+    ``shares``: three floats that sum to one.
+    Returns the first frame of the window after which the counts are nearest (L1) to the shares; the
+    earliest of several.
     """
     sums = np.concatenate([np.zeros((1, 3), np.int64), np.cumsum(np.eye(3, dtype=int)[keys], 0)])
     counts = so_far + sums[length:] - sums[:-length]

@@ -26,15 +26,14 @@ _FAR = 1e3
 class Track:
     """A closed track on the floor of a rectangular room.
 
-    ``centre``: the centre line in the direction of travel, points `spacing` apart, closed.
-    ``tangents``: unit vectors in the direction of travel.
-    ``spacing``: between neighbouring points, close to `SPACING`; ``M * spacing`` is the length of a
-    lap.
+    ``centre``: float64 (M, 2), the closed centre line in the direction of travel.
+    ``tangents``: float64 (M, 2), unit vectors in the direction of travel.
+    ``spacing``: between neighbouring points of the centre line, close to `SPACING`.
     ``tape_outer``: distance of the tape's outer edge from the centre line.
-    ``room``: lowest and highest x, y of the floor.
+    ``room``: float64 (2, 2), lowest and highest x, y of the floor.
     ``grid``: cells of the lookup table along x and y.
-    ``table``: for each cell the nearest centre line's tangent (2), and the constants of the arc
-    coordinate and of the signed distance; see `lookup`.
+    ``table``: float32 (cells, 4), for each cell the nearest centre line's tangent (2), and the
+    constants of the arc coordinate and of the signed distance; see `lookup`.
     """
 
     centre: np.ndarray
@@ -54,9 +53,7 @@ class Track:
 def make_track(rng: np.random.Generator, clockwise: bool = False) -> Track:
     """Draw a closed track without crossings: straights of several half widths, narrow corners.
 
-    ``rng``: numpy.random.Generator.
-    ``clockwise``: direction of travel; a lap turns by 360 degrees to the right if clockwise, else
-    left.
+    A lap turns by 360 degrees to the right if ``clockwise``, else to the left.
     """
     tape_outer = TAPE_INNER + rng.uniform(*TAPE_WIDTH)
     centre = _centre_line(rng, clearance=2 * tape_outer + 0.4)
@@ -90,9 +87,9 @@ def track_from_centre(centre: np.ndarray, tape_outer: float, room: np.ndarray) -
 def lookup(track: Track, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Arc coordinate and signed distance of floor points; fast, error below 0.03.
 
-    ``x``, ``y``: points inside the room; points outside are treated as the nearest cell.
-    Returns arc coordinate of the nearest point of the centre line, 0..length.
-    Returns distance from the centre line, positive to the left of the direction of travel; a large
+    ``x``, ``y``: float32 (P,); points outside the room are treated as the nearest cell.
+    Returns two arrays, float32 (P,): the arc coordinate of the nearest point of the centre line,
+    0..length; and the distance from it, positive to the left of the direction of travel, a large
     number where it is more than the tape can reach.
     """
     columns, rows = track.grid

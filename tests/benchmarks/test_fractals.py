@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from transfer.tasks.fractals import System, attractor, generate, sample_system
+from benchmarks.source.fractals import System, attractor, generate, sample_system
 
 
 def test_more_classes_or_images_leave_the_others_as_they_are():

@@ -19,7 +19,7 @@ _PERTURBATION = 0.15
 class System:
     """An iterated function system of m affine maps x -> A x + b in the plane.
 
-    ``matrices``: contracting: singular values below 1.
+    ``matrices``: float64 (m, 2, 2), contracting: singular values below 1.
     ``offsets``: float64 (m, 2).
     """
 
@@ -50,9 +50,8 @@ def _rotations(angles: np.ndarray) -> np.ndarray:
 
 
 def attractor(system: System, rng: np.random.Generator) -> np.ndarray:
-    """Points of the attractor by the chaos game: many chains, maps chosen by their area.
-
-    Returns float64 (8000, 2).
+    """Points of the attractor, float64 (8000, 2), by the chaos game: many chains, maps chosen by
+    area.
     """
     areas = np.abs(np.linalg.det(system.matrices)) + 0.02
     choices = rng.choice(len(areas), (_STEPS, _CHAINS), p=areas / areas.sum())
@@ -76,9 +75,8 @@ def _normalised(points: np.ndarray) -> np.ndarray:
 
 
 def render(system: System, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Draw one image of a class: perturbed parameters, placed, coloured, before a background.
-
-    Returns uint8 (height, width, 3), 0..255.
+    """Draw one image of a class, uint8 (height, width, 3): perturbed, placed, coloured, on a
+    background.
     """
     factors = rng.uniform(1 - _PERTURBATION, 1 + _PERTURBATION, system.matrices.shape)
     matrices = system.matrices * factors
@@ -118,13 +116,11 @@ def _background(rng: np.random.Generator, height: int, width: int) -> np.ndarray
 def generate(
     classes: int, per_class: int, height: int, width: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images of many fractal classes.
+    """Images of many fractal classes, class by class.
 
     Image i of class c is a function of (seed, c, i) alone: more classes or more images leave the
-    others as they are.
-
-    Returns class by class.
-    Returns int64 (classes * per_class,).
+    others as they are. Returns images, uint8 (classes * per_class, height, width, 3), and labels,
+    int64.
     """
     images = np.empty((classes, per_class, height, width, 3), np.uint8)
     for number in range(classes):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.tub_files import FRAMES, angle_of, records_of_v2, write_v1, write_v2
 from transfer.errors import TransferError
-from transfer.tasks.imports.tubs import tub_reader
+from transfer.tasks.imports.drives import tub_reader
 
 
 def read(tub):

@@ -1,6 +1,6 @@
 """Train baseA on the formula-driven source task: how the shipped weights were made.
 
-    python -m transfer.studies.source OUT.weights.h5
+    python -m benchmarks.source.train OUT.weights.h5
 
 Expected: validation accuracy as noted in ``networks/shipped/README.md``.
 """
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.source.fractals import generate
 from transfer.networks.architecture import Architecture
 from transfer.runs import Protocol
-from transfer.tasks.fractals import generate
 
 CLASSES, PER_CLASS, VALIDATION, SEED = 64, 400, 20, 0
 PROTOCOL = Protocol("one_cycle", 0.1, 0.9, True, 64, 8)
@@ -23,7 +23,7 @@ PROTOCOL = Protocol("one_cycle", 0.1, 0.9, True, 64, 8)
 def train_source(path: Path) -> float:
     """Train alpha 0.25 at 48x80 on 64 classes of 380 images, keep the best of 8 epochs.
 
-    Returns validation accuracy on 20 other images a class.
+    Returns the validation accuracy on 20 other images a class.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transfer.archives import open_array
 from transfer.errors import TransferError
-from transfer.tasks.npy import open_array
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(4, 6)
 
