@@ -62,8 +62,8 @@ def verdict(given: argparse.Namespace) -> None:
             "Expected --margin in points of accuracy, from 0.1 to 50 (1 is one point). "
             f"Received: {given.margin:g}."
         )
-    found = answer(given.study, given.margin / 100, given.metric, given.beside)
-    say(json.dumps(dataclasses.asdict(found), indent=1) if given.json else str(found))
+    result = answer(given.study, given.margin / 100, given.metric, given.beside)
+    say(json.dumps(dataclasses.asdict(result), indent=1) if given.json else str(result))
 
 
 @options(

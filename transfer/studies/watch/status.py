@@ -134,11 +134,7 @@ def _is_fresh(folder: Path, begun: Unfinished) -> bool:
 
 
 def _seconds_left(
-    folder: Path,
-    settings: Settings,
-    done: list[Run],
-    running: list[Unfinished],
-    waiting: list[str],
+    folder: Path, settings: Settings, done: list[Run], running: list[Unfinished], waiting: list[str]
 ) -> float | None:
     """At the pace of the finished runs of the same kind (else of all, else of the epochs so far).
 
@@ -204,8 +200,8 @@ def _outlook(seen: Status) -> str:
         return "Complete."
     if not seen.running:
         stopped = (
-            f" {_count(len(seen.stopped))} stopped half way: killed, or ended by an "
-            "error that its process told; it goes on from its last epoch."
+            f" {_count(len(seen.stopped))} stopped half way, killed or ended by an "
+            "error that its process reported; each goes on from its last epoch."
             if seen.stopped
             else ""
         )

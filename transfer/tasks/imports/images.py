@@ -26,7 +26,7 @@ from transfer.files import open_plain
 from transfer.tasks.imports.recordings import MOST_BYTES
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-# Two of the formats are named by their decoders, which are thereby loaded: Pillow would load all.
+# Naming two formats by their decoders loads these decoders; Pillow by itself would load all.
 _FORMATS = (
     *("JPEG", "PNG", "BMP", "GIF"),
     WebPImagePlugin.WebPImageFile.format,
@@ -95,7 +95,7 @@ def read_images(
 
 @contextlib.contextmanager
 def _pillow_in_peace() -> Iterator[None]:
-    """Without Pillow's own bound on pixels, ours is checked, and without its warnings.
+    """Switch off Pillow's warnings and its bound on pixels; our own bound is checked instead.
 
     Both are global: they are set once around all threads, not in each.
     """

@@ -8,7 +8,7 @@
 
 The first line may name the columns: ``path`` (or file, filename, image) and ``label`` (or class);
 ``split`` (train, valid, val, validation, test) if the images are split already; ``group`` if images
-belong together, so that no group is divided. Other columns are not looked at. Without such a line
+belong together, so that no group is divided. Other columns are ignored. Without such a line
 the first column is the path, the second the label.
 
 Paths are relative to the folder of the CSV, with ``/`` or ``\\`` between their parts. None may lead
@@ -17,6 +17,7 @@ out of that folder. Classes are numbered in the order of their names.
 
 import csv
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,11 +30,10 @@ from transfer.tasks.imports.images import SUFFIXES
 from transfer.tasks.imports.recordings import plain_name, read_lines, refuse_more
 
 SPLIT_OF = {"train": 0, "valid": 1, "val": 1, "validation": 1, "test": 2}
-_NAMES = {
-    "path": ("path", "file", "filename", "image"),
-    "label": ("label", "class"),
-    "split": ("split",),
-    "group": ("group",),
+_COLUMN_OF = {
+    **dict.fromkeys(("path", "file", "filename", "image"), "path"),
+    **dict.fromkeys(("label", "class"), "label"),
+    **{"split": "split", "group": "group"},
 }
 _MOST_CHARACTERS = 256  # of a label, a split or a group
 
@@ -111,7 +111,6 @@ def read_csv_list(src: Path) -> Listing:
     two labels.
     """
     columns: dict[str, int] = {}
-    known: dict[str, str] = {}  # equal texts are kept once
     lines: dict[str, tuple[str, ...]] = {}  # label, split and group of each path
     repeated = 0
     for number, row in csv_rows(src):
@@ -121,7 +120,7 @@ def read_csv_list(src: Path) -> Listing:
                 continue
         cells = _cells(src, number, row, columns)
         name = re.sub(r"[/\\]+", "/", cells.pop("path"))
-        values = tuple(known.setdefault(text, text) for text in cells.values())
+        values = tuple(map(sys.intern, cells.values()))  # equal texts are kept once
         if name in lines and lines[name] != values:
             raise TransferError(
                 f"Expected one label, split and group an image in {src}. Line {number} has others "
@@ -130,14 +129,15 @@ def read_csv_list(src: Path) -> Listing:
         repeated += name in lines
         lines[name] = values
         refuse_more(len(lines), src)
-    if not lines:
-        raise TransferError(f"Expected a line for each image in {src}. It has none.")
     folders: dict[str, bool] = {}
     left_out = [
         (name, "its folder is a link") for name in lines if not _inside(src.parent, name, folders)
     ]
     for name, _ in left_out:
         del lines[name]
+    if not lines:
+        which = "whose folder is no link" if left_out else "at all"
+        raise TransferError(f"Expected a line for each image in {src}. It has none {which}.")
     others = [column for column in columns if column != "path"]
     values_of = dict(zip(others, map(list, zip(*lines.values(), strict=True)), strict=True))
     classes, labels = numbered(values_of["label"])
@@ -153,15 +153,11 @@ def read_csv_list(src: Path) -> Listing:
 def _columns(src: Path, row: list[str]) -> tuple[dict[str, int], bool]:
     """Where the columns stand, by the first line, and whether that line names them."""
     first = [cell.strip().lower() for cell in row]
-    named = [
-        (column, place)
-        for column, names in _NAMES.items()
-        for place, cell in enumerate(first)
-        if cell in names
-    ]
+    named = [(_COLUMN_OF[cell], at) for at, cell in enumerate(first) if cell in _COLUMN_OF]
     columns = dict(named)
     if len(columns) < len(named):
-        raise TransferError(f"Expected each of {', '.join(_NAMES)} once in the header of {src}.")
+        known = ", ".join(dict.fromkeys(_COLUMN_OF.values()))
+        raise TransferError(f"Expected each of {known} once in the header of {src}.")
     if "path" in columns and "label" in columns:
         return columns, True
     if len(first) >= 2 and first[0].endswith(SUFFIXES):

@@ -81,9 +81,7 @@ def step(car: Car, key: int) -> Car:
     middle = car.heading + turn / 2
     reach = SPEED * (math.sin(turn / 2) / (turn / 2) if turn else 1.0)
     return Car(
-        car.x + reach * math.cos(middle),
-        car.y + reach * math.sin(middle),
-        car.heading + turn,
+        car.x + reach * math.cos(middle), car.y + reach * math.sin(middle), car.heading + turn
     )
 
 
@@ -116,10 +114,7 @@ def record_lap(
 ) -> tuple[list[Car], np.ndarray]:
     """Record about one lap from a random place: for each frame the car, and the key, int64."""
     car = start(
-        track,
-        int(rng.integers(len(track.centre))),
-        rng.uniform(-0.4, 0.4),
-        rng.uniform(-0.2, 0.2),
+        track, int(rng.integers(len(track.centre))), rng.uniform(-0.4, 0.4), rng.uniform(-0.2, 0.2)
     )
     frames = _WARM_UP + math.ceil(track.length / SPEED)
     slips, lengths = rng.random(frames) < driver.mistakes, rng.integers(2, 6, frames)
