@@ -5,12 +5,10 @@ that no claim covers fails too, so that nobody adds one without its source.
 """
 
 import functools
-import json
 import re
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from transfer.answers.answer import answer
 
