@@ -43,18 +43,12 @@ _Outcome = tuple[np.ndarray, tuple[int, int]] | TransferError
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """What `read_images` could read, in the order of the paths.
+    """What `read_images` could read, in the order of the paths."""
 
-    ``images``: uint8 (K, height, width, 3).
-    ``kept``: int64 (K,), which of the paths they are.
-    ``sides``: int64 (K, 2), height and width in the file, after turning.
-    ``unreadable``: the others, and why.
-    """
-
-    images: np.ndarray
-    kept: np.ndarray
-    sides: np.ndarray
-    unreadable: list[tuple[Path, TransferError]]
+    images: np.ndarray  #: uint8 (K, height, width, 3)
+    kept: np.ndarray  #: int64 (K,), which of the paths they are
+    sides: np.ndarray  #: int64 (K, 2), height and width in the file, after turning
+    unreadable: list[tuple[Path, TransferError]]  #: the others, and why
 
 
 def read_images(
@@ -74,7 +68,7 @@ def read_images(
         try:
             return _decode(path, height, width, most_bytes)
         except TransferError as error:
-            return TransferError(str(error))  # not what it holds: the image, in its traceback
+            return TransferError(str(error))  # without the traceback, which holds the image
 
     # Pillow decodes and resizes without the interpreter's lock. Large images are left to this
     # thread, one at a time.

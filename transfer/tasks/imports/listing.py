@@ -40,32 +40,23 @@ _MOST_CHARACTERS = 256  # of a label, a split or a group
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """Images of classes, before any is opened; `transfer.tasks.imports.splits` orders them.
+    """Images of classes, before any is opened; `transfer.tasks.imports.splits` orders them."""
 
-    ``src``: the folder that holds all of them. ``images``: N paths below it.
-    ``labels``: int64 (N,).
-    ``names``: they are split in the order of these: ``images``, or the part below the class.
-    ``groups``: what belongs together; None if that is not known.
-    ``split``: int64 (N,), 0 train, 1 valid, 2 test, -1 none; None as long as it is not known.
-    ``recordings``, ``frames``: see `transfer.tasks.dataset.Split` and `Dataset`.
-    ``left_out``: files and folders that are not imported, and why.
-    ``dropped``: numbers of other things left out, by reason.
-    ``remarks``: how labels and splits were made. ``recipe``: the same for ``dataset.json``.
-    """
-
-    src: Path
+    src: Path  #: the folder that holds all of them
     classes: tuple[str, ...]
-    images: list[str]
-    labels: np.ndarray
-    left_out: list[tuple[str, str]]
-    dropped: Mapping[str, int]
+    images: list[str]  #: N paths below ``src``
+    labels: np.ndarray  #: int64 (N,)
+    left_out: list[tuple[str, str]]  #: files and folders that are not imported, and why
+    dropped: Mapping[str, int]  #: numbers of other things left out, by reason
+    #: by whose order images are split: ``images``, or the part below the class
     names: list[str] = field(default_factory=list)
-    groups: list[str] | None = None
+    groups: list[str] | None = None  #: what belongs together; None if that is not known
+    #: int64 (N,), 0 train, 1 valid, 2 test, -1 none; None: not split yet
     split: np.ndarray | None = None
-    recordings: np.ndarray | None = None
-    frames: bool = True
-    remarks: tuple[str, ...] = ()
-    recipe: Mapping[str, Any] = field(default_factory=dict)
+    recordings: np.ndarray | None = None  #: see `transfer.tasks.dataset.Split`
+    frames: bool = True  #: see `transfer.tasks.dataset.Dataset`
+    remarks: tuple[str, ...] = ()  #: how labels and splits were made
+    recipe: Mapping[str, Any] = field(default_factory=dict)  #: the same for ``dataset.json``
 
 
 def in_order(name: str) -> str:
@@ -143,7 +134,13 @@ def read_csv_list(src: Path) -> Listing:
     classes, labels = numbered(values_of["label"])
     split = None
     if "split" in values_of:
-        split = np.array([_split_number(src, text) for text in values_of["split"]], np.int64)
+        names = [text.lower() for text in values_of["split"]]
+        if wrong := next((name for name in names if name not in SPLIT_OF), None):
+            raise TransferError(
+                f"Expected train, valid or test in the column split of {src}. Received: "
+                f"{wrong[:80]!r}."
+            )
+        split = np.array([SPLIT_OF[name] for name in names], np.int64)
     images = list(lines)
     dropped = {"repeated line": repeated}
     groups = values_of.get("group")
@@ -182,14 +179,6 @@ def _cells(src: Path, number: int, row: list[str], columns: dict[str, int]) -> d
                 f"{src}. Received: {text[:80]!r}."
             )
     return cells
-
-
-def _split_number(src: Path, text: str) -> int:
-    if text.lower() not in SPLIT_OF:
-        raise TransferError(
-            f"Expected train, valid or test in the column split of {src}. Received: {text[:80]!r}."
-        )
-    return SPLIT_OF[text.lower()]
 
 
 def _inside(src: Path, name: str, folders: dict[str, bool]) -> bool:

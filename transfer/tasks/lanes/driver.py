@@ -38,21 +38,14 @@ class Car:
 
 @dataclass(frozen=True)
 class Driver:
-    """Habits of one person.
+    """Habits of one person."""
 
-    ``look_ahead``: distance along the centre line at which its direction is judged, half widths.
-    ``press``, ``release``: radians off the aim at which a key is pressed and released.
-    ``delay``: frames between seeing and pressing.
-    ``mistakes``: chance, per frame, of a few frames with another key than meant.
-    ``sway``: standard deviation of the car's own disturbance of the heading, radians a frame.
-    """
-
-    look_ahead: float
-    press: float
-    release: float
-    delay: int
-    mistakes: float
-    sway: float
+    look_ahead: float  #: distance at which the lane's direction is judged, half widths
+    press: float  #: radians off the aim at which a key is pressed
+    release: float  #: and at which it is released
+    delay: int  #: frames between seeing and pressing
+    mistakes: float  #: chance, per frame, of a few frames with another key than meant
+    sway: float  #: standard deviation of the car's own change of heading, radians a frame
 
 
 def make_driver(rng: np.random.Generator) -> Driver:
