@@ -262,7 +262,7 @@ def table(size: int = 200, power: int = 80) -> pd.DataFrame:
             {"sd": 0.018},
             _REAL,
         ):
-            rows += cell(scenario, ["until decided"], size, **setting)  # type: ignore[arg-type]
+            rows += cell(scenario, ["until decided"], size, **setting)
     looks = ["six looks", "six looks, 5 % a look"]
     for setting in ({}, {"sd": 0.018, "dependent": False}):
         rows += cell("at the margin", looks, size, **setting)  # type: ignore[arg-type]

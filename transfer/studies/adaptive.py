@@ -107,7 +107,7 @@ def _next(compared: Mapping[int, Comparison], kind: str) -> tuple[dict[int, int]
         shown = list(itertools.takewhile(lambda n: outcome[n] == "shown", tried))
     if not shown and kind == "sliced":  # look around the likeliest
         edge = max(tried, key=lambda n: (compared[n].probability, -n))
-        around = _neighbours(edge, tried)
+        around: tuple[int, ...] = _neighbours(edge, tried)
         left = [n for n in tried if outcome[n] == "undecided"]
     else:
         last, beyond = shown[-1] if shown else 0, BLOCKS + 1 if step > 0 else 0
