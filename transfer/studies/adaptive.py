@@ -55,12 +55,8 @@ _MOST_SEEDS = 16
 class Plan:
     """What comes next.
 
-    Attributes
-    ----------
-    runs : tuple of Run
-        Of the next round; none: no runs would decide more.
-    open : tuple of (kind, n, bn)
-        Networks about which a verdict is not decided, tried or not.
+    ``runs``: of the next round; none: no runs would decide more.
+    ``open``: networks about which a verdict is not decided, tried or not.
     """
 
     runs: tuple[Run, ...]
@@ -75,12 +71,8 @@ def start() -> tuple[Run, ...]:
 def plan(tested: Tested, margin: float) -> Plan:
     """What a study needs next, from its rows.
 
-    Parameters
-    ----------
-    tested : Tested
-        With baseB, AnB and sliced.
-    margin : float
-        0..1 units.
+    ``tested``: with baseB, AnB and sliced.
+    ``margin``: 0..1 units.
     """
     wanted: dict[Key, int] = {}
     left: list[Key] = []
@@ -153,12 +145,8 @@ def _runs(seeds: Mapping[Key, int]) -> tuple[Run, ...]:
 class Stop:
     """Why a study stopped.
 
-    Attributes
-    ----------
-    reason : str
-        A clause; "" if both verdicts are decided.
-    open : tuple of (kind, n, bn)
-        As `Plan.open`.
+    ``reason``: a clause; "" if both verdicts are decided.
+    ``open``: as `Plan.open`.
     """
 
     reason: str
@@ -174,25 +162,14 @@ def perform_until_decided(
 ) -> Stop:
     """Do one round after the other until both verdicts are decided.
 
-    Parameters
-    ----------
-    out : path
-        Folder of a study; what is finished in it counts.
-    study : Study
-        Its settings are taken; its kinds, n and seeds are not.
-    margin : float
-        How much worse than baseB still counts as good, 0..1 units.
-    budget : float or None
-        Minutes of training, the sum over all runs in ``out``. A round that is expected to need more
-        than is left of it is not begun; the first is, since nothing is known before.
-    **where
-        As for `transfer.studies.study.perform`: ``data``, ``preset``, ``workers``, ``engine``,
-        ``address``.
-
-    Raises
-    ------
-    TransferError
-        As `transfer.studies.study.perform`.
+    ``out``: folder of a study; what is finished in it counts.
+    ``study``: its settings are taken; its kinds, n and seeds are not.
+    ``margin``: how much worse than baseB still counts as good, 0..1 units.
+    ``budget``: minutes of training, the sum over all runs in ``out``. A round that is expected to
+    need more than is left of it is not begun; the first is, since nothing is known before.
+    ``**where``: as for `transfer.studies.study.perform`: ``data``, ``preset``, ``workers``,
+    ``engine``, ``address``.
+    Raises `TransferError`: as `transfer.studies.study.perform`.
     """
     out = Path(out)
     while True:

@@ -128,15 +128,9 @@ def check_until_decided(
 ) -> None:
     """Raise a `UsageError` if a study cannot go on until it is decided as it is asked for.
 
-    Parameters
-    ----------
-    until_decided : bool
-    margin : float or None
-        Points of accuracy, 0.1 to 50.
-    budget : float or None
-        Minutes, above 0.
-    **others
-        The other options by name: those that say which networks are run are refused.
+    ``margin``: points of accuracy, 0.1 to 50.
+    ``budget``: minutes, above 0.
+    ``**others``: the other options by name: those that say which networks are run are refused.
     """
     if not until_decided:
         for name, value in (("margin", margin), ("budget", budget)):
