@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 
 from transfer.errors import TransferError
 from transfer.figures import style
+from transfer.networks.backbone import last_block
 from transfer.results import as_keras_3, on_all_images
-from transfer.runs import BLOCKS, FROZEN_KINDS
+from transfer.runs import FROZEN_KINDS
 
 _KINDS_A_PANEL = 4
 
@@ -52,7 +53,7 @@ def accuracy_against_n(
             hollow |= style.draw_published(axes, published, kind)
         if baselines is not None:
             style.draw_baselines(axes, baselines, in_legend=axes is all_axes[-1])
-        style.label_blocks(axes, BLOCKS)
+        style.label_blocks(axes, last_block(runs))
         axes.set_title(name)
         axes.set_ylabel(style.METRIC_NAME)
     if hollow:  # one entry in the legend, at its end
@@ -84,7 +85,7 @@ def bn_semantics(
             label = f"AnB, {look.label}"
             style.draw_against_n(axes, frozen[frozen["bn"] == bn], look, label, 0.1 * place)
     style.draw_published(axes, published, "AnB", "AnB, published (hollow)")
-    style.label_blocks(axes, BLOCKS)
+    style.label_blocks(axes, last_block(runs))
     axes.set_ylabel(style.METRIC_NAME)
     style.set_title(figure, title, style.interval_note(runs))
     style.legend_below(figure)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from transfer.errors import TransferError
 from transfer.figures import style
-from transfer.runs import BLOCKS
+from transfer.networks.backbone import BACKBONES, DEFAULT
 from transfer.statistics.comparison import against_base, read_tested
 
 
@@ -49,7 +49,7 @@ def negative_transfer(study_dir: Path, published: pd.DataFrame, title: str = "")
             label=label,
             **style.PUBLISHED,
         )
-        style.label_blocks(axes, BLOCKS)
+        style.label_blocks(axes, BACKBONES[DEFAULT].blocks)  # as published
         axes.set_title(style.KINDS[kind].label)
     all_axes[0].set_ylabel("balanced test accuracy\nminus baseB, points")
     style.set_title(figure, title, "95 % intervals over test images and seeds")

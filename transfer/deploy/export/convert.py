@@ -34,7 +34,7 @@ def plain_layers(model: keras.Model, dtype: str = "uint8") -> keras.Model:
     A network is trained by layers of ours that are fast in the backward pass. A file made from
     those could be opened only where this package is.
 
-    ``model``: as from `transfer.networks.mobilenet.build`, with its weights.
+    ``model``: as from `transfer.networks.network.build`, with its weights.
     ``dtype``: {"uint8", "float32"}; of the images, 0..255 either way. A converter that quantises
     wants float32.
     Returns from images (N, height, width, 3), RGB, to class probabilities float32 (N, classes);
