@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from transfer.errors import TransferError, UsageError
-from transfer.networks.backbone import Architecture, backbone_of, check_run
+from transfer.networks.backbone import DEFAULT, Architecture, backbone_of, check_run
 from transfer.runs import BN_SEMANTICS, KINDS, PRESETS, PROTOCOLS, Study, parse_run
 from transfer.study_file import read_calls, read_settings
 
@@ -143,6 +143,11 @@ def check_until_decided(
     ``budget``: minutes, above 0.
     ``**others``: the other options by name: those that say which networks are run are refused.
     """
+    if until_decided and others.get("backbone") not in (None, DEFAULT):
+        raise UsageError(
+            f"Expected --until-decided with {DEFAULT}: its first n are chosen for that backbone. "
+            f"Received: --backbone {others['backbone']}."
+        )
     if not until_decided:
         for name, value in (("margin", margin), ("budget", budget)):
             if value is not None:
