@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, stats
+from sklearn.metrics import mutual_info_score
 
 from transfer.errors import TransferError
 from transfer.scores.moments import Moments
@@ -93,12 +94,10 @@ def nce(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> float:
 
     Returns float in nats, at most 0 and at least minus the entropy of the labels.
     """
-    counts = np.zeros((classes, _checked(probabilities, labels, classes)))
-    for rows, of_rows in _in_rows(probabilities, labels):
-        np.add.at(counts, (of_rows, rows.argmax(1)), 1.0)
-    marginal = np.broadcast_to(counts.sum(0), counts.shape)
-    seen = counts > 0
-    return float((counts[seen] * np.log(counts[seen] / marginal[seen])).sum() / len(labels))
+    _checked(probabilities, labels, classes)
+    source_classes = [rows.argmax(1) for rows, _ in _in_rows(probabilities, labels)]
+    information = mutual_info_score(labels, np.concatenate(source_classes))
+    return float(min(0.0, information - stats.entropy(np.bincount(labels))))
 
 
 def _in_rows(

@@ -66,7 +66,7 @@ def drive_network(
     upsert(out / "driving.csv", rows[list(COLUMNS)], ("network",))
     if film:
         write_film(out / f"{name}.gif", name, courses[0], moments)
-    return summarise(pd.DataFrame([dataclasses.asdict(drive) for drive in drives]))
+    return summarise(rows)
 
 
 def open_pilot(network: str | Path, courses: Sequence[Course]) -> tuple[str, Pilot]:
