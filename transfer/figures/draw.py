@@ -75,7 +75,7 @@ def draw_figures(
     if _is_agreement(folder):
         drawn = agreement_figure(read_agreement(folder.resolve().parent))
         return save(drawn, folder / "figures" / "agreement")
-    runs, title = _runs_of(folder), folder.resolve().name
+    runs, title = runs_of(folder), folder.resolve().name
     points = read_published(published) if published else None
     figures = {}
     if runs.empty or not as_keras_3(on_all_images(runs)).empty:
@@ -119,7 +119,7 @@ def left_out(study_dir: str | Path) -> list[str]:
     """What of a study `draw_figures` cannot draw and why, a sentence each."""
     if _is_agreement(Path(study_dir)):
         return []
-    runs = _runs_of(Path(study_dir))
+    runs = runs_of(Path(study_dir))
     sentences = []
     if as_keras_3(on_all_images(runs)).empty:
         sentences.append(
@@ -128,7 +128,8 @@ def left_out(study_dir: str | Path) -> list[str]:
     return sentences + without_base(runs)
 
 
-def _runs_of(folder: Path) -> pd.DataFrame:
+def runs_of(folder: Path) -> pd.DataFrame:
+    """The finished runs of a study with their intervals, or the published accuracies."""
     if not (folder / "runs.csv").exists() and (folder / "all_experiments.csv").exists():
         return read_published(folder / "all_experiments.csv")
     return with_intervals(folder, read_runs(folder))
