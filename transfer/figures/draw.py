@@ -29,7 +29,7 @@ from transfer.tasks.checks.baselines import read_baselines
 def read_published(path: Path) -> pd.DataFrame:
     """A table ``network,block,test_accuracy`` as a frame of runs without intervals.
 
-    Raises `TransferError` if the file is missing, larger than 16 MiB or has other columns.
+    Raises `TransferError` if the file is missing, larger than 64 MiB or has other columns.
     """
     types = {"network": str, "block": "int64", "test_accuracy": "float64"}
     table = read_table(path, list(types), types)

@@ -1,8 +1,8 @@
 """How well features serve a target task, without training: scores in closed form.
 
-Every score of this module sees the features only through their class-wise `Moments`. More is
-better in all of them. They rank representations of one data set; their values say nothing across
-data sets.
+Every score of this module is computed from the class-wise `Moments` of the features alone. Higher
+is better. Scores rank representations of one data set; values of different data sets cannot be
+compared.
 
 References
 ----------
@@ -132,7 +132,7 @@ def transrate(moments: Moments, distortion: float = 1e-4) -> float:
     of the classes, each with its own n_c and about the same centre, every class with the same
     weight, as in the listing of Huang et al. 2022. Invariant to rotation, not to scale.
 
-    Returns float in nats. It need not be positive when classes differ in size.
+    Returns nats. The value can be negative when classes differ in size.
     """
     classes = zip(moments.counts, moments.scatters, moments.offsets, strict=True)
     rates = [

@@ -40,7 +40,7 @@ def read_inputs(
     """What `measure_scores` needs, checked before anything slow begins.
 
     ``data``: path of a data set.
-    ``source``: {"fractals", "imagenet"} or path of a Keras weight file.
+    ``source``: ``fractals``, ``imagenet`` or the path of a Keras weight file.
     ``input_size``: (height, width) the images are resized to.
     Raises `TransferError` if the data set or the weights are missing or do not fit.
     """
@@ -66,9 +66,11 @@ def measure_scores(
 
     ``data``: training images are scored; validation images choose the ridge probe's regularisation
     and measure the accuracy of rules. Test images are not touched.
-    ``features``: baseA as from `feature_function`. If it gives positions, their means are scored,
-    and the positions themselves where a score allows it (``logme_positions``, ...).
-    ``classifier``: of the source task; with it, LEEP and NCE of the last block.
+    ``features``: a function of a batch of images, baseA as from `feature_function`. If it gives
+    positions, their means are scored, and the positions themselves where a score allows it
+    (``logme_positions``, ...).
+    ``classifier``: kernel and bias of the source task's classifier; with it, LEEP and NCE of the
+    last block are measured.
     ``batch``: images at a time, as from `batch_size`.
     Returns columns `COLUMNS`: block 0 (the stem) to n; ``seconds`` is the time of the score alone,
     given the moments, not of the passes over images.

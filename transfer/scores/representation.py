@@ -33,12 +33,12 @@ def feature_function(
 ) -> Features:
     """A network as a function from a batch of images to its features at every cut.
 
-    ``weights``: at least those of stem and blocks, as from
+    ``weights``: float32 arrays keyed ``layer/weight``, at least those of stem and blocks, as from
     `transfer.networks.weights.read_weights`.
-    ``samples``: {"pooled", "positions"}.
-    Returns gives a list of n + 1 float32 arrays. Item ``b`` is the output of block ``b`` (0: the
-    stem): (batch, channels) if pooled, (batch, positions, channels) if not. BatchNorm normalises by
-    its moving statistics.
+    ``samples``: ``pooled`` or ``positions``.
+    Returns a function of images uint8 (batch, height, width, 3), which returns a list of n + 1
+    float32 arrays. Item ``b`` is the output of block ``b`` (0: the stem): (batch, channels) if
+    pooled, (batch, positions, channels) if not. BatchNorm normalises by its moving statistics.
     Raises `TransferError` if ``samples`` is neither of the two.
     """
     if samples not in ("pooled", "positions"):
@@ -69,7 +69,7 @@ def feature_function(
 def stream(images: np.ndarray, features: Features, batch: int = 128) -> Iterator[list[np.ndarray]]:
     """Features of every block, one batch of images at a time, in the order of the images.
 
-    ``images``: memory-mapped or not; only what a batch needs is read.
+    ``images``: uint8 (N, height, width, 3), memory-mapped or not; only what a batch needs is read.
     ``features``: as from `feature_function`.
     ``batch``: images at a time, as from `batch_size`.
     """
@@ -89,9 +89,10 @@ def source_probabilities(
 ) -> np.ndarray:
     """What the source task's classifier says of images.
 
-    ``pooled``: pooled output of the last block.
-    ``classifier``: kernel and bias, as from `transfer.networks.classifier.read_classifier`.
-    Returns softmax probabilities, each row summing to one.
+    ``pooled``: float32 (N, channels), pooled output of the last block.
+    ``classifier``: kernel float32 (channels, source classes) and bias float32 (source classes,), as
+    from `transfer.networks.classifier.read_classifier`.
+    Returns softmax probabilities float64 (N, source classes).
     """
     kernel, bias = classifier
     logits = pooled.astype(np.float64) @ kernel + bias

@@ -70,9 +70,9 @@ def leep(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> float:
     With t(x) the source task's probabilities of an image and P(y | z) the distribution of target
     classes given source classes estimated from the t(x), the mean of log sum_z P(y | z) t(x)_z.
 
-    ``probabilities``: memory-mapped or not; read in rows, twice.
+    ``probabilities``: float (n, source classes), memory-mapped or not; read in rows, twice.
     ``labels``: int (n,), 0..classes - 1.
-    Returns float at most 0, and at least minus the entropy of the labels less rounding.
+    Returns at most 0, and at least minus the entropy of the labels, up to rounding.
     """
     joint = np.zeros((classes, _checked(probabilities, labels, classes)))
     for rows, of_rows in _in_rows(probabilities, labels):
@@ -92,7 +92,7 @@ def nce(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> float:
     Z is the most probable source class of an image; the mean of log P(y | z), P estimated by
     counting (Tran et al. 2019, the empirical negative conditional entropy). Arguments as `leep`.
 
-    Returns float in nats, at most 0 and at least minus the entropy of the labels.
+    Returns nats, at most 0 and at least minus the entropy of the labels.
     """
     _checked(probabilities, labels, classes)
     source_classes = [rows.argmax(1) for rows, _ in _in_rows(probabilities, labels)]

@@ -163,7 +163,9 @@ def compare_networks(
     Networks are compared by their pooled features of the same images, the stem as block 0. The
     features of all blocks are held in memory: images x channels of all blocks x 8 bytes.
 
-    ``images``: four or more; SVCCA needs many more images than channels.
+    ``images``: uint8 (N, height, width, 3), four or more; SVCCA needs many more images than
+    channels.
+    ``pairs``: by name, such as ``baseA | baseB_s0``, two Keras weight files.
     Returns columns `COLUMNS`, one row for each pair of blocks.
     Raises `TransferError` if weights are missing or do not fit, or there are fewer than four
     images.
@@ -196,7 +198,7 @@ def write_similarity(out: str | Path, table: pd.DataFrame) -> Path:
 def read_similarity(out: str | Path) -> pd.DataFrame:
     """``OUT/similarity.csv`` as from `compare_networks`.
 
-    Raises `TransferError` if the file is missing, larger than 16 MiB or not a table of
+    Raises `TransferError` if the file is missing, larger than 64 MiB or not a table of
     similarities.
     """
     path = Path(out) / "similarity.csv"

@@ -3,7 +3,8 @@
 ``python -m transfer export STUDY_DIR/RUN --out net.tflite --int8``
 
 A file is put in place only after the runtime of its format, which knows nothing of this package,
-has run it on the whole test set. What that gave is in the metadata, inside the file and beside it.
+has run it on the whole test set. The accuracy it reached stands in the metadata, inside the file
+and beside it.
 """
 
 import json
@@ -79,7 +80,7 @@ def export(
 
     ``run``: ``STUDY_DIR/RUN_NAME``.
     ``out``: file to write; its suffix is that of the format. ``OUT.json`` is written beside it.
-    ``kind``: {"keras", "litert", "onnx"} or None; None: what the suffix of ``out`` says.
+    ``kind``: ``keras``, ``litert``, ``onnx``, or None: by the suffix of ``out``.
     ``int8``: full-integer weights and activations; ``litert`` only.
     ``data``: folder of the study's data set, if it has moved.
     ``images``: training images, unlabelled, to re-estimate all BatchNorm statistics on; 0: as
