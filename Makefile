@@ -48,7 +48,7 @@ test: setup
 
 TESTS ?=
 test-slow: setup
-	$(PY) -m pytest -m slow $(TESTS)
+	$(PY) -m pytest -m slow -n 2 --dist loadfile $(TESTS)
 
 test-extras: extras
 	$(PY) -m pytest tests/deploy/test_export.py tests/deploy/test_measure.py tests/studies/test_ray.py tests/studies/test_tensorboard.py

@@ -51,25 +51,32 @@ def python() -> str:
     parts = ["# Python", _MADE]
     for module in MODULES:
         path = ROOT / "transfer" / f"{module.replace('.', '/')}.py"
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        source = path.read_text(encoding="utf-8")
+        tree = ast.parse(source)
         parts.append(f"## transfer.{module}")
         if text := ast.get_docstring(tree):
             parts.append(_fenced(text))
         for node in tree.body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
                 parts.append(f"### {module.rpartition('.')[2]}.{node.name}")
-                parts.append(f"```python\n{_signature(node)}\n```")
+                parts.append(f"```python\n{_signature(node, source.splitlines())}\n```")
                 if text := ast.get_docstring(node):
                     parts.append(_fenced(text))
     return "\n\n".join(parts) + "\n"
 
 
-def _signature(node: ast.FunctionDef | ast.ClassDef) -> str:
+def _signature(node: ast.FunctionDef | ast.ClassDef, lines: list[str]) -> str:
+    """A function's first lines; a class with its fields and what is said of each beside it."""
     if isinstance(node, ast.FunctionDef):
         returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
         return f"def {node.name}({ast.unparse(node.args)}){returns}"
     bases = ", ".join(map(ast.unparse, node.bases))
-    fields = [f"    {ast.unparse(part)}" for part in node.body if isinstance(part, ast.AnnAssign)]
+    fields: list[str] = []
+    for part in (part for part in node.body if isinstance(part, ast.AnnAssign)):
+        start = part.lineno - 1
+        while lines[start - 1].strip().startswith("#:"):
+            start -= 1
+        fields += lines[start : part.end_lineno]
     return "\n".join([f"class {node.name}{f'({bases})' if bases else ''}", *fields])
 
 

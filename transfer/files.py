@@ -114,8 +114,7 @@ def _lock(descriptor: int, wait: bool, path: Path) -> bool:
 def is_locked(path: str | Path) -> bool:
     """Whether a process holds the lock file ``path``, as far as it can be seen from here.
 
-    The lock is tried and let go at once. A process that asks for it in that instant takes it for
-    somebody else's.
+    The lock is tried and let go at once; a process that asks for it in that instant finds it taken.
     """
     flags = os.O_RDWR if os.access(path, os.W_OK) else os.O_RDONLY
     try:
@@ -197,12 +196,12 @@ def open_plain(path: str | Path) -> IO[bytes]:
     return open(descriptor, "rb")
 
 
-#: Tells what a file held at one time from what it holds at another.
+#: Differs between two contents of a file that is never changed but written anew.
 Version = tuple[int, int, int]
 
 
 def version_of(path: Path) -> Version | None:
-    """The version of a file that is never changed but written anew; None if there is none."""
+    """The version of a file; None if there is none."""
     try:
         status = path.stat()
     except OSError:

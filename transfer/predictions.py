@@ -81,9 +81,7 @@ def _opened(path: Path, version: Version) -> zipfile.ZipFile:
 
 
 def merge(
-    path: Path,
-    arrays: Mapping[str, Callable[[], np.ndarray]],
-    keep: Collection[str] | None = None,
+    path: Path, arrays: Mapping[str, Callable[[], np.ndarray]], keep: Collection[str] | None = None
 ) -> None:
     """Put arrays into an archive; whoever calls it holds the lock that guards the archive.
 

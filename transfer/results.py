@@ -32,43 +32,27 @@ from transfer.predictions import members, read_member, read_probabilities
 from transfer.runs import BLOCKS, KERAS_3, Run, parse_run, parse_runs
 from transfer.tables import place, read_table
 
-#: Columns of runs.csv, in this order.
-RUN_COLUMNS: dict[str, str] = {
-    "run": "string",
-    "kind": "string",
-    "n": "Int64",
-    "seed": "int64",
-    "bn": "string",
-    "source": "string",
-    "dataset": "string",
-    "alpha": "float64",
-    "input": "string",
-    "protocol": "string",
-    "epochs": "int64",
-    "best_epoch": "int64",
-    "val_accuracy": "float64",
-    "test_accuracy": "float64",
-    "test_low": "float64",
-    "test_high": "float64",
-    "test_balanced_accuracy": "float64",
-    "parameters": "int64",
-    "multiply_adds": "int64",
-    "seconds": "float64",
-    "weights_sha256": "string",
-    "fraction": "float64",
-    "train_images": "int64",
-    "test_equals_accuracy": "float64",
-    "test_equals_low": "float64",
-    "test_equals_high": "float64",
-    "bn_momentum": "float64",
-    "last_val_accuracy": "float64",
-    "last_test_accuracy": "float64",
-    "last_test_balanced_accuracy": "float64",
-    "threads": "Int64",
-    "tensorflow": "string",
-    "machine": "string",
-    "backbone": "string",
-}
+_COLUMNS_BY_TYPE = (
+    ("string", "run kind"),
+    ("Int64", "n"),
+    ("int64", "seed"),
+    ("string", "bn source dataset"),
+    ("float64", "alpha"),
+    ("string", "input protocol"),
+    ("int64", "epochs best_epoch"),
+    ("float64", "val_accuracy test_accuracy test_low test_high test_balanced_accuracy"),
+    ("int64", "parameters multiply_adds"),
+    ("float64", "seconds"),
+    ("string", "weights_sha256"),
+    ("float64", "fraction"),
+    ("int64", "train_images"),
+    ("float64", "test_equals_accuracy test_equals_low test_equals_high bn_momentum"),
+    ("float64", "last_val_accuracy last_test_accuracy last_test_balanced_accuracy"),
+    ("Int64", "threads"),
+    ("string", "tensorflow machine backbone"),
+)
+#: Columns of runs.csv, in this order, with their types.
+RUN_COLUMNS = {name: kind for kind, names in _COLUMNS_BY_TYPE for name in names.split()}
 #: Columns that tables of version 0.2 and older lack: read as missing values (text: "").
 _LATER_COLUMNS = tuple(RUN_COLUMNS)[list(RUN_COLUMNS).index("last_val_accuracy") :]
 LOG_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")

@@ -33,26 +33,18 @@ class Source:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that the results of a study depend on.
-
-    ``data_sha256``: `transfer.tasks.dataset.content_hash` of the data set ``dataset``.
-    ``images``: how many are in ``train``, ``valid`` and ``test``.
-    ``classes``: their names, in the order of the labels.
-    ``alpha``: width multiplier. ``input_size``: height and width the images are resized to.
-    ``threads``: of a worker process; None in studies made before this was recorded.
-    ``source``: None as long as no run has needed baseA.
-    """
+    """Everything that the results of a study depend on."""
 
     dataset: str
-    data_sha256: str
-    images: dict[str, int]
-    classes: tuple[str, ...]
+    data_sha256: str  #: `transfer.tasks.dataset.content_hash`
+    images: dict[str, int]  #: how many are in ``train``, ``valid`` and ``test``
+    classes: tuple[str, ...]  #: their names, in the order of the labels
     backbone: str
-    alpha: float
-    input_size: tuple[int, int]
+    alpha: float  #: width multiplier
+    input_size: tuple[int, int]  #: height and width the images are resized to
     protocol: Protocol
-    threads: int | None
-    source: Source | None = None
+    threads: int | None  #: of a worker process; None in studies made before this was recorded
+    source: Source | None = None  #: None as long as no run has needed baseA
 
     @property
     def input(self) -> str:

@@ -77,10 +77,7 @@ def _text(frame: pd.DataFrame) -> str:
 
 
 def upsert(
-    path: str | Path,
-    rows: pd.DataFrame,
-    keys: Sequence[str],
-    keep: Collection[str] | None = None,
+    path: str | Path, rows: pd.DataFrame, keys: Sequence[str], keep: Collection[str] | None = None
 ) -> Path:
     """Put rows into a table that other processes may be changing too, as `merge` does."""
     path = Path(path)

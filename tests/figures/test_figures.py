@@ -14,6 +14,7 @@ from transfer.errors import TransferError
 from transfer.figures import draw as figures
 from transfer.figures.accuracy import accuracy_against_n, bn_semantics, gain_against_images
 from transfer.figures.draw import draw_figures, left_out, published_table, read_published
+from transfer.figures.negative_transfer import negative_transfer
 from transfer.figures.style import METRIC
 from transfer.results import read_runs, working
 from transfer.runs import KINDS
@@ -83,17 +84,23 @@ def test_each_semantics_is_a_line_of_its_own():
         bn_semantics(frame[frame["bn"] != "legacy"])
 
 
-def test_the_control_has_a_panel_beside_the_transfer():
-    frame = runs(3)
-    control = frame[frame["kind"] == "AnB"].assign(kind="BnB")
-    control.loc[control["bn"] == "legacy", METRIC] = 0.5
-    transfer, selffer = bn_semantics(pd.concat([frame, control])).axes
-    assert [axes.get_title()[:3] for axes in (transfer, selffer)] == ["AnB", "BnB"]
-    (legacy,) = (line for line in selffer.lines if line.get_label() == "_BnB legacy")
-    assert set(legacy.get_ydata()) == {0.5}
-    (kept,) = (line for line in selffer.lines if line.get_label() == "_BnB inference")
-    expected = control[control["bn"] == "inference"].groupby("n")[METRIC].mean()
-    np.testing.assert_allclose(kept.get_ydata(), expected)
+def test_the_published_fall_is_drawn_beside_ours_as_differences_to_base_b():
+    study, published = RESULTS / "donkey-bn", read_published(published_table())
+    transfer, selffer = negative_transfer(study, published).axes
+    frame = read_runs(study)
+    base = frame.loc[frame["kind"] == "baseB", METRIC].mean()
+    for axes, kind, label in (
+        (transfer, "AnB", "frozen BatchNorm: legacy (Keras 2.1.3 to 2.3.1)"),
+        (selffer, "BnB", "_BnB legacy"),
+    ):
+        of_kind = frame[(frame["kind"] == kind) & (frame["bn"] == "legacy")]
+        expected = 100 * (of_kind.groupby("n")[METRIC].mean() - base)
+        (drawn,) = (bars for bars in axes.containers if bars.get_label() == label)
+        np.testing.assert_allclose(drawn[0].get_ydata(), expected, atol=0.02)
+    hollow = next(line for line in transfer.lines if line.get_label() == "published (hollow)")
+    assert hollow.get_ydata().mean() == pytest.approx(-20.4, abs=0.05)  # the protocol's figure
+    with pytest.raises(TransferError, match="BnB under"):
+        negative_transfer(RESULTS / "lanes-imagenet", published)
 
 
 def test_baselines_are_lines_and_the_legend_says_where_those_outside_are():

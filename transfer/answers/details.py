@@ -1,6 +1,7 @@
 """The numbers behind an answer, and what else a study shows."""
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -111,21 +112,21 @@ def _at(keys: list[Key]) -> str:
 
 
 def _semantics(study: Reading) -> list[str]:
-    """What another semantics of the frozen BatchNorm does to AnB, n by n."""
+    """What another semantics of the frozen BatchNorm does to AnB, and to its control BnB."""
     lines = []
     right = study.tested.right
-    for bn in ("legacy", "adapt"):
-        family = study.tested.family("AnB", bn)
-        n = [key[1] for key in family if ("AnB", key[1], "inference") in right]
+    for kind, bn in product(("AnB", "BnB"), ("legacy", "adapt")):
+        family = study.tested.family(kind, bn)
+        n = [key[1] for key in family if (kind, key[1], "inference") in right]
         if not n:
             continue
-        keys = [("AnB", each, semantics) for semantics in (bn, "inference") for each in n]
+        keys = [(kind, each, semantics) for semantics in (bn, "inference") for each in n]
         accuracies = study.tested.accuracies(keys)
         places = np.arange(len(n))
         seen = difference(accuracies, seed_variance(accuracies.by_seed), places, places + len(n))
         low, high = seen.interval()
         lines.append(
-            f"AnB with {bn} BatchNorm minus AnB with inference BatchNorm: "
+            f"{kind} with {bn} BatchNorm minus {kind} with inference BatchNorm: "
             f"{points(float(seen.estimate.mean()))} points in the mean over n; lower at "
             f"{int((high < 0).sum())} and higher at {int((low > 0).sum())} of {len(n)} n (95 %, "
             "each n by itself)."

@@ -1,8 +1,8 @@
 """The command line: what its help says first, and every way a command can end.
 
 Each other module here holds a group of commands. A command is a function: its docstring is what
-`--help` says, its options stand above it. Nothing
-heavy is imported before a command runs, so that help appears at once.
+`--help` says, its options stand above it. Nothing heavy is imported before a command runs, so that
+help appears at once.
 """
 
 import argparse

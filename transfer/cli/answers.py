@@ -14,10 +14,9 @@ from transfer.cli.arguments import (
     note,
     option,
     options,
-    print_sentences,
 )
 from transfer.errors import UsageError
-from transfer.program import say
+from transfer.program import say, wrapped
 
 _BESIDE = option(
     "--beside",
@@ -62,8 +61,8 @@ def verdict(given: argparse.Namespace) -> None:
             "Expected --margin in points of accuracy, from 0.1 to 50 (1 is one point). "
             f"Received: {given.margin:g}."
         )
-    found = answer(given.study, given.margin / 100, given.metric, given.beside)
-    say(json.dumps(dataclasses.asdict(found), indent=1) if given.json else str(found))
+    result = answer(given.study, given.margin / 100, given.metric, given.beside)
+    say(json.dumps(dataclasses.asdict(result), indent=1) if given.json else str(result))
 
 
 @options(
@@ -124,5 +123,5 @@ def scores(given: argparse.Namespace) -> None:
     table = measure_scores(data, features, classifier, batch_size(architecture))
     path = write_scores(given.out, table)
     print_scores(table)
-    print_sentences(in_words(table))
+    say(*wrapped(in_words(table)))
     say(f"Scores: {path}")

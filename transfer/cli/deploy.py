@@ -82,9 +82,7 @@ def export(given: argparse.Namespace) -> None:
     STUDY,
     option("runs", nargs="*", type=run_name, metavar="RUN", help="default: all that are finished"),
     option(
-        "--formats",
-        default="keras,litert,litert-int8,onnx",
-        help=f"default: %(default)s; {_NEEDS}",
+        "--formats", default="keras,litert,litert-int8,onnx", help=f"default: %(default)s; {_NEEDS}"
     ),
     option(
         "--calls",
@@ -119,11 +117,7 @@ def measure(given: argparse.Namespace) -> None:
 @options(
     STUDY,
     option(
-        "runs",
-        nargs="*",
-        type=run_name,
-        metavar="RUN",
-        help="default: all on all training images",
+        "runs", nargs="*", type=run_name, metavar="RUN", help="default: all on all training images"
     ),
     option("--images", type=whole(1), default=512, help="to estimate on (default: 512)"),
     option(

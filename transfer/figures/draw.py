@@ -16,6 +16,7 @@ from transfer.errors import TransferError
 from transfer.figures.accuracy import accuracy_against_n, bn_semantics, gain_against_images
 from transfer.figures.agreement import agreement_figure
 from transfer.figures.measured import driving_against_n, reestimation_against_n
+from transfer.figures.negative_transfer import negative_transfer
 from transfer.figures.pareto import pareto_figure
 from transfer.figures.style import save
 from transfer.results import as_keras_3, on_all_images, read_runs
@@ -59,10 +60,11 @@ def draw_figures(
     """Draw every figure that a study has runs for into its ``figures/``; remove none.
 
     ``accuracy_against_n`` if there are runs on all training images; ``bn_semantics`` if AnB was
-    run under several semantics; ``gain_against_images`` if AnB or AnB+ and baseB were run on
-    several shares of the training images. What was measured besides: ``pareto`` from deploy.csv,
-    ``driving_against_n`` from driving.csv, ``reestimation_against_n`` from reestimation.csv. Of the
-    folder ``agreement``, its one figure. `left_out` says what could not be drawn.
+    run under several semantics, and ``negative_transfer`` if BnB was run under ``legacy`` too;
+    ``gain_against_images`` if AnB or AnB+ and baseB were run on several shares of the training
+    images. What was measured besides: ``pareto`` from deploy.csv, ``driving_against_n`` from
+    driving.csv, ``reestimation_against_n`` from reestimation.csv. Of the folder ``agreement``, its
+    one figure. `left_out` says what could not be drawn.
 
     ``study_dir``: folder of a study, or one with ``all_experiments.csv`` alone (the published
     numbers).
@@ -84,6 +86,9 @@ def draw_figures(
     whole = on_all_images(runs)
     if whole.loc[whole["kind"] == "AnB", "bn"].nunique() > 1:
         figures["bn_semantics"] = bn_semantics(runs, title, points)
+        with contextlib.suppress(TransferError):  # BnB under legacy, or the published table
+            published_points = read_published(published_table())
+            figures["negative_transfer"] = negative_transfer(folder, published_points, title)
     if has_sizes(runs):
         with contextlib.suppress(TransferError):  # baseB is missing, which `left_out` says
             figures["gain_against_images"] = gain_against_images(gains(folder), title)

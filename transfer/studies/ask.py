@@ -84,14 +84,14 @@ def ask_run(name: str, out: str | Path, **settings: Any) -> Study:
         run = parse_run(name)
     study = PRESETS["quick"].study
     if (Path(out) / "study.json").exists():
-        held, sources = read_settings(out), [call.get("source") for call in read_calls(out)]
-        named = held.source.name if held.source else study.source
+        settled, sources = read_settings(out), [call.get("source") for call in read_calls(out)]
+        named = settled.source.name if settled.source else study.source
         source = next((str(given) for given in reversed(sources) if given), named)
         study = dataclasses.replace(
             study,
-            protocol=held.protocol,
-            alpha=held.alpha,
-            input_size=held.input_size,
+            protocol=settled.protocol,
+            alpha=settled.alpha,
+            input_size=settled.input_size,
             source=source,
         )
     study = dataclasses.replace(
@@ -145,23 +145,23 @@ def _names(text: str, known: tuple[str, ...], option: str) -> tuple[str, ...]:
 
 def _integers(text: str, option: str) -> tuple[int, ...]:
     """``1,4,7`` and ``1-13``."""
-    found: list[int] = []
+    numbers: list[int] = []
     for part in _parts(text) or [""]:
         match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part)
         if not match or (match[2] and not 0 <= int(match[2]) - int(match[1]) < 1000):
             raise UsageError(f"Expected --{option} such as 1,4,7 or 1-13. Received: {text!r}.")
-        found.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return tuple(dict.fromkeys(found))
+        numbers.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return tuple(dict.fromkeys(numbers))
 
 
 def _fractions(text: str) -> tuple[float, ...]:
     try:
-        found = tuple(dict.fromkeys(float(part) for part in _parts(text)))
+        fractions = tuple(dict.fromkeys(float(part) for part in _parts(text)))
     except ValueError:
-        found = ()
-    if not found:
+        fractions = ()
+    if not fractions:
         raise UsageError(f"Expected --train-fraction such as 0.1,0.25,1. Received: {text!r}.")
-    return found
+    return fractions
 
 
 def _size(text: str) -> tuple[int, int]:

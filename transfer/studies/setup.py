@@ -133,7 +133,7 @@ def environment() -> dict[str, Any]:
 
 
 def _refuse_foreign(out: Path) -> None:
-    """Refuse a folder of something else; one where a study was killed at its start is none."""
+    """Refuse a folder of something else; what a study left that was killed early is accepted."""
     if (out / "study.json").exists() or not out.exists():
         return
     if not out.is_dir() or any(
@@ -146,9 +146,9 @@ def _refuse_foreign(out: Path) -> None:
         )
 
 
-def _refuse_contradiction(out: Path, held: Settings, asked: Settings) -> None:
+def _refuse_contradiction(out: Path, settings: Settings, asked: Settings) -> None:
     for attribute, words in _COMPARED.items():
-        ours, theirs = getattr(held, attribute), getattr(asked, attribute)
+        ours, theirs = getattr(settings, attribute), getattr(asked, attribute)
         if attribute == "source":
             if ours is None or theirs is None or ours.sha256 == theirs.sha256:
                 continue

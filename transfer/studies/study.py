@@ -44,10 +44,8 @@ def perform(
     """
     out = Path(out)
     check_where(workers, engine, address)
-    if engine == "ray":
-        from transfer.studies.engines import (
-            ray,  # an extra: said to be missing before anything is made
-        )
+    if engine == "ray":  # an extra: said to be missing before anything is made
+        from transfer.studies.engines import ray
     runs = study.runs()
     folder = Path(data) if data is not None else simulated_data(PRESETS[preset].images)
     context = prepare(out, study, folder, workers or default_workers(), engine)
@@ -60,8 +58,8 @@ def perform(
     )
     failures: Failures = {}
     if missing:
-        found = copies_and_constants(load_dataset(folder))
-        warnings = [*found.problems, *found.notes, *_other_versions(out)]
+        findings = copies_and_constants(load_dataset(folder))
+        warnings = [*findings.problems, *findings.notes, *_other_versions(out)]
         say(*(f"warning: {warning}" for warning in warnings), error=True)
         size = (context, len(missing), workers)
         engaged: Any = ray.cluster(*size, address) if engine == "ray" else processes(*size)
@@ -146,7 +144,7 @@ def learnt_nothing(out: Path, data: Dataset) -> list[str]:
 
 
 def _discard_features(folder: Path) -> None:
-    """Gigabytes, and quickly computed again; another study in the folder may be writing some."""
+    """Remove gigabytes that are quickly computed again; another study may be writing some."""
     for lock in folder.glob("*.lock"):
         with exclusively(lock):
             for kept in folder.glob(f"{lock.name.split('-')[0]}-*.npy"):

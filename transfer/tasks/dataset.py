@@ -42,26 +42,18 @@ _GENERIC = ("npy", "data", "dataset", "arrays", "images")  # names that say noth
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One of train, valid, test.
+    """One of train, valid, test."""
 
-    ``images``: uint8 (N, height, width, 3), RGB; a view of memory-mapped rows if loaded from a
-    folder.
-    ``labels``: int64 (N,).
-    ``recordings``: int64 (N,), unique in the whole data set; None where nobody recorded it.
-    """
-
+    #: uint8 (N, height, width, 3), RGB; a view of memory-mapped rows if loaded from a folder
     images: np.ndarray
-    labels: np.ndarray
+    labels: np.ndarray  #: int64 (N,)
+    #: int64 (N,), unique in the whole data set; None where nobody recorded it
     recordings: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Three splits of one task, as `load_dataset` returns them.
-
-    ``frames``: whether neighbouring images may be frames of one sequence; False: the images are
-    independent of each other, but for those of one recording.
-    """
+    """Three splits of one task, as `load_dataset` returns them."""
 
     path: Path
     name: str
@@ -71,6 +63,8 @@ class Dataset:
     train: Split
     valid: Split
     test: Split
+    #: whether neighbouring images may be frames of one sequence; False: the images are independent
+    #: of each other, but for those of one recording
     frames: bool = True
 
     @property

@@ -44,11 +44,7 @@ _DAMAGED = (
 
 
 def download(
-    out: str | Path,
-    url: str = DEFAULT_URL,
-    *,
-    timeout: float = 30.0,
-    max_bytes: int = 4 << 30,
+    out: str | Path, url: str = DEFAULT_URL, *, timeout: float = 30.0, max_bytes: int = 4 << 30
 ) -> Dataset:
     """Fetch, unpack and check the data set at ``url``; whole or not at all.
 

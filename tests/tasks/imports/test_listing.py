@@ -91,6 +91,13 @@ def test_images_behind_a_link_are_left_out(tmp_path, name):
     assert labels_of(listing) == dict(line.split(",") for line in LINES)
 
 
+def test_a_list_of_nothing_but_images_behind_a_link_is_refused(tmp_path):
+    src = listed(tmp_path / "src", "link/0.jpg,cup", "link/1.jpg,plate")
+    (tmp_path / "src/link").symlink_to(tmp_path)
+    with pytest.raises(TransferError, match="has none whose folder is no link"):
+        read_csv_list(src)
+
+
 def test_numbers_in_names_are_ordered_as_numbers():
     names = ["a", "a0b", "a2", "a10", "a10b", "b1", "b01c", "b2"]
     assert sorted(["b2", "a10b", "a2", "b01c", "a10", "a", "b1", "a0b"], key=in_order) == names

@@ -151,7 +151,7 @@ def _graph(run: Run) -> Hashable:
     """Runs with the same value share a traced graph; see `transfer.training.step.Setting`."""
     if run.kind in FROZEN_KINDS:
         return run.kind == "A@nB", run.n, run.bn, run.fraction
-    return run.kind == "sliced" and run.n, run.fraction
+    return run.depth, run.fraction
 
 
 def _work(connection: Connection, context: Context) -> None:

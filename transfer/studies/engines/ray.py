@@ -139,12 +139,9 @@ def _check_reachable(address: str) -> None:
 def _submitter(context: Context, gpus: float) -> Callable[[Run], Any]:
     """What makes a task of a run."""
     task = ray.remote(
-        num_cpus=context.threads,
-        num_gpus=gpus,
-        max_retries=_RETRIES,
-        scheduling_strategy="SPREAD",
+        num_cpus=context.threads, num_gpus=gpus, max_retries=_RETRIES, scheduling_strategy="SPREAD"
     )(_task)
-    # Ray puts the bytes in place of the reference; its types know no optional one.
+    # A task is given the bytes themselves; Ray's type hints do not allow None.
     base: Any = None
     if context.source_path is not None:
         base = ray.put(context.source_path.read_bytes())

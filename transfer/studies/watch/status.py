@@ -35,41 +35,28 @@ _FRESH_SECONDS, _FRESH_EPOCHS = 60.0, 3.0
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A run that was begun.
-
-    ``epoch``, ``val_accuracy``: the last finished epoch; 0 and None if there is none.
-    ``seconds_ago``: when that ended.
-    ``locked``: whether a process is seen to hold the run's lock.
-    """
+    """A run that was begun."""
 
     run: str
-    epoch: int
-    val_accuracy: float | None
-    seconds_ago: float | None
-    locked: bool
+    epoch: int  #: the last that is finished; 0 if there is none
+    val_accuracy: float | None  #: of that epoch
+    seconds_ago: float | None  #: when it ended
+    locked: bool  #: whether a process is seen to hold the run's lock
 
 
 @dataclass(frozen=True)
 class Status:
-    """All runs of a study by where they stand.
-
-    ``epochs``: of a run at most.
-    ``planned``: how many runs the calls of the study asked for, and what else was begun.
-    ``done``, ``to_do``: names of runs with a row, and of runs not begun.
-    ``running``, ``stopped``: begun without a row, by a process that is alive, or by none.
-    ``failed``: why runs failed that nobody has tried again yet, by their name.
-    ``seconds_left``: an estimate; None if nothing is running or no pace is known.
-    """
+    """All runs of a study by where they stand."""
 
     name: str
-    epochs: int
-    planned: int
-    done: tuple[str, ...]
-    running: tuple[Unfinished, ...]
-    stopped: tuple[Unfinished, ...]
-    to_do: tuple[str, ...]
-    failed: dict[str, str]
-    seconds_left: float | None
+    epochs: int  #: of a run at most
+    planned: int  #: runs that the calls of the study asked for, and what else was begun
+    done: tuple[str, ...]  #: names of the runs with a row
+    running: tuple[Unfinished, ...]  #: begun without a row, by a process that is alive
+    stopped: tuple[Unfinished, ...]  #: begun without a row, by none that is alive
+    to_do: tuple[str, ...]  #: names of the runs not begun
+    failed: dict[str, str]  #: why runs failed that nobody has tried again yet, by their name
+    seconds_left: float | None  #: an estimate; None if nothing is running or no pace is known
 
 
 def status(study_dir: str | Path) -> Status:
@@ -134,11 +121,7 @@ def _is_fresh(folder: Path, begun: Unfinished) -> bool:
 
 
 def _seconds_left(
-    folder: Path,
-    settings: Settings,
-    done: list[Run],
-    running: list[Unfinished],
-    waiting: list[str],
+    folder: Path, settings: Settings, done: list[Run], running: list[Unfinished], waiting: list[str]
 ) -> float | None:
     """At the pace of the finished runs of the same kind (else of all, else of the epochs so far).
 
@@ -204,8 +187,8 @@ def _outlook(seen: Status) -> str:
         return "Complete."
     if not seen.running:
         stopped = (
-            f" {_count(len(seen.stopped))} stopped half way: killed, or ended by an "
-            "error that its process told; it goes on from its last epoch."
+            f" {_count(len(seen.stopped))} stopped half way, killed or ended by an "
+            "error that its process reported; each goes on from its last epoch."
             if seen.stopped
             else ""
         )

@@ -38,20 +38,13 @@ _SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """What one classifier without a network reaches on the test images.
+    """What one classifier without a network reaches on the test images."""
 
-    ``name``: "always_one_class", "nearest_neighbours" or "linear".
-    ``accuracy``, ``balanced_accuracy``: in 0..1; balanced: the mean over classes of the share of
-    images that are right.
-    ``setting``: what was chosen and on what, in words.
-    ``predictions``: int64 (N,), the class of each test image.
-    """
-
-    name: str
-    accuracy: float
-    balanced_accuracy: float
-    setting: str
-    predictions: np.ndarray
+    name: str  #: "always_one_class", "nearest_neighbours" or "linear"
+    accuracy: float  #: 0..1
+    balanced_accuracy: float  #: 0..1, the mean over classes of the share of images that are right
+    setting: str  #: what was chosen and on what, in words
+    predictions: np.ndarray  #: int64 (N,), the class of each test image
 
 
 def baselines(dataset: Dataset) -> list[Baseline]:

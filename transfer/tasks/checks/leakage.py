@@ -53,25 +53,19 @@ _IN_WORDS = {
 
 @dataclass(frozen=True)
 class LeakageReport:
-    """Distances of test images to training images, and what they are compared with.
+    """Distances of test images to training images, and what they are compared with."""
 
-    ``basis``: what counts as a neighbour in time, "recordings", "order" or "none"; see the module.
-    ``test_median``: median distance of a test image to its nearest training image, grey levels.
-    ``train_median``: the same for training images, neighbours in time left out.
-    ``random_median``: median distance of two training images drawn at random.
-    ``ratio``: ``test_median / train_median``; about 1 or more in an honest split.
-    ``share_closer``: share of test images closer than the first percentile of the training
-    distances; about 0.01 in an honest split.
-    ``verdict``: "leakage", "none seen" or "cannot tell".
-    """
-
+    #: what counts as a neighbour in time, "recordings", "order" or "none"; see the module
     basis: str
+    #: median distance of a test image to its nearest training image, grey levels
     test_median: float
-    train_median: float
-    random_median: float
-    ratio: float
+    train_median: float  #: the same for training images, neighbours in time left out
+    random_median: float  #: median distance of two training images drawn at random
+    ratio: float  #: ``test_median / train_median``; about 1 or more in an honest split
+    #: share of test images closer than the first percentile of the training distances; about 0.01
+    #: in an honest split
     share_closer: float
-    verdict: str
+    verdict: str  #: "leakage", "none seen" or "cannot tell"
 
     def lines(self) -> list[str]:
         """The report in words, with its numbers."""

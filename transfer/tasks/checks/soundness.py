@@ -37,9 +37,12 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
-    def add(self, sentence: str, share: float) -> None:
-        """A problem or a note, by the share of a split it concerns."""
-        (self.problems if share > _PROBLEM_SHARE else self.notes).append(sentence)
+    def add(self, where: str, which: np.ndarray, what: str) -> None:
+        """A problem or a note, by the share of a split's images that it concerns."""
+        count = int(which.sum())
+        images = f"{count} of {len(which)} images {'is' if count == 1 else 'are'}"
+        sentences = self.problems if which.mean() > _PROBLEM_SHARE else self.notes
+        sentences.append(f"In {where} {images} {what}")
 
 
 def copies_and_constants(dataset: Dataset) -> Findings:
@@ -48,27 +51,16 @@ def copies_and_constants(dataset: Dataset) -> Findings:
     seen = {name: _look(split.images) for name, split in dataset.splits.items()}
     for name, (_, constant) in seen.items():
         if constant.any():
-            findings.add(
-                f"In {name} {_count(constant)} of a single colour, the first is image "
-                f"{int(np.argmax(constant))}.",
-                float(constant.mean()),
-            )
+            first_one = int(np.argmax(constant))
+            findings.add(name, constant, f"of a single colour, the first is image {first_one}.")
     for (one, (first, plain)), (other, (second, constant)) in combinations(seen.items(), 2):
         where = {digest: i for i, digest in enumerate(first) if not plain[i]}
         copied = np.array([digest in where for digest in second]) & ~constant
         if copied.any():
             image = int(np.argmax(copied))
-            findings.add(
-                f"In {other} {_count(copied)} in {one} too, the first is image {image}, "
-                f"equal to image {where[second[image]]} of {one}.",
-                float(copied.mean()),
-            )
+            same = f"equal to image {where[second[image]]} of {one}."
+            findings.add(other, copied, f"in {one} too, the first is image {image}, {same}")
     return findings
-
-
-def _count(which: np.ndarray) -> str:
-    count = int(which.sum())
-    return f"{count} of {len(which)} images {'is' if count == 1 else 'are'}"
 
 
 def _look(images: np.ndarray) -> tuple[list[bytes], np.ndarray]:
@@ -100,11 +92,7 @@ def labels_and_images(dataset: Dataset, seed: int = 0) -> Findings:
 
 
 def _judge(
-    findings: Findings,
-    name: str,
-    answers: np.ndarray,
-    labels: np.ndarray,
-    classes: tuple[str, ...],
+    findings: Findings, name: str, answers: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]
 ) -> bool:
     """Add the findings about a split; False if labels and answers are unrelated."""
     confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)

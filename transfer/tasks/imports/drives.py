@@ -218,7 +218,7 @@ def read_udacity(src: Path) -> Recording:
             if "center" in header and "steering" in header:
                 columns = header
                 continue
-        if len(row) > len(columns):  # read on, 0,05 would be taken for a steering of 0
+        if len(row) > len(columns):  # otherwise 0,05 would be read as a steering of 0
             raise TransferError(
                 f"Expected {len(columns)} columns in {log}. Received: {len(row)}; write numbers "
                 "with a decimal point and paths without commas."

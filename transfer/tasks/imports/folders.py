@@ -97,7 +97,7 @@ def _shared(parts: list[list[str]]) -> int:
 def _walk(src: Path) -> Iterator[tuple[str, bool, bool]]:
     """Each file below ``src``: its path, whether its name is that of an image, if it is a link.
 
-    Hidden files and folders are not looked at. No link is followed; one to a folder counts as file.
+    Hidden files and folders are ignored. No link is followed; a link to a folder counts as a file.
     """
     below = [""]
     while below:

@@ -26,7 +26,7 @@ from transfer.files import open_plain
 from transfer.tasks.imports.recordings import MOST_BYTES
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-# Two of the formats are named by their decoders, which are thereby loaded: Pillow would load all.
+# Naming two formats by their decoders loads these decoders; Pillow by itself would load all.
 _FORMATS = (
     *("JPEG", "PNG", "BMP", "GIF"),
     WebPImagePlugin.WebPImageFile.format,
@@ -43,18 +43,12 @@ _Outcome = tuple[np.ndarray, tuple[int, int]] | TransferError
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """What `read_images` could read, in the order of the paths.
+    """What `read_images` could read, in the order of the paths."""
 
-    ``images``: uint8 (K, height, width, 3).
-    ``kept``: int64 (K,), which of the paths they are.
-    ``sides``: int64 (K, 2), height and width in the file, after turning.
-    ``unreadable``: the others, and why.
-    """
-
-    images: np.ndarray
-    kept: np.ndarray
-    sides: np.ndarray
-    unreadable: list[tuple[Path, TransferError]]
+    images: np.ndarray  #: uint8 (K, height, width, 3)
+    kept: np.ndarray  #: int64 (K,), which of the paths they are
+    sides: np.ndarray  #: int64 (K, 2), height and width in the file, after turning
+    unreadable: list[tuple[Path, TransferError]]  #: the others, and why
 
 
 def read_images(
@@ -74,7 +68,7 @@ def read_images(
         try:
             return _decode(path, height, width, most_bytes)
         except TransferError as error:
-            return TransferError(str(error))  # not what it holds: the image, in its traceback
+            return TransferError(str(error))  # without the traceback, which holds the image
 
     # Pillow decodes and resizes without the interpreter's lock. Large images are left to this
     # thread, one at a time.
@@ -95,7 +89,7 @@ def read_images(
 
 @contextlib.contextmanager
 def _pillow_in_peace() -> Iterator[None]:
-    """Without Pillow's own bound on pixels, ours is checked, and without its warnings.
+    """Switch off Pillow's warnings and its bound on pixels; our own bound is checked instead.
 
     Both are global: they are set once around all threads, not in each.
     """

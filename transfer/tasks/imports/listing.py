@@ -8,7 +8,7 @@
 
 The first line may name the columns: ``path`` (or file, filename, image) and ``label`` (or class);
 ``split`` (train, valid, val, validation, test) if the images are split already; ``group`` if images
-belong together, so that no group is divided. Other columns are not looked at. Without such a line
+belong together, so that no group is divided. Other columns are ignored. Without such a line
 the first column is the path, the second the label.
 
 Paths are relative to the folder of the CSV, with ``/`` or ``\\`` between their parts. None may lead
@@ -17,6 +17,7 @@ out of that folder. Classes are numbered in the order of their names.
 
 import csv
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,43 +30,33 @@ from transfer.tasks.imports.images import SUFFIXES
 from transfer.tasks.imports.recordings import plain_name, read_lines, refuse_more
 
 SPLIT_OF = {"train": 0, "valid": 1, "val": 1, "validation": 1, "test": 2}
-_NAMES = {
-    "path": ("path", "file", "filename", "image"),
-    "label": ("label", "class"),
-    "split": ("split",),
-    "group": ("group",),
+_COLUMN_OF = {
+    **dict.fromkeys(("path", "file", "filename", "image"), "path"),
+    **dict.fromkeys(("label", "class"), "label"),
+    **{"split": "split", "group": "group"},
 }
 _MOST_CHARACTERS = 256  # of a label, a split or a group
 
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """Images of classes, before any is opened; `transfer.tasks.imports.splits` orders them.
+    """Images of classes, before any is opened; `transfer.tasks.imports.splits` orders them."""
 
-    ``src``: the folder that holds all of them. ``images``: N paths below it.
-    ``labels``: int64 (N,).
-    ``names``: they are split in the order of these: ``images``, or the part below the class.
-    ``groups``: what belongs together; None if that is not known.
-    ``split``: int64 (N,), 0 train, 1 valid, 2 test, -1 none; None as long as it is not known.
-    ``recordings``, ``frames``: see `transfer.tasks.dataset.Split` and `Dataset`.
-    ``left_out``: files and folders that are not imported, and why.
-    ``dropped``: numbers of other things left out, by reason.
-    ``remarks``: how labels and splits were made. ``recipe``: the same for ``dataset.json``.
-    """
-
-    src: Path
+    src: Path  #: the folder that holds all of them
     classes: tuple[str, ...]
-    images: list[str]
-    labels: np.ndarray
-    left_out: list[tuple[str, str]]
-    dropped: Mapping[str, int]
+    images: list[str]  #: N paths below ``src``
+    labels: np.ndarray  #: int64 (N,)
+    left_out: list[tuple[str, str]]  #: files and folders that are not imported, and why
+    dropped: Mapping[str, int]  #: numbers of other things left out, by reason
+    #: by whose order images are split: ``images``, or the part below the class
     names: list[str] = field(default_factory=list)
-    groups: list[str] | None = None
+    groups: list[str] | None = None  #: what belongs together; None if that is not known
+    #: int64 (N,), 0 train, 1 valid, 2 test, -1 none; None: not split yet
     split: np.ndarray | None = None
-    recordings: np.ndarray | None = None
-    frames: bool = True
-    remarks: tuple[str, ...] = ()
-    recipe: Mapping[str, Any] = field(default_factory=dict)
+    recordings: np.ndarray | None = None  #: see `transfer.tasks.dataset.Split`
+    frames: bool = True  #: see `transfer.tasks.dataset.Dataset`
+    remarks: tuple[str, ...] = ()  #: how labels and splits were made
+    recipe: Mapping[str, Any] = field(default_factory=dict)  #: the same for ``dataset.json``
 
 
 def in_order(name: str) -> str:
@@ -111,7 +102,6 @@ def read_csv_list(src: Path) -> Listing:
     two labels.
     """
     columns: dict[str, int] = {}
-    known: dict[str, str] = {}  # equal texts are kept once
     lines: dict[str, tuple[str, ...]] = {}  # label, split and group of each path
     repeated = 0
     for number, row in csv_rows(src):
@@ -121,7 +111,7 @@ def read_csv_list(src: Path) -> Listing:
                 continue
         cells = _cells(src, number, row, columns)
         name = re.sub(r"[/\\]+", "/", cells.pop("path"))
-        values = tuple(known.setdefault(text, text) for text in cells.values())
+        values = tuple(map(sys.intern, cells.values()))  # equal texts are kept once
         if name in lines and lines[name] != values:
             raise TransferError(
                 f"Expected one label, split and group an image in {src}. Line {number} has others "
@@ -130,20 +120,27 @@ def read_csv_list(src: Path) -> Listing:
         repeated += name in lines
         lines[name] = values
         refuse_more(len(lines), src)
-    if not lines:
-        raise TransferError(f"Expected a line for each image in {src}. It has none.")
     folders: dict[str, bool] = {}
     left_out = [
         (name, "its folder is a link") for name in lines if not _inside(src.parent, name, folders)
     ]
     for name, _ in left_out:
         del lines[name]
+    if not lines:
+        which = "whose folder is no link" if left_out else "at all"
+        raise TransferError(f"Expected a line for each image in {src}. It has none {which}.")
     others = [column for column in columns if column != "path"]
     values_of = dict(zip(others, map(list, zip(*lines.values(), strict=True)), strict=True))
     classes, labels = numbered(values_of["label"])
     split = None
     if "split" in values_of:
-        split = np.array([_split_number(src, text) for text in values_of["split"]], np.int64)
+        names = [text.lower() for text in values_of["split"]]
+        if wrong := next((name for name in names if name not in SPLIT_OF), None):
+            raise TransferError(
+                f"Expected train, valid or test in the column split of {src}. Received: "
+                f"{wrong[:80]!r}."
+            )
+        split = np.array([SPLIT_OF[name] for name in names], np.int64)
     images = list(lines)
     dropped = {"repeated line": repeated}
     groups = values_of.get("group")
@@ -153,15 +150,11 @@ def read_csv_list(src: Path) -> Listing:
 def _columns(src: Path, row: list[str]) -> tuple[dict[str, int], bool]:
     """Where the columns stand, by the first line, and whether that line names them."""
     first = [cell.strip().lower() for cell in row]
-    named = [
-        (column, place)
-        for column, names in _NAMES.items()
-        for place, cell in enumerate(first)
-        if cell in names
-    ]
+    named = [(_COLUMN_OF[cell], at) for at, cell in enumerate(first) if cell in _COLUMN_OF]
     columns = dict(named)
     if len(columns) < len(named):
-        raise TransferError(f"Expected each of {', '.join(_NAMES)} once in the header of {src}.")
+        known = ", ".join(dict.fromkeys(_COLUMN_OF.values()))
+        raise TransferError(f"Expected each of {known} once in the header of {src}.")
     if "path" in columns and "label" in columns:
         return columns, True
     if len(first) >= 2 and first[0].endswith(SUFFIXES):
@@ -186,14 +179,6 @@ def _cells(src: Path, number: int, row: list[str], columns: dict[str, int]) -> d
                 f"{src}. Received: {text[:80]!r}."
             )
     return cells
-
-
-def _split_number(src: Path, text: str) -> int:
-    if text.lower() not in SPLIT_OF:
-        raise TransferError(
-            f"Expected train, valid or test in the column split of {src}. Received: {text[:80]!r}."
-        )
-    return SPLIT_OF[text.lower()]
 
 
 def _inside(src: Path, name: str, folders: dict[str, bool]) -> bool:

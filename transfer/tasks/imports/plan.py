@@ -30,19 +30,13 @@ _MULTIPLE = 16  # of the sides that are suggested: MobileNet halves five times, 
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What an import kept and dropped; `lines` says it in words.
+    """What an import kept and dropped; `lines` says it in words."""
 
-    ``records``: kept and dropped together.
-    ``counts``: for each split, the number of images of each class.
-    ``dropped``: records left out, by reason.
-    ``remarks``: how labels and splits were made, and which images could not be read.
-    """
-
-    records: int
+    records: int  #: kept and dropped together
     classes: tuple[str, ...]
-    counts: dict[str, tuple[int, ...]]
-    dropped: dict[str, int]
-    remarks: tuple[str, ...]
+    counts: dict[str, tuple[int, ...]]  #: for each split, the number of images of each class
+    dropped: dict[str, int]  #: records left out, by reason
+    remarks: tuple[str, ...]  #: how labels and splits were made, and which images could not be read
 
     def lines(self) -> list[str]:
         """The summary for a person."""

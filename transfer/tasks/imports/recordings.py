@@ -24,22 +24,14 @@ _MAX_NAME = 255
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """The usable records of a recorded drive, in the order they were driven.
+    """The usable records of a recorded drive, in the order they were driven."""
 
-    ``images``: N paths below the folder of the recording; some may be missing or damaged.
-    ``angles``: float64 (N,), steering, -1 = full left, 1 = full right.
-    ``seconds``: float64 (N,), the time of each record, of any origin.
-    ``sessions``: int64 (N,); a change means that the recording was interrupted.
-    ``dropped``: records left out, by reason.
-    ``clock``: where ``seconds`` come from, in words.
-    """
-
-    images: list[str]
-    angles: np.ndarray
-    seconds: np.ndarray
-    sessions: np.ndarray
-    dropped: dict[str, int]
-    clock: str
+    images: list[str]  #: N paths below the folder of the recording; some may be missing or damaged
+    angles: np.ndarray  #: float64 (N,), steering, -1 = full left, 1 = full right
+    seconds: np.ndarray  #: float64 (N,), the time of each record, of any origin
+    sessions: np.ndarray  #: int64 (N,); a change means that the recording was interrupted
+    dropped: dict[str, int]  #: records left out, by reason
+    clock: str  #: where ``seconds`` come from, in words
 
 
 def plain_name(folder: Path, name: Any) -> str:

@@ -27,34 +27,22 @@ _ROWS = (np.arange(HEIGHT, dtype=np.float32) - (HEIGHT - 1) / 2)[:, None]
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A track, a camera and a light: what stays the same during a recording.
-
-    ``height``: of the camera above the floor, half widths of the lane.
-    ``pitch``: downwards, radians. ``focal``: focal length, pixels.
-    ``floor``, ``tape``: colours, float32 (3,), 0..255.
-    ``texture``: grey levels added to the floor, float32 (64, 64).
-    ``highlights``: reflections of lamps all around, grey levels, float32 (45, 512).
-    ``panorama``: walls all around, colours, float32 (45, 512, 3).
-    ``light``: gain across the picture, float32 (45, 80, 1).
-    ``piece``: length of a piece of tape, half widths.
-    ``blur``, ``noise``: standard deviations, in pixels and grey levels.
-    ``quality``: of the JPEG.
-    """
+    """A track, a camera and a light: what stays the same during a recording."""
 
     track: Track
-    height: float
-    pitch: float
-    focal: float
-    floor: np.ndarray
-    tape: np.ndarray
-    texture: np.ndarray
-    highlights: np.ndarray
-    panorama: np.ndarray
-    light: np.ndarray
-    piece: float
-    blur: float
-    noise: float
-    quality: int
+    height: float  #: of the camera above the floor, half widths of the lane
+    pitch: float  #: downwards, radians
+    focal: float  #: focal length, pixels
+    floor: np.ndarray  #: colour, float32 (3,), 0..255
+    tape: np.ndarray  #: colour, float32 (3,), 0..255
+    texture: np.ndarray  #: grey levels added to the floor, float32 (64, 64)
+    highlights: np.ndarray  #: reflections of lamps all around, grey levels, float32 (45, 512)
+    panorama: np.ndarray  #: walls all around, colours, float32 (45, 512, 3)
+    light: np.ndarray  #: gain across the picture, float32 (45, 80, 1)
+    piece: float  #: length of a piece of tape, half widths
+    blur: float  #: standard deviation, pixels
+    noise: float  #: standard deviation, grey levels
+    quality: int  #: of the JPEG
 
 
 def make_scene(track: Track, rng: np.random.Generator) -> Scene:

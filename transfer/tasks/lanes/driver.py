@@ -38,21 +38,14 @@ class Car:
 
 @dataclass(frozen=True)
 class Driver:
-    """Habits of one person.
+    """Habits of one person."""
 
-    ``look_ahead``: distance along the centre line at which its direction is judged, half widths.
-    ``press``, ``release``: radians off the aim at which a key is pressed and released.
-    ``delay``: frames between seeing and pressing.
-    ``mistakes``: chance, per frame, of a few frames with another key than meant.
-    ``sway``: standard deviation of the car's own disturbance of the heading, radians a frame.
-    """
-
-    look_ahead: float
-    press: float
-    release: float
-    delay: int
-    mistakes: float
-    sway: float
+    look_ahead: float  #: distance at which the lane's direction is judged, half widths
+    press: float  #: radians off the aim at which a key is pressed
+    release: float  #: and at which it is released
+    delay: int  #: frames between seeing and pressing
+    mistakes: float  #: chance, per frame, of a few frames with another key than meant
+    sway: float  #: standard deviation of the car's own change of heading, radians a frame
 
 
 def make_driver(rng: np.random.Generator) -> Driver:
@@ -81,9 +74,7 @@ def step(car: Car, key: int) -> Car:
     middle = car.heading + turn / 2
     reach = SPEED * (math.sin(turn / 2) / (turn / 2) if turn else 1.0)
     return Car(
-        car.x + reach * math.cos(middle),
-        car.y + reach * math.sin(middle),
-        car.heading + turn,
+        car.x + reach * math.cos(middle), car.y + reach * math.sin(middle), car.heading + turn
     )
 
 
@@ -116,10 +107,7 @@ def record_lap(
 ) -> tuple[list[Car], np.ndarray]:
     """Record about one lap from a random place: for each frame the car, and the key, int64."""
     car = start(
-        track,
-        int(rng.integers(len(track.centre))),
-        rng.uniform(-0.4, 0.4),
-        rng.uniform(-0.2, 0.2),
+        track, int(rng.integers(len(track.centre))), rng.uniform(-0.4, 0.4), rng.uniform(-0.2, 0.2)
     )
     frames = _WARM_UP + math.ceil(track.length / SPEED)
     slips, lengths = rng.random(frames) < driver.mistakes, rng.integers(2, 6, frames)

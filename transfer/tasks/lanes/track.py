@@ -24,24 +24,16 @@ _FAR = 1e3
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """A closed track on the floor of a rectangular room.
+    """A closed track on the floor of a rectangular room."""
 
-    ``centre``: float64 (M, 2), the closed centre line in the direction of travel.
-    ``tangents``: float64 (M, 2), unit vectors in the direction of travel.
-    ``spacing``: between neighbouring points of the centre line, close to `SPACING`.
-    ``tape_outer``: distance of the tape's outer edge from the centre line.
-    ``room``: float64 (2, 2), lowest and highest x, y of the floor.
-    ``grid``: cells of the lookup table along x and y.
-    ``table``: float32 (cells, 4), for each cell the nearest centre line's tangent (2), and the
-    constants of the arc coordinate and of the signed distance; see `lookup`.
-    """
-
-    centre: np.ndarray
-    tangents: np.ndarray
-    spacing: float
-    tape_outer: float
-    room: np.ndarray
-    grid: tuple[int, int]
+    centre: np.ndarray  #: float64 (M, 2), the closed centre line in the direction of travel
+    tangents: np.ndarray  #: float64 (M, 2), unit vectors in the direction of travel
+    spacing: float  #: between neighbouring points of the centre line, close to `SPACING`
+    tape_outer: float  #: distance of the tape's outer edge from the centre line
+    room: np.ndarray  #: float64 (2, 2), lowest and highest x, y of the floor
+    grid: tuple[int, int]  #: cells of the lookup table along x and y
+    #: float32 (cells, 4), for each cell the nearest centre line's tangent (2), and the constants of
+    #: the arc coordinate and of the signed distance; see `lookup`
     table: np.ndarray
 
     @property

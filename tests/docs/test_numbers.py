@@ -1,0 +1,209 @@
+"""Every number with a decimal point in README and results page is that of a committed table.
+
+A claim is a pattern of the text and what its groups must be, computed from the tables. A number
+that no claim covers fails too, so that nobody adds one without its source.
+"""
+
+import functools
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from transfer.answers.answer import answer
+from transfer.statistics.comparison import against_base, read_tested
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "experiments-results"
+PAGES = ("README.md", "docs/results.md")
+#: Numbers that are names: versions, widths, and what stands in code or addresses.
+NAMES = re.compile(
+    r"```.*?```|`[^`]*`|\]\([^)]*\)|Keras\s[\d.]+( to [\d.]+)?|Python\s[\d.]+|[Aa]lpha\s[\d.]+",
+    re.DOTALL,
+)
+BEST, LAST = "test_balanced_accuracy", "last_test_balanced_accuracy"
+BN, FAST, REFERENCE = "donkey-bn", "donkey-imagenet-fast", "lanes-fractals-reference"
+FIVE = (1, 4, 7, 10, 13)
+
+
+@functools.cache
+def runs(study):
+    frame = pd.read_csv(RESULTS / study / "runs.csv").fillna({"bn": ""})
+    return frame[frame["fraction"] == 1]
+
+
+def points(study, network, bn="", column=BEST):
+    """Mean over seeds of a network, of 100; ``network`` as ``A7B`` or ``baseB``."""
+    frame = runs(study)
+    kind, n = re.sub(r"\d+", "n", network), re.search(r"\d+", network)
+    kind = "sliced" if kind == "sliced-n" else kind
+    chosen = frame[(frame["kind"] == kind) & (frame["bn"] == bn)]
+    chosen = chosen[chosen["n"] == int(n[0])] if n else chosen
+    assert len(chosen), f"{study} has no {network} {bn}"
+    return 100 * chosen[column].mean()
+
+
+def above_base(study, kind, bn, blocks=range(1, 14), column=BEST):
+    """A frozen kind minus baseB, in points, in the mean over n."""
+    base = points(study, "baseB", column=column)
+    return sum(points(study, kind.replace("n", str(n)), bn, column) - base for n in blocks) / len(
+        blocks
+    )
+
+
+def worst_and_mean():
+    """How far the published AnB lies below the published baseB: least, most, mean over n."""
+    table = pd.read_csv(RESULTS / "published" / "all_experiments.csv")
+    base = table.loc[table["network"] == "baseB", "test_accuracy"].item()
+    below = 100 * (base - table.loc[table["network"] == "AnB", "test_accuracy"])
+    return [below.min(), below.max(), below.mean()]
+
+
+def baseline(study, name):
+    table = pd.read_csv(RESULTS / study / "baselines.csv").set_index("baseline")
+    return 100 * table.loc[name, "balanced_accuracy"]
+
+
+def original(network, mode=""):
+    table = pd.read_csv(ROOT / "benchmarks" / "results" / "original.csv").set_index("run")
+    return 100 * table.loc[network, f"{BEST}{mode}"].mean()
+
+
+@functools.cache
+def cut(study):
+    """The recommended network and baseB, and by how much it is at worst below, in points."""
+    found = answer(RESULTS / study)
+    n = int(found.network.removeprefix("sliced-"))
+    comparison = against_base(read_tested(RESULTS / study))["sliced", n, ""]
+    worst = -100 * comparison.at_least
+    return points(study, found.network), points(study, "baseB"), worst
+
+
+#: A sentence of a page with # for each number, and a function that gives them from the tables.
+CLAIMS = (
+    (
+        "it lay # points below a network trained from scratch (baseB), in the mean over n",
+        lambda: worst_and_mean()[2:],
+    ),
+    ("Here it lies # points below", lambda: [-above_base(BN, "AnB", "legacy", FIVE)]),
+    (
+        "lay # to # points below a network trained from scratch (baseB), # in the mean",
+        worst_and_mean,
+    ),
+    (
+        "`legacy` lies # points below baseB in the mean over n, lower than under `inference` at "
+        "every n, by # in the mean",
+        lambda: [
+            -above_base(BN, "AnB", "legacy", FIVE),
+            above_base(BN, "AnB", "inference", FIVE) - above_base(BN, "AnB", "legacy", FIVE),
+        ],
+    ),
+    (
+        "does not fall: # points in the mean, and no difference to `inference` at any n (#)",
+        lambda: [
+            above_base(BN, "BnB", "legacy", FIVE),
+            above_base(BN, "BnB", "legacy", FIVE) - above_base(BN, "BnB", "inference", FIVE),
+        ],
+    ),
+    (
+        "does not fall before n = 13: # in the mean over n = 1, 4, 7, 10. At n = 13 it does, by #",
+        lambda: [
+            above_base(BN, "AnB", "inference", FIVE[:-1]),
+            -above_base(BN, "AnB", "inference", FIVE[-1:]),
+        ],
+    ),
+    (
+        'AnB under `legacy` lies # below baseB, and answers "forward" to every image (#)',
+        lambda: [
+            -above_base(BN, "AnB", "legacy", FIVE, LAST),
+            points(BN, "A1B", "legacy", LAST),
+        ],
+    ),
+    (
+        "A1B, A4B and A7B end at # to #, B1B, B4B and B7B at #, # and #, baseB at #",
+        lambda: [original(name) for name in ("A1B", "A7B", "B1B", "B4B", "B7B", "baseB")],
+    ),
+    (
+        "by the statistics of the batch, as in training, the same A1B, A4B and A7B find #, # and #",
+        lambda: [original(name, "_training_mode") for name in ("A1B", "A4B", "A7B")],
+    ),
+    (
+        "all thirteen n: # under `legacy`, # under `inference`",
+        lambda: [above_base(FAST, "AnB", bn) for bn in ("legacy", "inference")],
+    ),
+    (
+        "smaller: # and # with ImageNet, # and # with fractals",
+        lambda: [
+            above_base(study, "AnB", bn)
+            for study in ("lanes-imagenet", "lanes-fractals")
+            for bn in ("legacy", "inference")
+        ],
+    ),
+    ("has #, the whole network trained from scratch #, at worst # less", lambda: cut(BN)),
+    ("grey pictures find #", lambda: [baseline(BN, "nearest_neighbours")]),
+    ("six blocks, # against #", lambda: cut(FAST)[:2]),
+    ("with fractals (# against #, at worst # less", lambda: cut("lanes-fractals")),
+    ("with ImageNet (# against #, at worst # less", lambda: cut("lanes-imagenet")),
+    (
+        "baseB rises from # to #, above nearest neighbours (#)",
+        lambda: [
+            points(FAST, "baseB"),
+            points(BN, "baseB"),
+            baseline(BN, "nearest_neighbours"),
+        ],
+    ),
+    (
+        "A7B lies # points below baseB with `fast` (3 epochs), and # above with `reference`, whose "
+        "baseB is lower (# against #)",
+        lambda: [
+            -above_base("lanes-fractals", "AnB", "inference", (7,)),
+            above_base(REFERENCE, "AnB", "inference", (7,)),
+            points(REFERENCE, "baseB"),
+            points("lanes-fractals", "baseB"),
+        ],
+    ),
+)
+
+
+def pattern(sentence):
+    """Words of a page may be parted by a line's end."""
+    words = re.escape(sentence).replace(r"\#", r"([-+]?\d+\.\d+)")
+    return re.compile(re.sub(r"(\\ )+", r"\\s+", words))
+
+
+def text_of(page):
+    """The page, with numbers that are names blanked out."""
+
+    def blank(name):
+        return " " * len(name[0]) if re.search(r"\d\.\d|\]\(|```", name[0]) else name[0]
+
+    return NAMES.sub(blank, (ROOT / page).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_number_of_a_page_is_that_of_a_table(page):
+    text, covered = text_of(page), set()
+    for sentence, expected in CLAIMS:
+        for match in pattern(sentence).finditer(text):
+            numbers = [float(group) for group in match.groups()]
+            assert numbers == [pytest.approx(value, abs=0.0501) for value in expected()], match[0]
+            covered |= {match.span(group) for group in range(1, len(match.groups()) + 1)}
+    stray = [
+        text[max(0, number.start() - 60) : number.end() + 20]
+        for number in re.finditer(r"[-+]?\d+\.\d+", text)
+        if number.span() not in covered
+    ]
+    assert not stray, f"Numbers of {page} that no claim covers: {stray}"
+
+
+def test_every_claim_is_made_somewhere():
+    pages = [text_of(page) for page in PAGES]
+    for sentence, _ in CLAIMS:
+        assert any(pattern(sentence).search(page) for page in pages), sentence
+
+
+def test_the_answer_that_the_readme_shows_is_that_of_the_committed_study():
+    shown = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for paragraph in answer(RESULTS / "lanes-fractals").paragraphs():
+        assert paragraph in shown
