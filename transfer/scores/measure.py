@@ -57,10 +57,7 @@ def read_inputs(
 
 
 def measure_scores(
-    data: Dataset,
-    features: Features,
-    classifier: Classifier | None = None,
-    batch: int = 128,
+    data: Dataset, features: Features, classifier: Classifier | None = None, batch: int = 128
 ) -> pd.DataFrame:
     """Every score of every block.
 
@@ -104,11 +101,7 @@ def _timed(block: int, name: str, score: Callable[..., float], *arguments: objec
 
 
 def _train_batches(
-    split: Split,
-    features: Features,
-    classifier: Classifier | None,
-    batch: int,
-    file: IO[bytes],
+    split: Split, features: Features, classifier: Classifier | None, batch: int, file: IO[bytes]
 ) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
     """Pooled features of every block, then the positions they are the means of, if there are."""
     for of_blocks, labels in _labelled(split, features, batch, "training images"):

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 import numpy as np
+from scipy import special
 
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, feature_shape, layers_of_block
@@ -95,6 +96,4 @@ def source_probabilities(
     Returns softmax probabilities float64 (N, source classes).
     """
     kernel, bias = classifier
-    logits = pooled.astype(np.float64) @ kernel + bias
-    exponentials = np.exp(logits - logits.max(1, keepdims=True))
-    return exponentials / exponentials.sum(1, keepdims=True)
+    return special.softmax(pooled.astype(np.float64) @ kernel + bias, axis=1)
