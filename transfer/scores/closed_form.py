@@ -72,8 +72,8 @@ def _best_evidence(values: np.ndarray, z: np.ndarray, y2: float, n: int) -> floa
     grid = np.linspace(*_RATIO, 49)
     best = int(np.argmin([minus_evidence(value) for value in grid]))
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
-    found = optimize.minimize_scalar(minus_evidence, bounds=(low, high), method="bounded")
-    return -min(float(found.fun), minus_evidence(grid[best]))
+    optimum = optimize.minimize_scalar(minus_evidence, bounds=(low, high), method="bounded")
+    return -min(float(optimum.fun), minus_evidence(grid[best]))
 
 
 def h_score(moments: Moments) -> float:

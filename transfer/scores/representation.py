@@ -57,12 +57,12 @@ def feature_function(
 
     @tf.function(input_signature=[tf.TensorSpec((None, *architecture.image_size, 3), tf.uint8)])
     def features(images: tf.Tensor) -> list[tf.Tensor]:
-        found = []
+        outputs = []
         # training=False is not the default: Keras' Resizing turns it on for what follows.
         for x in cuts(images, training=False):
             positions = tf.reshape(x, (tf.shape(x)[0], x.shape[1] * x.shape[2], x.shape[3]))
-            found.append(tf.reduce_mean(positions, 1) if samples == "pooled" else positions)
-        return found
+            outputs.append(tf.reduce_mean(positions, 1) if samples == "pooled" else positions)
+        return outputs
 
     return lambda images: [array.numpy() for array in features(tf.constant(images))]
 

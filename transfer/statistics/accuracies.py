@@ -128,10 +128,10 @@ def measure(
     )
     size = shares.sum(axis=0).reshape(len(count), number)
     runs = np.concatenate([np.asarray(network, float) for network in right])
-    found = (runs @ shares).reshape(len(runs), len(count), number)
-    recall = len(count) * found.sum(2)  # (runs, classes)
+    hits = (runs @ shares).reshape(len(runs), len(count), number)
+    recall = len(count) * hits.sum(2)  # (runs, classes)
     rest = np.maximum(1 - len(count) * size, 1 / images)  # 0 for a class of one image
-    influence = ((found - recall[:, :, None] * size) / np.sqrt(rest)).sum(1)  # (runs, clusters)
+    influence = ((hits - recall[:, :, None] * size) / np.sqrt(rest)).sum(1)  # (runs, clusters)
     ends = np.cumsum([len(network) for network in right])[:-1]
     by_seed = np.split(recall.mean(1), ends)
     sums, interaction = [], []
