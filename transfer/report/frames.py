@@ -99,10 +99,10 @@ class Mistakes:
     """The mistakes of a run."""
 
     run: str
-    why: str  #: that run was chosen
+    why: str  #: the reason to look at this run
     wrong: int  #: how many there are
-    others: int  #: other runs that were asked whether they make the same
-    shown: list[Mistake]  #: those the run is surest of
+    others: int  #: other runs that were compared
+    shown: list[Mistake]  #: the most confident ones
 
 
 def most_confident_mistakes(

@@ -1,4 +1,4 @@
-"""Tables of a report: every network, class shares, and confusion of the networks worth a look."""
+"""Tables of a report: class shares, and the confusion of the networks that matter most."""
 
 from dataclasses import dataclass
 

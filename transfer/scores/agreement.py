@@ -5,8 +5,8 @@ Kendall's tau counts the pairs of n that both order alike; the weighted tau coun
 best more (Vigna 2015), as is usual for such scores across models.
 
 Values of n are few and not independent: n blocks are the first n of n + 1, so that neighbours
-resemble each other in score and in accuracy. Two quantities that both rise with depth agree,
-whatever they measure. The control is `DEPTH`: n itself as a score, which looks at no image.
+resemble each other in score and in accuracy. Any two quantities that rise
+with depth agree. The control is `DEPTH`: n itself as a score, which looks at no image.
 """
 
 import itertools

@@ -88,7 +88,7 @@ def batch_size(architecture: Architecture) -> int:
 def source_probabilities(
     pooled: np.ndarray, classifier: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """What the source task's classifier says of images.
+    """Probabilities that the source task's classifier gives to images.
 
     ``pooled``: float32 (N, channels), pooled output of the last block.
     ``classifier``: kernel float32 (channels, source classes) and bias float32 (source classes,), as

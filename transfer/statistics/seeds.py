@@ -42,8 +42,8 @@ def seed_variance(by_seed: Sequence[np.ndarray]) -> SeedVariance:
     No network gets less than its own variance. With two or three runs the test misses a network
     that is twice as noisy as the rest, and a claim about just that network would be false too often
     (``benchmarks/verdicts.py``). A network with one run gets the mean of all variances, those set
-    apart included. A network whose runs all agree, as those that always answer the same class do,
-    tells nothing of the others and is left out of the pool.
+    apart included. A network whose runs all have one accuracy, because they
+    always answer the same class, tells nothing about the others and is left out of the pool.
 
     ``by_seed``: float64 (seeds,) for each network, accuracies of its runs.
     """

@@ -98,10 +98,11 @@ def _costs_of(name: str, group: pd.DataFrame) -> dict[str, object]:
 def right_of_files(folder: Path, name: str, rows: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
     """Which test images the files of some rows of deploy.csv classify correctly.
 
-    A float file gives the network's own predictions, within 1e-4: it was verified when written.
+    The predictions of a float file are those of the network, within 1e-4, as was verified
+    when the file was written.
 
     Returns bool (rows, images).
-    Raises `TransferError` if predictions are missing, or are not those that the table is about.
+    Raises `TransferError` if predictions are missing, or do not belong to the table.
     """
     if name != "litert-int8":
         runs = read_runs(folder).set_index("run", drop=False)
@@ -127,14 +128,14 @@ def right_of_file(
     right = probabilities.argmax(1) == labels if len(probabilities) == len(labels) else None
     if right is None or abs(right.mean() - accuracy) > 1e-5:
         raise TransferError(
-            f"The predictions of the {name} file of {run} are not those that the tables in "
-            f"{folder} are about. Measure it again."
+            f"The predictions of the {name} file of {run} do not belong to the tables in "
+            f"{folder}. Measure it again."
         )
     return right
 
 
 def on_front(costs: np.ndarray, accuracies: np.ndarray) -> np.ndarray:
-    """Which candidates no other dominates: as cheap, as accurate, and better in one of the two.
+    """The Pareto front: no other candidate is as cheap, as accurate, and better in one of the two.
 
     ``costs``, ``accuracies``: a candidate without a cost (NaN) is not on the front.
     Returns bool (N,).

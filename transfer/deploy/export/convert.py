@@ -1,6 +1,7 @@
 """From a trained network to the bytes of a file, with metadata inside.
 
-Nothing here is trusted: `transfer.deploy.export.write` runs what comes out before anyone gets it.
+`transfer.deploy.export.write` runs every file before it puts it in place, since converters fail
+silently.
 Two things were seen to fail without an error: a network in training mode through Keras' ONNX
 exporter (onnxruntime refuses the file), and TensorFlow's converter given a function instead of a
 saved model (weights left behind as variables: the file runs and answers with NaN).
@@ -115,7 +116,7 @@ def to_onnx(model: keras.Model) -> bytes:
 
 @contextlib.contextmanager
 def _converting(name: str) -> Iterator[None]:
-    """A converter's chatter is not shown; its failure, of whatever kind, is one sentence."""
+    """Hide what a converter prints, and turn any failure into one sentence."""
     try:
         with warnings.catch_warnings(), quietly():
             warnings.simplefilter("ignore")  # tf2onnx asks numpy for names that are no more

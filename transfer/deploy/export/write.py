@@ -160,7 +160,7 @@ def _predictions(network: keras.Model, data: Dataset) -> np.ndarray:
 
 
 def _check_recorded(finished: Finished, expected: np.ndarray) -> None:
-    """The predictions must be those that the study has recorded, where it has."""
+    """Compare predictions with those that the study has recorded, if it has any."""
     name = finished.run.name
     if not has_predictions(finished.study_dir, name):
         return
@@ -191,7 +191,7 @@ def _verify(given: np.ndarray, expected: np.ndarray, kind: str, int8: bool) -> f
     """Largest difference of a probability; of a float file it must be within the tolerance."""
     if given.shape != expected.shape or not np.isfinite(given).all():
         raise TransferError(
-            f"The {kind} file was written, but its runtime gives no probabilities of it. "
+            f"The {kind} file was written, but its runtime gives no probabilities. "
             "Nothing was put in place."
         )
     difference = float(np.abs(given - expected).max())
@@ -206,7 +206,7 @@ def _verify(given: np.ndarray, expected: np.ndarray, kind: str, int8: bool) -> f
 def _verify_final(
     path: Path, metadata: dict[str, Any], images: np.ndarray, expected: np.ndarray
 ) -> None:
-    """Metadata changes the file: once more, what is put in place is what was verified."""
+    """Verify the file once more, now that it holds metadata."""
     opened = open_exported(path)
     if opened.metadata != metadata or not np.array_equal(
         opened.predict(np.ascontiguousarray(images)), expected
