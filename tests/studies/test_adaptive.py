@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.made_study import make_study
+from transfer.answers.answer import answer
 from transfer.errors import TransferError
 from transfer.results import finished
 from transfer.runs import Run
@@ -209,6 +210,15 @@ def test_it_stops_after_the_last_look(trained, monkeypatch):
     assert rounds(out) == 2
     assert stop.open
     assert "2 rounds" in stop.reason
+
+
+def test_the_next_step_is_the_command_that_goes_on(trained, monkeypatch):
+    out, _ = trained
+    monkeypatch.setitem(FALLS_AFTER, "sliced", lambda n: 0.787)
+    perform_until_decided(out, STUDY, budget=0.11)
+    (step,) = answer(out).next_step
+    assert "--budget" in step
+    assert "--seeds" not in step
 
 
 def test_rounds_that_are_no_numbers_are_refused(trained):
