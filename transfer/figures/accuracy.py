@@ -21,13 +21,13 @@ def accuracy_against_n(
 ) -> Figure:
     """Test accuracy against the number of blocks n: one colour a kind, baseB as a line.
 
-    ``runs``: as from `read_runs`; drawn are runs on all training images, with ``inference``
+    ``runs``: as from `read_runs`. Drawn are the runs on all training images with ``inference``
     BatchNorm.
     ``published``: as from `read_published`: hollow markers.
     ``baselines``: as from `read_baselines`: grey lines.
-    Returns with 95 % intervals: bars for one seed, bands over seeds for several. More than four
-    kinds are drawn in two panels, frozen above and all trained below, each with its own scale of
-    accuracy: frozen networks fall so low that the differences of the others would vanish.
+    Intervals are of 95 %: bars for one seed, bands for several. More than four kinds are drawn in
+    two panels, frozen above and all trained below, each with its own scale of accuracy: frozen
+    networks fall so low that the differences of the others would vanish.
     Raises `TransferError` if there is no run to draw.
     """
     runs = as_keras_3(on_all_images(runs))

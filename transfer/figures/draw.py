@@ -30,7 +30,7 @@ from transfer.tasks.checks.baselines import read_baselines
 def read_published(path: Path) -> pd.DataFrame:
     """A table ``network,block,test_accuracy`` as a frame of runs without intervals.
 
-    Raises `TransferError` if the file is missing, larger than 16 MiB or has other columns.
+    Raises `TransferError` if the file is missing, larger than 64 MiB or has other columns.
     """
     types = {"network": str, "block": "int64", "test_accuracy": "float64"}
     table = read_table(path, list(types), types)
@@ -77,7 +77,7 @@ def draw_figures(
     if _is_agreement(folder):
         drawn = agreement_figure(read_agreement(folder.resolve().parent))
         return save(drawn, folder / "figures" / "agreement")
-    runs, title = _runs_of(folder), folder.resolve().name
+    runs, title = runs_of(folder), folder.resolve().name
     points = read_published(published) if published else None
     figures = {}
     if runs.empty or not as_keras_3(on_all_images(runs)).empty:
@@ -124,7 +124,7 @@ def left_out(study_dir: str | Path) -> list[str]:
     """What of a study `draw_figures` cannot draw and why, a sentence each."""
     if _is_agreement(Path(study_dir)):
         return []
-    runs = _runs_of(Path(study_dir))
+    runs = runs_of(Path(study_dir))
     sentences = []
     if as_keras_3(on_all_images(runs)).empty:
         sentences.append(
@@ -133,7 +133,8 @@ def left_out(study_dir: str | Path) -> list[str]:
     return sentences + without_base(runs)
 
 
-def _runs_of(folder: Path) -> pd.DataFrame:
+def runs_of(folder: Path) -> pd.DataFrame:
+    """The finished runs of a study with their intervals, or the published accuracies."""
     if not (folder / "runs.csv").exists() and (folder / "all_experiments.csv").exists():
         return read_published(folder / "all_experiments.csv")
     return with_intervals(folder, read_runs(folder))

@@ -20,7 +20,8 @@ def negative_transfer(study_dir: Path, published: pd.DataFrame, title: str = "")
     ``published``: as from `read_published`; the difference to its own baseB is drawn.
     Raises `TransferError` if baseB, or AnB and BnB under ``legacy``, were not run.
     """
-    compared = against_base(read_tested(study_dir), kinds=("AnB", "BnB"))
+    tested = read_tested(study_dir)
+    compared = against_base(tested, kinds=("AnB", "BnB"))
     if not {"AnB", "BnB"} <= {kind for kind, _, bn in compared if bn == "legacy"}:
         raise TransferError("Expected baseB, and AnB and BnB under legacy BatchNorm, to draw.")
     figure = Figure(figsize=(2 * style.COLUMN, 2.5))
@@ -28,27 +29,21 @@ def negative_transfer(study_dir: Path, published: pd.DataFrame, title: str = "")
     for axes, kind in zip(all_axes, ("AnB", "BnB"), strict=True):
         axes.axhline(0, color=style.BASES["baseB"].colour, linewidth=0.7)
         for place, (bn, look) in enumerate(style.SEMANTICS.items()):
-            seen = {
-                n: one.difference for (k, n, s), one in compared.items() if (k, s) == (kind, bn)
-            }
-            if not seen:
+            keys = [key for key in tested.family(kind, bn) if key in compared]
+            if not keys:
                 continue
-            n = np.array(sorted(seen), float)
-            rows = [(seen[block].estimate, *seen[block].interval()) for block in sorted(seen)]
-            mean, low, high = 100 * np.array(rows, float).T.reshape(3, -1)
+            seen = [compared[key].difference for key in keys]
+            n = np.array([key[1] for key in keys], float)
+            mean, low, high = 100 * np.array([(d.estimate, *d.interval()) for d in seen]).T
             label = f"frozen BatchNorm: {look.label}" if kind == "AnB" else f"_{kind} {bn}"
             errors = np.stack([mean - low, high - mean])
             axes.errorbar(n + 0.12 * place, mean, errors, elinewidth=0.7, label=label, **look.line)
         base = published.loc[published["kind"] == "baseB", style.METRIC].mean()
         points = published[published["kind"] == kind]
         label = "published (hollow)" if kind == "AnB" else f"_published {kind}"
-        axes.plot(
-            points["n"],
-            100 * (points[style.METRIC] - base),
-            marker=style.KINDS[kind].marker,
-            label=label,
-            **style.PUBLISHED,
-        )
+        marker = style.KINDS[kind].marker
+        y = 100 * (points[style.METRIC] - base)
+        axes.plot(points["n"], y, marker=marker, label=label, **style.PUBLISHED)
         style.label_blocks(axes, BLOCKS)
         axes.set_title(style.KINDS[kind].label)
     all_axes[0].set_ylabel("balanced test accuracy\nminus baseB, points")

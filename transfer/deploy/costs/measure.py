@@ -50,10 +50,10 @@ def measure(
     ``formats``: of `FORMATS`.
     ``data``: folder of the study's data set, if it has moved.
     ``calls``: of one frame, for the latency; 200 or more.
-    Returns the whole of deploy.csv, columns `COLUMNS` of its table. Timed is the lowest seed of
-    each network: times are those of the architecture. ``_1`` is with one thread, ``_all`` with one
-    a core; ``network_bytes`` is the peak memory of the process beyond what the runtime itself
-    takes, ``process_bytes`` all of it, both at batch 1 with one thread.
+    Returns the whole of deploy.csv, columns `COLUMNS` of its table. Only the lowest seed of each
+    network is timed: times depend on the architecture, not on the weights. ``_1`` is with one
+    thread, ``_all`` with one a core; ``network_bytes`` is the peak memory of the process beyond
+    what the runtime itself takes, ``process_bytes`` all of it, both at batch 1 with one thread.
     Raises `TransferError` if a format is unknown, the calls are too few, a run, the data or a
     package is missing, or a file fails its verification.
     """
