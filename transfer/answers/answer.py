@@ -29,7 +29,7 @@ from transfer.answers.sentences import (
 )
 from transfer.program import command, how_to_install, wrapped
 from transfer.statistics.comparison import BASE, LEVEL, Key
-from transfer.statistics.cost import seeds_to_decide
+from transfer.statistics.differences import seeds_to_decide
 
 
 @dataclass(frozen=True)

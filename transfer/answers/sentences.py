@@ -4,7 +4,7 @@ from transfer.answers.reading import Reading, name_of
 from transfer.deploy.costs.table import on_all_images, read_costs
 from transfer.runs import BLOCKS
 from transfer.statistics.comparison import BASE, LEVEL, Comparison, Key, behind_the_best
-from transfer.statistics.cost import images_to_decide, seeds_to_decide
+from transfer.statistics.differences import images_to_decide, seeds_to_decide
 from transfer.wording import file_sizes, hundred, one_or_more, part_of, percent, spans
 
 _FORMATS = ("litert-int8", "litert", "onnx")

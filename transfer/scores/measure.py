@@ -19,10 +19,16 @@ from transfer.networks.classifier import read_classifier
 from transfer.networks.sources import find_source
 from transfer.networks.weights import read_weights
 from transfer.progress import track
-from transfer.scores.closed_form import MOMENT_SCORES
+from transfer.scores.closed_form import (
+    MOMENT_SCORES,
+    LinearRule,
+    leep,
+    nce,
+    nearest_centroid,
+    ridge_rules,
+)
 from transfer.scores.moments import Moments, moments_of_blocks
 from transfer.scores.representation import Features, source_probabilities, stream
-from transfer.scores.rules import LinearRule, leep, nce, nearest_centroid, ridge_rules
 from transfer.scores.table import COLUMNS, POSITIONS
 from transfer.tasks.dataset import Dataset, Split, load_dataset
 

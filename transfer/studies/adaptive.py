@@ -36,7 +36,7 @@ from transfer.statistics.comparison import (
     compare,
     read_tested,
 )
-from transfer.statistics.cost import seeds_to_decide
+from transfer.statistics.differences import seeds_to_decide
 from transfer.studies.engines.dispatch import cost
 from transfer.studies.study import perform
 from transfer.study_file import read_calls, read_settings, rounds
