@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from transfer.deploy.costs.stopwatch import CALLS, Timing, time_file
+from transfer.deploy.costs.stopwatch import CALLS, time_file
 from transfer.deploy.costs.table import COLUMNS, read_costs, write_exported
 from transfer.deploy.export.finished import Finished, open_data, read_finished
 from transfer.deploy.export.runtimes import PACKAGES, SUFFIXES, require
@@ -110,21 +110,14 @@ def _row(finished: Finished, data: Dataset, name: str, calls: int | None) -> dic
 
 def _times(path: Path, every_core: int, calls: int) -> dict[str, Any]:
     one, every = (time_file(path, threads, calls) for threads in (1, every_core))
+    names = ("median_ms", "p95_ms", "images_per_second")
     return {
-        **_columns(one, "1"),
-        **_columns(every, "all"),
+        **{f"{name}_1": getattr(one, name) for name in names},
+        **{f"{name}_all": getattr(every, name) for name in names},
         "network_bytes": one.network_bytes,
         "process_bytes": one.peak_bytes,
         "threads_all": every_core,
         "calls": calls,
-    }
-
-
-def _columns(timing: Timing, threads: str) -> dict[str, float]:
-    return {
-        f"median_ms_{threads}": timing.median_ms,
-        f"p95_ms_{threads}": timing.p95_ms,
-        f"images_per_second_{threads}": timing.images_per_second,
     }
 
 
