@@ -26,7 +26,7 @@ from transfer.results import read_runs
 from transfer.runs import Run, parse_run
 from transfer.statistics.gain import gains
 from transfer.statistics.intervals import with_intervals
-from transfer.studies.ask import ask
+from transfer.studies.ask import ask, ask_run
 from transfer.studies.context import Context, model_path
 from transfer.studies.setup import prepare
 from transfer.studies.study import perform
@@ -416,17 +416,11 @@ def _in_words(option: str, value: Any) -> Any:
 @contextlib.contextmanager
 def _context(run: Run, data: Dataset, **asked: Any) -> Iterator[tuple[Context, list[Run]]]:
     """A study of one network in a temporary folder: what its runs share, and its runs."""
-    one_run: dict[str, Any] = {
-        "kinds": run.kind,
-        "n": None if run.n is None else str(run.n),
-        "seeds": str(run.seed),
-        "bn": run.bn or None,
-        "fractions": str(run.fraction),
-    }
     words = {key: _in_words(key, value) for key, value in asked.items()}
-    study = ask("quick", **one_run, **words)
     with tempfile.TemporaryDirectory() as folder:
-        yield prepare(Path(folder) / "study", study, data.path), study.runs()
+        out = Path(folder) / "study"
+        study = ask_run(run.name, out, **words)
+        yield prepare(out, study, data.path), study.runs()
 
 
 def _model(

@@ -55,7 +55,12 @@ def open_atomically(path: str | Path) -> Iterator[IO[bytes]]:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        if os.name != "nt":  # sync the folder's list of entries too; Windows has no call for it
+            descriptor = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
     except OSError as error:
         raise _refused(path, error) from error
     finally:
@@ -70,17 +75,6 @@ def _temporary(path: Path) -> Path:
 
 def _refused(path: Path, error: OSError) -> TransferError:
     return TransferError(f"Cannot write {path}: {error.strerror or error}.")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable: sync the folder's list of entries too. Windows has no call for it."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -99,16 +93,13 @@ def exclusively(path: str | Path, wait: bool = True) -> Iterator[bool]:
     except OSError as error:
         raise _refused(path, error) from error
     try:
-        yield _lock(descriptor, wait, path)
+        try:
+            owned = lock_descriptor(descriptor, blocking=wait)
+        except OSError as error:
+            raise TransferError(f"Cannot lock {path}: {error.strerror or error}.") from error
+        yield owned
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int, wait: bool, path: Path) -> bool:
-    try:
-        return lock_descriptor(descriptor, blocking=wait)
-    except OSError as error:
-        raise TransferError(f"Cannot lock {path}: {error.strerror or error}.") from error
 
 
 def is_locked(path: str | Path) -> bool:

@@ -219,7 +219,10 @@ PROTOCOLS: dict[str, Protocol] = {
 
 @dataclass(frozen=True)
 class Study:
-    """What is asked of a study; `runs` expands it into runs in an order that can be executed."""
+    """What is asked of a study; `runs` expands it into runs in an order that can be executed.
+
+    With ``listed``, these runs are asked for, in place of all of these kinds, n and seeds.
+    """
 
     kinds: tuple[str, ...]
     n: tuple[int, ...]
@@ -230,16 +233,15 @@ class Study:
     alpha: float = 0.25
     input_size: tuple[int, int] = (48, 80)
     source: str = "fractals"
+    listed: tuple[Run, ...] = ()
 
     def runs(self) -> list[Run]:
         """All runs asked for and those they depend on, dependencies first, none twice."""
-        expanded: dict[Run, None] = {}
-        for seed, fraction, kind in product(self.seeds, self.fractions, self.kinds):
-            for run in self._runs_of(kind, seed, fraction):
-                for needed in run.depends_on:
-                    expanded.setdefault(needed)
-                expanded.setdefault(run)
-        return list(expanded)
+        parts = product(self.seeds, self.fractions, self.kinds)
+        asked = self.listed or [
+            run for seed, fraction, kind in parts for run in self._runs_of(kind, seed, fraction)
+        ]
+        return list(dict.fromkeys(part for run in asked for part in (*run.depends_on, run)))
 
     def _runs_of(self, kind: str, seed: int, fraction: float) -> Iterable[Run]:
         if kind in ("baseB", "baseB+"):

@@ -16,7 +16,7 @@ from typing import Any
 
 from transfer.errors import TransferError
 from transfer.files import read_json, write_atomically
-from transfer.runs import BN_SEMANTICS, KINDS, Protocol, Run, Study
+from transfer.runs import BN_SEMANTICS, KINDS, Protocol, Run, Study, parse_run
 
 _MOST_RUNS = 200_000  # of one call: a damaged file could ask for billions
 _MOST_CLASSES = 1000
@@ -134,6 +134,17 @@ def read_calls(study_dir: str | Path) -> list[dict[str, Any]]:
     return calls
 
 
+def rounds(study_dir: str | Path) -> int:
+    """Rounds that were begun of a study that goes on until it is decided; 0 for other studies."""
+    path = Path(study_dir) / "study.json"
+    if not path.exists():
+        return 0
+    numbers = [call["round"] for call in read_calls(study_dir) if "round" in call]
+    if not all(type(number) is int and 1 <= number <= 1000 for number in numbers):
+        raise TransferError(f"Expected rounds of 1 or more in the calls of {path}.")
+    return max(numbers, default=0)
+
+
 def data_path(study_dir: str | Path) -> str:
     """The folder where the last call found the data set."""
     return str(read_calls(study_dir)[-1].get("data", ""))
@@ -141,7 +152,8 @@ def data_path(study_dir: str | Path) -> str:
 
 def asked_of(study: Study) -> dict[str, Any]:
     """The part of a call that says which networks it asked for."""
-    return {
+    listed = {"runs": [run.name for run in study.listed]} if study.listed else {}
+    return listed | {
         "kinds": list(study.kinds),
         "n": list(study.n),
         "seeds": list(study.seeds),
@@ -186,4 +198,5 @@ def _study_of(call: Mapping[str, Any], settings: Settings) -> Study:
         tuple(float(fraction) for fraction in fractions),
         settings.alpha,
         settings.input_size,
+        listed=tuple(parse_run(str(name)) for name in call.get("runs", ())),
     )

@@ -31,6 +31,8 @@ def test_a_peer_has_our_parameters_and_reports_a_rate(script):
     assert report["images_per_second"] > 0
 
 
-@pytest.mark.parametrize("name", ["figures", "growth", "protocols", "steps", "study", "verdicts"])
+@pytest.mark.parametrize(
+    "name", ["figures", "growth", "protocols", "steps", "study", "until_decided", "verdicts"]
+)
 def test_a_benchmark_finds_what_it_measures(name):
     importlib.import_module(f"benchmarks.{name}")

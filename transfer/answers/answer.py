@@ -28,7 +28,7 @@ from transfer.answers.sentences import (
     warnings,
 )
 from transfer.program import command, how_to_install, wrapped
-from transfer.statistics.comparison import BASE, Key
+from transfer.statistics.comparison import BASE, LEVEL, Key
 from transfer.statistics.cost import seeds_to_decide
 
 
@@ -182,6 +182,8 @@ def _next_step(study: Reading, key: Key | None) -> list[str]:
     left = [c for c in slices.values() if c.outcome == "undecided"]
     if not left:
         return ["Other --n or another --source may have a slice that is as good."]
+    if study.tested.error < LEVEL:  # of a study that chose its runs by its results
+        return ["To learn where, repeat the command with a greater --budget, or add test images."]
     near = max(left, key=lambda comparison: comparison.probability)
     now = int(near.difference.seeds)
     seeds = seeds_to_decide(near.difference, -near.margin, near.level) or max(3, 2 * now)

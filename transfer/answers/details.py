@@ -11,7 +11,7 @@ from transfer.answers.gain import gain_in_words
 from transfer.answers.reading import Reading, name_of
 from transfer.deploy.reestimation.table import read_reestimation
 from transfer.runs import KERAS_3
-from transfer.statistics.comparison import BASE, Key
+from transfer.statistics.comparison import BASE, LEVEL, LOOKS, Key
 from transfer.statistics.differences import Difference, difference
 from transfer.statistics.seeds import seed_variance
 from transfer.wording import count_seeds, hundred, one_or_more, percent, points, spans
@@ -51,7 +51,12 @@ def details(study: Reading, beside: Sequence[str | Path] = ()) -> list[str]:
 def _introduction(study: Reading) -> str:
     images, clusters = len(study.tested.labels), len(np.unique(study.tested.clusters))
     grouped = f" in {clusters} segments or recordings" if clusters < images else ""
-    base = ""
+    base = repeated = ""
+    if study.tested.error < LEVEL:
+        repeated = (
+            f" The study chose its runs by its results, in up to {LOOKS} rounds: each time a "
+            f"verdict has an error of {100 * study.tested.error:.1f} %, so that all have 5 %."
+        )
     if BASE in study.means:
         low, high = study.means[BASE].interval()
         base = (
@@ -62,7 +67,7 @@ def _introduction(study: Reading) -> str:
         f"{study.name}: {len(study.runs)} runs on all training images, {images:,} test images"
         f"{grouped}. Numbers are {_METRICS[study.tested.metric]}, of 100.{base} As good as baseB "
         f"is what is not worse by more than {one_or_more(study.margin)}. Intervals hold for other "
-        "seeds and other test images of the same kind."
+        f"seeds and other test images of the same kind.{repeated}"
     )
 
 

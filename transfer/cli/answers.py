@@ -14,9 +14,10 @@ from transfer.cli.arguments import (
     note,
     option,
     options,
+    print_sentences,
 )
 from transfer.errors import UsageError
-from transfer.program import say, wrapped
+from transfer.program import say
 
 _BESIDE = option(
     "--beside",
@@ -123,5 +124,5 @@ def scores(given: argparse.Namespace) -> None:
     table = measure_scores(data, features, classifier, batch_size(architecture))
     path = write_scores(given.out, table)
     print_scores(table)
-    say(*wrapped(in_words(table)))
+    print_sentences(in_words(table))
     say(f"Scores: {path}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from transfer.errors import TransferError
-from transfer.program import say
+from transfer.program import say, wrapped
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Command: TypeAlias = Callable[[argparse.Namespace], None]
@@ -85,6 +85,11 @@ NETWORK = (
     option("--alpha", type=float, help="width of the network, a factor above 0 (default: 0.25)"),
     option("--input", metavar="HxW", help="size the images are resized to (default: 48x80)"),
 )
+
+
+def print_sentences(sentences: Iterable[str]) -> None:
+    """Sentences are wrapped; commands stand on a line of their own, to be copied."""
+    say(*wrapped(sentences))
 
 
 def note(sentences: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transfer.cli.arguments import (
     NETWORK,
@@ -11,10 +11,14 @@ from transfer.cli.arguments import (
     note,
     option,
     options,
+    print_sentences,
     run_name,
     whole,
 )
 from transfer.program import say
+
+if TYPE_CHECKING:
+    from transfer.studies.adaptive import Stop
 
 _SETTINGS = (
     option("--out", type=Path, required=True, metavar="DIR", help="folder of the study"),
@@ -77,6 +81,26 @@ _SETTINGS = (
         help="of the Ray cluster, or auto (default: this machine alone)",
     ),
     option(
+        "--until-decided",
+        action="store_true",
+        help="choose kinds, n and seeds by the results: train baseB, AnB and sliced-n round by "
+        "round, until it is decided where to cut and how many blocks are general",
+    ),
+    option(
+        "--margin",
+        type=float,
+        metavar="POINTS",
+        help="with --until-decided: points of balanced accuracy that a network may lose and still "
+        "count as good (default: 1)",
+    ),
+    option(
+        "--budget",
+        type=float,
+        metavar="MINUTES",
+        help="with --until-decided: begin no round that needs more than what is left of these "
+        "minutes of training, the sum over all runs of the study (default: no limit)",
+    ),
+    option(
         "--tensorboard",
         action="store_true",
         help="keep DIR/tensorboard up to date: curves of all runs, hyper-parameters (needs the "
@@ -90,9 +114,12 @@ def study(given: argparse.Namespace) -> None:
     preset says what is run; options change it. Lists are written 1,4,7 and ranges 0-13.
     """
     from transfer.answers.answer import answer
-    from transfer.studies.ask import ask
+    from transfer.studies.adaptive import perform_until_decided
+    from transfer.studies.ask import ask, check_until_decided
     from transfer.studies.study import perform
     from transfer.studies.watch.tensorboard import following
+
+    check_until_decided(**vars(given))
 
     asked = ask(
         given.preset,
@@ -103,14 +130,19 @@ def study(given: argparse.Namespace) -> None:
         fractions=given.train_fraction,
         **_settings(given),
     )
+    where = {name: vars(given)[name] for name in ("data", "preset", "workers", "engine", "address")}
+    margin = 0.01 if given.margin is None else given.margin / 100
+    stop = None
     with following(given.out) if given.tensorboard else contextlib.nullcontext():
-        perform(
-            *(given.out, asked, given.data, given.preset, given.workers),
-            engine=given.engine,
-            address=given.address,
-        )
+        if given.until_decided:
+            stop = perform_until_decided(given.out, asked, margin, given.budget, **where)
+        else:
+            perform(given.out, asked, **where)
     _draw_and_tell(given.out)
-    say(f"\nVerdict\n{answer(given.out)}")
+    say(f"\nVerdict\n{answer(given.out, margin)}")
+    if stop:
+        say("")
+        print_sentences(_why_it_stopped(given.out, stop, margin))
 
 
 @options(
@@ -136,6 +168,38 @@ def run(given: argparse.Namespace) -> None:
 def _settings(given: argparse.Namespace) -> dict[str, Any]:
     names = ("source", "alpha", "input", "protocol", "epochs", "batch")
     return {name: getattr(given, name) for name in names}
+
+
+def _why_it_stopped(study_dir: Path, stop: "Stop", margin: float) -> list[str]:
+    """Whether both verdicts are decided; if not, what is open and what would decide it."""
+    from transfer.answers.reading import name_of, read
+    from transfer.answers.sentences import what_would_decide
+    from transfer.study_file import rounds
+    from transfer.wording import percent, spans
+
+    study = read(study_dir, margin, "balanced")
+    spent = (
+        f"{len(study.every_run)} runs, {study.every_run['seconds'].sum() / 60:.0f} minutes of "
+        f"training, {rounds(study_dir)} rounds"
+    )
+    if not stop.open:
+        return [f"Both verdicts are decided ({spent})."]
+    lines = [f"Stopped ({spent}): {stop.reason}."]
+    for kind, what in (("sliced", "Where to cut"), ("AnB", "How many blocks are general")):
+        left = [key for key in stop.open if key[0] == kind]
+        if not left:
+            lines.append(f"{what} is decided.")
+            continue
+        lines.append(f"{what} is open at n = {spans(sorted(key[1] or 0 for key in left))}.")
+        tried = next((key for key in left if key in study.compared), None)
+        if tried:
+            comparison = study.compared[tried]
+            lines[-1] += (
+                f" {name_of(tried)} is as good as baseB with a probability of "
+                f"{percent(comparison.probability)}; "
+                f"{what_would_decide(study, tried, comparison)}."
+            )
+    return lines
 
 
 def _draw_and_tell(study_dir: Path) -> None:

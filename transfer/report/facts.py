@@ -125,8 +125,11 @@ def _command(facts: Facts, call: dict[str, Any]) -> str:
     options = {"--data": data_path(facts.folder)}
     if settings.source:
         options["--source"] = settings.source.name
+    if "round" in call:  # it chose its runs itself
+        options["--until-decided"] = ""
+        options["--margin"] = f"{100 * float(call['margin']):g}"
     for option in ("kinds", "n", "seeds", "bn"):
-        if call[option]:
+        if call[option] and "round" not in call:
             options[f"--{option}"] = ",".join(str(value) for value in call[option])
     if call["fractions"] != [1.0]:
         options["--train-fraction"] = ",".join(f"{float(f):g}" for f in call["fractions"])
@@ -139,5 +142,7 @@ def _command(facts: Facts, call: dict[str, Any]) -> str:
         if usual is None or value != getattr(usual, option):
             options[f"--{option}"] = str(value)
     options["--out"] = str(facts.folder)
-    words = [f"{option} {shlex.quote(value)}" for option, value in options.items()]
+    words = [
+        f"{option} {shlex.quote(value)}" if value else option for option, value in options.items()
+    ]
     return " \\\n    ".join(["python -m transfer study", *words])

@@ -21,8 +21,12 @@ from transfer.statistics.accuracies import METRICS, Accuracies, clusters_of, mea
 from transfer.statistics.differences import Difference, correlation, difference
 from transfer.statistics.rules import against_best, critical, step_down
 from transfer.statistics.seeds import paired, seed_variance
+from transfer.study_file import rounds
 
 LEVEL = 0.05
+#: A study that goes on until it is decided is looked at up to six times. Each look has this level,
+#: so that all six have 5 % together (Pocock 1977; simulated in ``benchmarks/until_decided.py``).
+LOOKS, LEVEL_OF_A_LOOK = 6, 0.0152
 
 Key = tuple[str, int | None, str]  # kind, n, bn
 BASE: Key = ("baseB", None, "")
@@ -38,6 +42,7 @@ class Comparison:
     taken, it is adjusted for their number.
     ``at_least``: the difference is at least this, at 95 %; for slices, for all of them at once.
     ``level``: the unadjusted p-value that would be small enough.
+    ``error``: level of the whole verdict: 5 %, or that of one of several looks.
     """
 
     difference: Difference
@@ -45,13 +50,14 @@ class Comparison:
     p: float
     at_least: float
     level: float = LEVEL
+    error: float = LEVEL
 
     @property
     def outcome(self) -> str:
-        """That it is as good is ``shown``, ``shown not``, or ``undecided``; each at 5 %."""
-        if self.p <= LEVEL:
+        """That it is as good is ``shown``, ``shown not``, or ``undecided``; each at ``error``."""
+        if self.p <= self.error:
             return "shown"
-        return "shown not" if self.probability <= LEVEL else "undecided"
+        return "shown not" if self.probability <= self.error else "undecided"
 
     @property
     def probability(self) -> float:
@@ -65,6 +71,7 @@ class Tested:
 
     ``right``: dict from (kind, n or None, bn) to (seeds, bool (runs, images)).
     ``labels``, ``clusters``: int64 (images,).
+    ``error``: level of a whole verdict: 5 %, less where a study is looked at repeatedly.
     """
 
     right: dict[Key, tuple[tuple[int, ...], np.ndarray]]
@@ -72,6 +79,7 @@ class Tested:
     clusters: np.ndarray
     classes: int
     metric: str
+    error: float = LEVEL
 
     def accuracies(self, keys: Sequence[Key]) -> Accuracies:
         """Of the networks ``keys``, in this order."""
@@ -145,7 +153,8 @@ def read_tested(study_dir: str | Path, metric: str = "balanced", fraction: float
     classes = int(labels.max()) + 1
     if len(runs):
         classes = max(classes, read_predictions(study_dir, str(runs["run"].iloc[0])).shape[1])
-    return Tested(right, labels, image_clusters(study_dir), classes, metric)
+    error = LEVEL_OF_A_LOOK if rounds(study_dir) else LEVEL
+    return Tested(right, labels, image_clusters(study_dir), classes, metric, error)
 
 
 def compare(
@@ -155,7 +164,8 @@ def compare(
 
     The variance over seeds is pooled over them. Seeds are compared in pairs only where they are
     shown to go together. p-values of slices are adjusted for their number; those of other kinds
-    are not, since they are tested in a fixed sequence or each for itself.
+    are not, since they are tested in a fixed sequence or each for itself. Where a study chose its
+    n by results, no sequence was fixed, and all are adjusted.
 
     ``keys``: one or more.
     ``margin``: how much worse still counts as good, 0..1 units.
@@ -167,26 +177,30 @@ def compare(
     spread = seed_variance(accuracies.by_seed)
     places, other = np.arange(len(keys)), None if pairs else len(keys)
     seen = difference(accuracies, spread, places, other)
-    alike = correlation(accuracies, spread, places, other) if keys[0][0] == "sliced" else None
-    return dict(zip(keys, judge(seen, margin, alike), strict=True))
+    # Where the n to try were chosen by results, no sequence of them is fixed beforehand.
+    any_order = keys[0][0] == "sliced" or tested.error < LEVEL
+    alike = correlation(accuracies, spread, places, other) if any_order else None
+    return dict(zip(keys, judge(seen, margin, alike, tested.error), strict=True))
 
 
-def judge(seen: Difference, margin: float, alike: np.ndarray | None = None) -> list[Comparison]:
+def judge(
+    seen: Difference, margin: float, alike: np.ndarray | None = None, error: float = LEVEL
+) -> list[Comparison]:
     """Comparisons from differences; with their correlation ``alike``, for all of them at once.
 
     What is shown for all at once is at least minus the margin; its own bound may say more.
     """
     p = 1 - seen.probability_above(-margin)
-    level = LEVEL
-    low = seen.interval(1 - 2 * LEVEL)[0]
+    level = error
+    low = seen.interval(1 - 2 * error)[0]
     if alike is not None:
         p = step_down(p, alike)
-        left = p > LEVEL
-        level = stats.norm.sf(critical(alike[np.ix_(left, left)])) if left.any() else LEVEL
-        low = seen.interval(1 - 2 * stats.norm.sf(critical(alike)))[0]
+        left = p > error
+        level = stats.norm.sf(critical(alike[np.ix_(left, left)], error)) if left.any() else error
+        low = seen.interval(1 - 2 * stats.norm.sf(critical(alike, error)))[0]
         low = np.where(left, low, np.maximum(low, -margin))
     return [
-        Comparison(seen[place], margin, float(p[place]), float(low[place]), float(level))
+        Comparison(seen[place], margin, float(p[place]), float(low[place]), float(level), error)
         for place in range(len(p))
     ]
 

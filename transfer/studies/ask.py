@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +121,30 @@ def check_where(workers: int | None, engine: str, address: str | None) -> None:
         raise UsageError("Expected --engine ray with --address.")
     if address not in (None, "auto") and not re.fullmatch(r"[^/]+:[0-9]+", str(address)):
         raise UsageError(f"Expected --address HOST:PORT or auto. Received: {address:.100}.")
+
+
+def check_until_decided(
+    until_decided: bool, margin: float | None, budget: float | None, **others: object
+) -> None:
+    """Raise a `UsageError` if a study cannot go on until it is decided as it is asked for.
+
+    ``margin``: points of accuracy, 0.1 to 50.
+    ``budget``: minutes, above 0.
+    ``**others``: the other options by name: those that say which networks are run are refused.
+    """
+    if not until_decided:
+        for name, value in (("margin", margin), ("budget", budget)):
+            if value is not None:
+                raise UsageError(f"Expected --until-decided with --{name}.")
+        return
+    for name in ("kinds", "n", "seeds", "bn", "train_fraction"):
+        if others.get(name) is not None:
+            option = name.replace("_", "-")
+            raise UsageError(f"--until-decided chooses what is run: leave out --{option}.")
+    if margin is not None and not 0.1 <= margin <= 50:
+        raise UsageError(f"Expected --margin in points, from 0.1 to 50. Received: {margin:g}.")
+    if budget is not None and not 0 < budget < math.inf:
+        raise UsageError(f"Expected --budget in minutes, above 0. Received: {budget:g}.")
 
 
 @contextlib.contextmanager

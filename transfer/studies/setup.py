@@ -6,6 +6,7 @@ protocol than the folder's is refused.
 
 import dataclasses
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -61,7 +62,12 @@ def simulated_data(images: dict[str, int], seed: int = 0) -> Path:
 
 
 def prepare(
-    out: Path, study: Study, data: Path, workers: int = 1, engine: str = "local"
+    out: Path,
+    study: Study,
+    data: Path,
+    workers: int = 1,
+    engine: str = "local",
+    record: Mapping[str, Any] | None = None,
 ) -> Context:
     """Check the inputs of a study before anything is trained, and bring ``study.json`` up to date.
 
@@ -69,6 +75,7 @@ def prepare(
     ``data``: folder of the data set.
     ``workers``: processes, for the record.
     ``engine``: where the runs are done, for the record.
+    ``record``: what else ``study.json`` shall say of this call.
     Raises `TransferError` if the data set or the source is at fault, or ``out`` holds another
     study.
     """
@@ -86,6 +93,7 @@ def prepare(
         "source": study.source if source_path else None,
         "engine": engine,
         "workers": workers,
+        **(record or {}),
         **environment(),
     }
     _refuse_foreign(out)

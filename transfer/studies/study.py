@@ -1,5 +1,6 @@
 """A study from what is asked to its finished rows: what notebooks and commands call."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def perform(
     workers: int | None = None,
     engine: str = "local",
     address: str | None = None,
+    record: Mapping[str, Any] | None = None,
 ) -> None:
     """Do what is missing of a study and nothing else.
 
@@ -40,6 +42,7 @@ def perform(
     ``workers``: processes; None: one a core.
     ``engine``: {"local", "ray"}; where the runs are done: on this machine, or on a Ray cluster.
     ``address``: of the Ray cluster, ``HOST:PORT`` or ``auto``; None: this machine alone.
+    ``record``: what else ``study.json`` shall say of this call.
     Raises `TransferError` if the data, the source or the folder is at fault, or a run fails.
     """
     out = Path(out)
@@ -48,7 +51,7 @@ def perform(
         from transfer.studies.engines import ray
     runs = study.runs()
     folder = Path(data) if data is not None else simulated_data(PRESETS[preset].images)
-    context = prepare(out, study, folder, workers or default_workers(), engine)
+    context = prepare(out, study, folder, workers or default_workers(), engine, record)
     missing = [run for run in runs if not finished(out, run)]
     where = "on Ray" if engine == "ray" else f"{workers or default_workers()} workers"
     say(

@@ -43,7 +43,7 @@ class Pool(Protocol):
 def do_all(missing: list[Run], pool: Pool, context: Context, total: int) -> Failures:
     """Do runs that are not finished, and those that they depend on before them.
 
-    A run that fails does not keep the others from being done, but those that copy from it.
+    If a run fails, all others are still done, except those that copy from it.
 
     ``total``: runs of the study, finished ones included.
     Raises `TransferError` if no run can be done any more; what is finished stays finished.

@@ -1,0 +1,224 @@
+"""A study that goes on until it is decided: which runs next, or why it stops.
+
+Two verdicts are wanted: where to cut (sliced-n) and how many blocks are general (AnB). The study
+starts with two n of each. Then it looks at its rows, and asks for more runs where a verdict is
+open, at most `transfer.statistics.comparison.LOOKS` times:
+
+- The **edge** of a verdict is the n that comes after the last one shown to be as good as baseB: the
+  next deeper AnB, the next shorter slice. If n between the two have not been tried, the middle one
+  is tried. If the edge is undecided and more seeds can decide it, it gets them, at most twice as
+  many as it has.
+- A verdict is **decided** when the edge is shown to be worse than baseB by more than the margin, or
+  there is no n beyond, and no n between is left to be tried.
+
+What comes next depends on rows alone. A round is an ordinary call of the study, recorded in
+``study.json`` before it begins, so that the same command goes on after it was killed.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfer.results import finished, read_runs
+from transfer.runs import BLOCKS, Run, Study, parse_runs
+from transfer.statistics.comparison import (
+    BASE,
+    LEVEL_OF_A_LOOK,
+    LOOKS,
+    Comparison,
+    Key,
+    Tested,
+    compare,
+    read_tested,
+)
+from transfer.statistics.cost import seeds_to_decide
+from transfer.studies.engines.dispatch import cost
+from transfer.studies.study import perform
+from transfer.study_file import read_calls, read_settings, rounds
+
+#: The two verdicts, and the n that a study starts with.
+START: dict[tuple[str, str], tuple[int, ...]] = {
+    ("sliced", ""): (5, 9),
+    ("AnB", "inference"): (7, 11),
+}
+_SEEDS = 2  #: of a network when it is first tried
+_BASE_SEEDS = 2  #: runs of baseB for each of the network with the most: all are compared with it
+_MOST_SEEDS = 16
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What comes next.
+
+    ``runs``: of the next round; none: no runs would decide more.
+    ``open``: networks about which a verdict is not decided, tried or not.
+    """
+
+    runs: tuple[Run, ...]
+    open: tuple[Key, ...]
+
+
+def start() -> tuple[Run, ...]:
+    """The runs of the first round."""
+    return _runs({(kind, n, bn): _SEEDS for (kind, bn), tried in START.items() for n in tried})
+
+
+def plan(tested: Tested, margin: float) -> Plan:
+    """What a study needs next, from its rows.
+
+    ``tested``: with baseB, AnB and sliced.
+    ``margin``: 0..1 units.
+    """
+    wanted: dict[Key, int] = {}
+    left: list[Key] = []
+    for kind, bn in START:
+        family = [key for key in tested.family(kind, bn) if key[1]]
+        compared = compare(tested, family, BASE, margin)
+        seeds, undecided = _next({int(key[1] or 0): c for key, c in compared.items()}, kind)
+        wanted |= {(kind, n, bn): number for n, number in seeds.items()}
+        left += [(kind, n, bn) for n in undecided]
+    if not wanted:
+        return Plan((), tuple(left))
+    done = {(*key, seed) for key, (seeds, _) in tested.right.items() for seed in seeds}
+    runs = [run for run in _runs(wanted) if (run.kind, run.n, run.bn, run.seed) not in done]
+    return Plan(tuple(runs), tuple(left))
+
+
+def _next(compared: Mapping[int, Comparison], kind: str) -> tuple[dict[int, int], list[int]]:
+    """Of one verdict: seeds wanted by n, and the n about which it is open."""
+    step = 1 if kind == "AnB" else -1  # towards what is harder to show
+    tried = sorted(compared, key=lambda n: step * n)
+    outcome = {n: compared[n].outcome for n in tried}
+    shown = [n for n in tried if outcome[n] == "shown"]
+    if kind == "AnB":  # tested in this order until the first that is not shown
+        shown = list(itertools.takewhile(lambda n: outcome[n] == "shown", tried))
+    if not shown and kind == "sliced":  # look around the likeliest
+        edge = max(tried, key=lambda n: (compared[n].probability, -n))
+        around: tuple[int, ...] = _neighbours(edge, tried)
+        left = [n for n in tried if outcome[n] == "undecided"]
+    else:
+        last, beyond = shown[-1] if shown else 0, BLOCKS + 1 if step > 0 else 0
+        after = [n for n in tried if step * n > step * last]
+        edge = after[0] if after else beyond
+        around = (last,)
+        worse = [n for n in after if outcome[n] == "shown not"]
+        left = list(range(last + step, worse[0] if worse else beyond, step))
+    between = [(edge + n) // 2 for n in around if abs(edge - n) > 1]
+    if outcome.get(edge) == "undecided":
+        more = _more_seeds(compared[edge])
+        likely = compared[edge].difference.estimate > -compared[edge].margin
+        if more and (likely or not between):
+            return {edge: more}, left
+    return dict.fromkeys(between, _SEEDS), left
+
+
+def _neighbours(n: int, tried: Iterable[int]) -> tuple[int, int]:
+    """The n that were tried next below and above; 0 and 14 where there is none."""
+    below = max((other for other in tried if other < n), default=0)
+    return below, min((other for other in tried if other > n), default=BLOCKS + 1)
+
+
+def _more_seeds(comparison: Comparison) -> int | None:
+    """Seeds for the next look, at most twice as many; None if it is likelier that none decides.
+
+    With more seeds the variance over seeds is better known, too: it is taken as known.
+    """
+    seen = dataclasses.replace(comparison.difference, df=np.inf)
+    needed = seeds_to_decide(seen, -comparison.margin, comparison.level, power=0.5)
+    if needed is None or needed > _MOST_SEEDS:
+        return None
+    return min(needed, 2 * int(seen.seeds))
+
+
+def _runs(seeds: Mapping[Key, int]) -> tuple[Run, ...]:
+    """The runs of these networks, and of baseB as many as they need."""
+    everything = {BASE: _BASE_SEEDS * max(seeds.values()), **seeds}
+    return tuple(Run(k, n, s, bn) for (k, n, bn), count in everything.items() for s in range(count))
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a study stopped.
+
+    ``reason``: a clause; "" if both verdicts are decided.
+    ``open``: as `Plan.open`.
+    """
+
+    reason: str
+    open: tuple[Key, ...]
+
+
+def perform_until_decided(
+    out: str | Path,
+    study: Study,
+    margin: float = 0.01,
+    budget: float | None = None,
+    **where: Any,
+) -> Stop:
+    """Do one round after the other until both verdicts are decided.
+
+    ``out``: folder of a study; what is finished in it counts.
+    ``study``: its settings are taken; its kinds, n and seeds are not.
+    ``margin``: how much worse than baseB still counts as good, 0..1 units.
+    ``budget``: minutes of training, the sum over all runs in ``out``. A round that is expected to
+    need more than is left of it is not begun; the first is, since nothing is known before.
+    ``**where``: as for `transfer.studies.study.perform`: ``data``, ``preset``, ``workers``,
+    ``engine``, ``address``.
+    Raises `TransferError`: as `transfer.studies.study.perform`.
+    """
+    out = Path(out)
+    while True:
+        number, runs, left = _next_round(out, margin)
+        missing = [run for run in runs if not finished(out, run)]
+        if not missing:
+            return Stop("more runs would not decide it" if left else "", left)
+        if number > LOOKS:
+            return Stop(f"{LOOKS} rounds are done, and more would raise the error above 5 %", left)
+        if budget is not None and left:  # not a round that has begun, nor the start
+            minutes, spent = _minutes(out, missing)
+            if spent + minutes > budget:
+                return Stop(
+                    f"the next round of {len(missing)} runs needs about {minutes:.0f} minutes, and "
+                    f"{max(budget - spent, 0):.0f} of {budget:g} are left",
+                    left,
+                )
+        perform(out, _asking(study, runs), record={"round": number, "margin": margin}, **where)
+
+
+def _next_round(out: Path, margin: float) -> tuple[int, tuple[Run, ...], tuple[Key, ...]]:
+    """Number and runs of the round to do, and what is open; a round that has begun is ended."""
+    number, runs = rounds(out), start()
+    if number:
+        begun = next(call for call in reversed(read_calls(out)) if call.get("round") == number)
+        runs = tuple(parse_runs(begun.get("runs", ()), out / "study.json"))
+    if not all(finished(out, run) for run in runs):
+        return max(number, 1), runs, ()
+    ahead = plan(dataclasses.replace(read_tested(out), error=LEVEL_OF_A_LOOK), margin)
+    return number + 1, ahead.runs, ahead.open
+
+
+def _asking(study: Study, runs: tuple[Run, ...]) -> Study:
+    """A study of these runs and no others."""
+    numbers = dict.fromkeys(run.n for run in runs if run.n is not None)
+    return dataclasses.replace(
+        study,
+        kinds=tuple(dict.fromkeys(run.kind for run in runs)),
+        n=tuple(numbers),
+        seeds=tuple(dict.fromkeys(run.seed for run in runs)),
+        bn=("inference",),
+        fractions=(1.0,),
+        listed=runs,
+    )
+
+
+def _minutes(out: Path, missing: Sequence[Run]) -> tuple[float, float]:
+    """Minutes that runs will take, by what the finished ones took, and minutes spent on those."""
+    settings, rows = read_settings(out), read_runs(out)
+    spent = float(rows["seconds"].sum()) / 60
+    known = sum(cost(run, settings) for run in parse_runs(rows["run"], out / "runs.csv"))
+    return spent / known * sum(cost(run, settings) for run in missing), spent
