@@ -26,9 +26,9 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from transfer.archives import members, read_member, read_probabilities
 from transfer.errors import TransferError
 from transfer.files import WORKING, Version, read_json, version_of
-from transfer.predictions import members, read_member, read_probabilities
 from transfer.runs import BLOCKS, KERAS_3, Run, parse_run, parse_runs
 from transfer.tables import place, read_table
 

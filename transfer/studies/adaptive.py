@@ -154,11 +154,7 @@ class Stop:
 
 
 def perform_until_decided(
-    out: str | Path,
-    study: Study,
-    margin: float = 0.01,
-    budget: float | None = None,
-    **where: Any,
+    out: str | Path, study: Study, margin: float = 0.01, budget: float | None = None, **where: Any
 ) -> Stop:
     """Do one round after the other until both verdicts are decided.
 

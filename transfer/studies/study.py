@@ -10,12 +10,13 @@ from scipy.stats import binomtest
 from transfer.errors import TransferError
 from transfer.files import exclusively
 from transfer.folding import fold
+from transfer.machine import cores
 from transfer.program import say
 from transfer.results import finished, folded_runs, names_in, read_runs, working
 from transfer.runs import PRESETS, Study
 from transfer.studies.ask import ask_run, check_where
 from transfer.studies.engines.dispatch import Failures, do_all
-from transfer.studies.engines.local import default_workers, processes
+from transfer.studies.engines.local import processes
 from transfer.studies.setup import environment, prepare, simulated_data
 from transfer.study_file import data_path
 from transfer.tasks.checks.baselines import write_baselines
@@ -51,9 +52,10 @@ def perform(
         from transfer.studies.engines import ray
     runs = study.runs()
     folder = Path(data) if data is not None else simulated_data(PRESETS[preset].images)
-    context = prepare(out, study, folder, workers or default_workers(), engine, record)
+    context = prepare(out, study, folder, workers or cores(), engine, record)
+    dataset = load_dataset(folder)
     missing = [run for run in runs if not finished(out, run)]
-    where = "on Ray" if engine == "ray" else f"{workers or default_workers()} workers"
+    where = "on Ray" if engine == "ray" else f"{workers or cores()} workers"
     say(
         f"{out}: {len(runs)} runs, {len(missing)} to do, {where}, "
         f"{study.protocol.name} protocol, data {folder}",
@@ -61,7 +63,7 @@ def perform(
     )
     failures: Failures = {}
     if missing:
-        findings = copies_and_constants(load_dataset(folder))
+        findings = copies_and_constants(dataset)
         warnings = [*findings.problems, *findings.notes, *_other_versions(out)]
         say(*(f"warning: {warning}" for warning in warnings), error=True)
         size = (context, len(missing), workers)
@@ -70,7 +72,6 @@ def perform(
             failures = do_all(missing, pool, context, len(runs))
     _discard_features(working(out, "features"))
     fold(out)
-    dataset = load_dataset(folder)
     write_baselines(out, dataset)
     if failures:
         raise TransferError(_sentence_of(failures, len(runs)))
