@@ -12,8 +12,8 @@ _FORMATS = ("litert-int8", "litert", "onnx")
 
 def warnings(study: Reading) -> list[str]:
     """What makes the answer doubtful, a sentence or two each."""
-    found = [nothing_learnt(study), _weak_control(study), _one_seed(study), _unfinished(study)]
-    return [warning for warning in found if warning]
+    checks = (nothing_learnt, _weak_control, _one_seed, _unfinished)
+    return [warning for check in checks if (warning := check(study))]
 
 
 def nothing_learnt(study: Reading) -> str:

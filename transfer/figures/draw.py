@@ -13,10 +13,14 @@ from transfer.deploy.costs.table import read_costs
 from transfer.deploy.driving.table import by_network, read_drives
 from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
-from transfer.figures.accuracy import accuracy_against_n, bn_semantics, gain_against_images
+from transfer.figures.accuracy import (
+    accuracy_against_n,
+    bn_semantics,
+    gain_against_images,
+    negative_transfer,
+)
 from transfer.figures.agreement import agreement_figure
 from transfer.figures.measured import driving_against_n, reestimation_against_n
-from transfer.figures.negative_transfer import negative_transfer
 from transfer.figures.pareto import pareto_figure
 from transfer.figures.style import save
 from transfer.results import as_keras_3, on_all_images, read_runs
@@ -30,7 +34,7 @@ from transfer.tasks.checks.baselines import read_baselines
 def read_published(path: Path) -> pd.DataFrame:
     """A table ``network,block,test_accuracy`` as a frame of runs without intervals.
 
-    Raises `TransferError` if the file is missing, larger than 16 MiB or has other columns.
+    Raises `TransferError` if the file is missing, larger than 64 MiB or has other columns.
     """
     types = {"network": str, "block": "int64", "test_accuracy": "float64"}
     table = read_table(path, list(types), types)
@@ -77,7 +81,7 @@ def draw_figures(
     if _is_agreement(folder):
         drawn = agreement_figure(read_agreement(folder.resolve().parent))
         return save(drawn, folder / "figures" / "agreement")
-    runs, title = _runs_of(folder), folder.resolve().name
+    runs, title = runs_of(folder), folder.resolve().name
     points = read_published(published) if published else None
     figures = {}
     if runs.empty or not as_keras_3(on_all_images(runs)).empty:
@@ -124,7 +128,7 @@ def left_out(study_dir: str | Path) -> list[str]:
     """What of a study `draw_figures` cannot draw and why, a sentence each."""
     if _is_agreement(Path(study_dir)):
         return []
-    runs = _runs_of(Path(study_dir))
+    runs = runs_of(Path(study_dir))
     sentences = []
     if as_keras_3(on_all_images(runs)).empty:
         sentences.append(
@@ -133,7 +137,8 @@ def left_out(study_dir: str | Path) -> list[str]:
     return sentences + without_base(runs)
 
 
-def _runs_of(folder: Path) -> pd.DataFrame:
+def runs_of(folder: Path) -> pd.DataFrame:
+    """The finished runs of a study with their intervals, or the published accuracies."""
     if not (folder / "runs.csv").exists() and (folder / "all_experiments.csv").exists():
         return read_published(folder / "all_experiments.csv")
     return with_intervals(folder, read_runs(folder))

@@ -99,20 +99,20 @@ class Mistakes:
     """The mistakes of a run."""
 
     run: str
-    why: str  #: that run was chosen
+    why: str  #: the reason to look at this run
     wrong: int  #: how many there are
-    others: int  #: other runs that were asked whether they make the same
-    shown: list[Mistake]  #: those the run is surest of
+    others: int  #: other runs that were compared
+    shown: list[Mistake]  #: the most confident ones
 
 
 def most_confident_mistakes(
     facts: Facts, chosen: pd.DataFrame, why: str, dataset: Dataset | None
 ) -> Mistakes:
-    """The mistakes a network is surest of, at most one in each segment of neighbouring frames.
+    """The most confident mistakes of a network, at most one in a segment of neighbouring frames.
 
-    ``facts``: all its runs on all training images are asked whether they make the same mistakes.
-    ``chosen``: rows of a network; the seed with the highest validation accuracy is looked at.
-    ``why``: why that network.
+    ``facts``: all runs on all training images are compared: how many make the same mistake.
+    ``chosen``: rows of a network; the seed with the highest validation accuracy is taken.
+    ``why``: why that network was chosen, for the page.
     ``dataset``: without it the mistakes have no pictures.
     Raises `TransferError` if predictions are missing, or do not fit the labels or the classes.
     """

@@ -1,4 +1,4 @@
-"""Tables of a report: every network, class shares, and confusion of the networks worth a look."""
+"""Tables of a report: class shares, and the confusion of the networks that matter most."""
 
 from dataclasses import dataclass
 
@@ -48,8 +48,8 @@ def class_shares(
 def recommended(facts: Facts, study_answer: Answer | None) -> tuple[pd.DataFrame, str]:
     """The runs (seeds) of the network a reader would take, and why that one.
 
-    That of the answer; else the network with the highest validation accuracy, so that test
-    images are not used to choose.
+    It is the network that the answer keeps. Without one it is the network with the highest
+    validation accuracy: test images are not used to choose.
 
     Raises `TransferError` if no network has all training images.
     """

@@ -149,7 +149,7 @@ def _variable(colour: str) -> str:
 
 
 def _palette_css() -> str:
-    """The palettes as CSS variables; print is on paper, whatever the screen is."""
+    """The palettes as CSS variables; print always takes the light one."""
 
     light, dark = (
         "".join(f"{_variable(key)}:{value};" for key, value in PALETTES[name].items())

@@ -1,8 +1,8 @@
 """How well features serve a target task, without training: scores in closed form.
 
-Every score of this module sees the features only through their class-wise `Moments`. More is
-better in all of them. They rank representations of one data set; their values say nothing across
-data sets.
+Every score of this module is computed from the class-wise `Moments` of the features alone. Higher
+is better. Scores rank representations of one data set; values of different data sets cannot be
+compared.
 
 References
 ----------
@@ -72,8 +72,8 @@ def _best_evidence(values: np.ndarray, z: np.ndarray, y2: float, n: int) -> floa
     grid = np.linspace(*_RATIO, 49)
     best = int(np.argmin([minus_evidence(value) for value in grid]))
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
-    found = optimize.minimize_scalar(minus_evidence, bounds=(low, high), method="bounded")
-    return -min(float(found.fun), minus_evidence(grid[best]))
+    optimum = optimize.minimize_scalar(minus_evidence, bounds=(low, high), method="bounded")
+    return -min(float(optimum.fun), minus_evidence(grid[best]))
 
 
 def h_score(moments: Moments) -> float:
@@ -85,15 +85,7 @@ def h_score(moments: Moments) -> float:
     Returns 0 (class means coincide) to K - 1 (no variance within classes; also whenever there are
     no more samples than channels, which is why the regularised form exists).
     """
-    values, vectors = linalg.eigh(moments.total)
-    kept = values > _NEGLIGIBLE * _squared_length(moments)
-    rotated = moments.offsets @ vectors[:, kept]
-    return float(moments.counts @ (rotated**2 @ (1 / values[kept])))
-
-
-def _squared_length(moments: Moments) -> float:
-    """Sum of |x|^2 over all samples."""
-    return float(np.trace(moments.total)) + moments.samples * float(moments.mean @ moments.mean)
+    return _h_score(moments, 0.0)
 
 
 def h_score_regularised(moments: Moments) -> float:
@@ -104,10 +96,14 @@ def h_score_regularised(moments: Moments) -> float:
 
     Returns 0 to K - 1; 0 for features that do not vary.
     """
-    a = ledoit_wolf(moments)
+    return _h_score(moments, ledoit_wolf(moments))
+
+
+def _h_score(moments: Moments, a: float) -> float:
     values, vectors = linalg.eigh(moments.total / moments.samples)
     shrunk = (1 - a) * np.maximum(values, 0.0) + a * values.mean()
-    kept = shrunk > _NEGLIGIBLE * _squared_length(moments) / moments.samples
+    squared_length = np.trace(moments.total) / moments.samples + moments.mean @ moments.mean
+    kept = shrunk > _NEGLIGIBLE * squared_length
     rotated = moments.offsets @ vectors[:, kept]
     shares = moments.counts / moments.samples
     return float((1 - a) * shares @ (rotated**2 @ (1 / shrunk[kept])))
@@ -136,14 +132,14 @@ def transrate(moments: Moments, distortion: float = 1e-4) -> float:
     of the classes, each with its own n_c and about the same centre, every class with the same
     weight, as in the listing of Huang et al. 2022. Invariant to rotation, not to scale.
 
-    Returns float in nats. It need not be positive when classes differ in size.
+    Returns nats. The value can be negative when classes differ in size.
     """
-    rates = []
-    for count, scatter, offset in zip(
-        moments.counts, moments.scatters, moments.offsets, strict=True
-    ):
-        if count:
-            rates.append(_rate(scatter / count + np.outer(offset, offset), distortion))
+    classes = zip(moments.counts, moments.scatters, moments.offsets, strict=True)
+    rates = [
+        _rate(scatter / count + np.outer(offset, offset), distortion)
+        for count, scatter, offset in classes
+        if count
+    ]
     return _rate(moments.total / moments.samples, distortion) - float(np.mean(rates))
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, stats
+from sklearn.metrics import mutual_info_score
 
 from transfer.errors import TransferError
 from transfer.scores.moments import Moments
@@ -69,9 +70,9 @@ def leep(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> float:
     With t(x) the source task's probabilities of an image and P(y | z) the distribution of target
     classes given source classes estimated from the t(x), the mean of log sum_z P(y | z) t(x)_z.
 
-    ``probabilities``: memory-mapped or not; read in rows, twice.
+    ``probabilities``: float (n, source classes), memory-mapped or not; read in rows, twice.
     ``labels``: int (n,), 0..classes - 1.
-    Returns float at most 0, and at least minus the entropy of the labels less rounding.
+    Returns at most 0, and at least minus the entropy of the labels, up to rounding.
     """
     joint = np.zeros((classes, _checked(probabilities, labels, classes)))
     for rows, of_rows in _in_rows(probabilities, labels):
@@ -91,14 +92,12 @@ def nce(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> float:
     Z is the most probable source class of an image; the mean of log P(y | z), P estimated by
     counting (Tran et al. 2019, the empirical negative conditional entropy). Arguments as `leep`.
 
-    Returns float in nats, at most 0 and at least minus the entropy of the labels.
+    Returns nats, at most 0 and at least minus the entropy of the labels.
     """
-    counts = np.zeros((classes, _checked(probabilities, labels, classes)))
-    for rows, of_rows in _in_rows(probabilities, labels):
-        np.add.at(counts, (of_rows, rows.argmax(1)), 1.0)
-    marginal = np.broadcast_to(counts.sum(0), counts.shape)
-    seen = counts > 0
-    return float((counts[seen] * np.log(counts[seen] / marginal[seen])).sum() / len(labels))
+    _checked(probabilities, labels, classes)
+    source_classes = [rows.argmax(1) for rows, _ in _in_rows(probabilities, labels)]
+    information = mutual_info_score(labels, np.concatenate(source_classes))
+    return float(min(0.0, information - stats.entropy(np.bincount(labels))))
 
 
 def _in_rows(

@@ -19,7 +19,7 @@ def seeds_to_decide(
     ``seen``: one difference.
     ``value``: what the difference is compared with: minus the margin.
     ``level``, ``power``: of the test that is to decide.
-    Returns more than there are now. None: fifty are not enough, so seeds alone would not decide.
+    Returns a number of seeds larger than the present one; None if fifty are not enough.
     """
     counts = np.arange(seen.seeds + 1, _MOST_SEEDS + 1)
     left = seen.seeds / counts
@@ -33,7 +33,8 @@ def images_to_decide(
 ) -> float | None:
     """Test images at which a one-sided test decides, in times the present number.
 
-    As `seeds_to_decide`; one digit after the point. None: twenty times as many are not enough.
+    Arguments as for `seeds_to_decide`. The result has one digit after the point; it is None if
+    twenty times as many images are not enough.
     """
     times = np.arange(11, 10 * _MOST_TIMES + 1) / 10
     variances = seen.by_images / times + seen.by_seeds

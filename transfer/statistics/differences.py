@@ -2,8 +2,8 @@
 
 Two things vary: the test images (another drive would give other frames) and the seed (another
 start would give another network). The variance of a mean over S runs is that over images plus that
-over seeds. Both hold the interaction, by which each run errs on images of its own; it is taken off
-once. Degrees of freedom are Satterthwaite's (1946). Nothing is drawn at random.
+over seeds. Each run also errs on images of its own: this interaction is in both parts, and is
+subtracted once. Degrees of freedom are Satterthwaite's (1946). Nothing is drawn at random.
 """
 
 from dataclasses import astuple, dataclass
@@ -54,15 +54,13 @@ class Difference:
 
 
 def difference(
-    accuracies: Accuracies,
-    spread: SeedVariance,
-    a: int | np.ndarray,
-    b: int | np.ndarray | None,
+    accuracies: Accuracies, spread: SeedVariance, a: int | np.ndarray, b: int | np.ndarray | None
 ) -> Difference:
     """Mean accuracy of networks ``a`` minus that of networks ``b``; runs are not paired.
 
     ``spread``: of the same networks.
-    ``a``, ``b``: positions of the networks. ``b`` None: accuracies by themselves.
+    ``a``, ``b``: positions of the networks, int or int (pairs,). ``b`` None: accuracies by
+    themselves.
     """
     influence = accuracies.sums[a]
     estimate, seeds = accuracies.mean[a], accuracies.seeds[a]
@@ -119,7 +117,7 @@ def cluster_variance(influence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     degrees of freedom, at most G - 1: fewer where few clusters hold most of the variance, as those
     of a rare class do.
 
-    ``influence``: as `Accuracies.sums`, or differences of these.
+    ``influence``: float64 (..., clusters), as `Accuracies.sums` or differences of these.
     """
     clusters = influence.shape[-1]
     squares = (influence**2).sum(-1)

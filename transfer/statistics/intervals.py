@@ -31,7 +31,7 @@ def with_intervals(study_dir: str | Path, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def estimates(tested: Tested) -> dict[Key, Difference]:
-    """Mean accuracy of every network, as a difference from 0: it has an interval.
+    """Mean accuracy of every network, as a difference from 0, so that it has an interval.
 
     The variance over seeds is pooled over networks of one kind and semantics of BatchNorm; that of
     a kind with one network, as baseB, over all networks.

@@ -22,8 +22,8 @@ FORMAT_LABELS = {
     "litert-int8": "int8, LiteRT",
     "onnx": "float32, ONNX",
 }
-#: Columns of deploy.csv, in this order. Times are empty but for the lowest seed measured: they are
-#: those of the architecture, whatever its weights.
+#: Columns of deploy.csv, in this order. Only the lowest seed has times: they depend on
+#: the architecture, not on the weights.
 COLUMNS = (
     *("run", "kind", "n", "seed", "alpha", "input", "format", "parameters", "multiply_adds"),
     *("weight_bytes", "file_bytes", "gzip_bytes", "test_accuracy", "keras_test_accuracy"),
