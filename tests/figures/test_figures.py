@@ -12,9 +12,13 @@ from tests.made_study import make_study, run_of
 from transfer.cli import main
 from transfer.errors import TransferError
 from transfer.figures import draw as figures
-from transfer.figures.accuracy import accuracy_against_n, bn_semantics, gain_against_images
+from transfer.figures.accuracy import (
+    accuracy_against_n,
+    bn_semantics,
+    gain_against_images,
+    negative_transfer,
+)
 from transfer.figures.draw import draw_figures, left_out, published_table, read_published
-from transfer.figures.negative_transfer import negative_transfer
 from transfer.figures.style import METRIC
 from transfer.results import read_runs, working
 from transfer.runs import KINDS

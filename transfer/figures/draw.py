@@ -13,10 +13,14 @@ from transfer.deploy.costs.table import read_costs
 from transfer.deploy.driving.table import by_network, read_drives
 from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
-from transfer.figures.accuracy import accuracy_against_n, bn_semantics, gain_against_images
+from transfer.figures.accuracy import (
+    accuracy_against_n,
+    bn_semantics,
+    gain_against_images,
+    negative_transfer,
+)
 from transfer.figures.agreement import agreement_figure
 from transfer.figures.measured import driving_against_n, reestimation_against_n
-from transfer.figures.negative_transfer import negative_transfer
 from transfer.figures.pareto import pareto_figure
 from transfer.figures.style import save
 from transfer.results import as_keras_3, on_all_images, read_runs

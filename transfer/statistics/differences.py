@@ -54,10 +54,7 @@ class Difference:
 
 
 def difference(
-    accuracies: Accuracies,
-    spread: SeedVariance,
-    a: int | np.ndarray,
-    b: int | np.ndarray | None,
+    accuracies: Accuracies, spread: SeedVariance, a: int | np.ndarray, b: int | np.ndarray | None
 ) -> Difference:
     """Mean accuracy of networks ``a`` minus that of networks ``b``; runs are not paired.
 

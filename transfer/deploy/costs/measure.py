@@ -22,12 +22,7 @@ from transfer.deploy.export.finished import Finished, open_data, read_finished
 from transfer.deploy.export.runtimes import PACKAGES, SUFFIXES, require
 from transfer.errors import TransferError
 from transfer.machine import cores
-from transfer.networks.architecture import (
-    Architecture,
-    multiply_adds,
-    parameters,
-    weight_shapes,
-)
+from transfer.networks.architecture import Architecture, multiply_adds, parameters, weight_shapes
 from transfer.progress import track
 from transfer.results import read_runs
 from transfer.tables import upsert
@@ -136,10 +131,7 @@ def _columns(timing: Timing, threads: str) -> dict[str, float]:
 def file_sizes(path: Path) -> dict[str, int]:
     """Bytes of a file, and of the same compressed (gzip, level 9): what zeros and repeats save."""
     content = path.read_bytes()
-    return {
-        "file_bytes": len(content),
-        "gzip_bytes": len(gzip.compress(content, 9, mtime=0)),
-    }
+    return {"file_bytes": len(content), "gzip_bytes": len(gzip.compress(content, 9, mtime=0))}
 
 
 def weight_bytes(architecture: Architecture, name: str) -> int:
