@@ -174,13 +174,14 @@ def _why_it_stopped(study_dir: Path, stop: "Stop", margin: float) -> list[str]:
     """Whether both verdicts are decided; if not, what is open and what would decide it."""
     from transfer.answers.reading import name_of, read
     from transfer.answers.sentences import what_would_decide
+    from transfer.statistics.comparison import LOOKS
     from transfer.study_file import rounds
     from transfer.wording import percent, spans
 
     study = read(study_dir, margin, "balanced")
     spent = (
-        f"{len(study.every_run)} runs, {study.every_run['seconds'].sum() / 60:.0f} minutes of "
-        f"training, {rounds(study_dir)} rounds"
+        f"{len(study.every_run)} runs, {study.every_run['seconds'].sum() / 60:.0f} min of "
+        f"training, {rounds(study_dir)} of {LOOKS} rounds"
     )
     if not stop.open:
         return [f"Both verdicts are decided ({spent})."]

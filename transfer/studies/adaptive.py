@@ -179,7 +179,7 @@ def perform_until_decided(
             minutes, spent = _minutes(out, missing)
             if spent + minutes > budget:
                 return Stop(
-                    f"the next round of {len(missing)} runs needs about {minutes:.0f} minutes, and "
+                    f"the next round of {len(missing)} runs needs about {minutes:.0f} min, and "
                     f"{max(budget - spent, 0):.0f} of {budget:g} are left",
                     left,
                 )
