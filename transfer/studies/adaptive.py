@@ -101,6 +101,7 @@ def _next(compared: Mapping[int, Comparison], kind: str) -> tuple[dict[int, int]
         edge = max(tried, key=lambda n: (compared[n].probability, -n))
         around: tuple[int, ...] = _neighbours(edge, tried)
         left = [n for n in tried if outcome[n] == "undecided"]
+        left.sort(key=lambda n: -compared[n].probability)
     else:
         last, beyond = shown[-1] if shown else 0, BLOCKS + 1 if step > 0 else 0
         after = [n for n in tried if step * n > step * last]
