@@ -142,7 +142,7 @@ CLAIMS = (
     ),
     ("has #, the whole network trained from scratch #, at worst # less", lambda: cut(BN)),
     ("grey pictures find #", lambda: [baseline(BN, "nearest_neighbours")]),
-    ("six blocks, # against #", lambda: cut(FAST)[:2]),
+    ("six blocks too, # against #", lambda: cut(FAST)[:2]),
     ("with fractals (# against #, at worst # less", lambda: cut("lanes-fractals")),
     ("with ImageNet (# against #, at worst # less", lambda: cut("lanes-imagenet")),
     (

@@ -186,7 +186,10 @@ def _next_step(study: Reading, key: Key | None) -> list[str]:
         return ["To learn where, repeat the command with a greater --budget, or add test images."]
     near = max(left, key=lambda comparison: comparison.probability)
     now = int(near.difference.seeds)
-    seeds = seeds_to_decide(near.difference, -near.margin, near.level) or max(3, 2 * now)
+    seeds = seeds_to_decide(near.difference, -near.margin, near.level)
+    if seeds is None and now >= 3:
+        return ["More seeds would not decide it. Add test images, or allow a greater --margin."]
+    seeds = seeds or max(3, 2 * now)
     return [
         f"To learn where, repeat the command with --seeds 0-{seeds - 1}: what is finished is kept."
     ]
