@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.made_study import make_study
+from tests.study_files import write_study
 from transfer.errors import TransferError
 from transfer.results import read_test_clusters
 from transfer.studies import setup
@@ -148,9 +149,16 @@ def test_one_run_takes_the_source_that_was_given_to_the_study(tmp_path, small_da
 
 def test_another_tensorflow_than_that_of_the_rows_is_a_warning(tmp_path):
     study = make_study(tmp_path / "study", {("baseB", None): 0.8}, seeds=(0, 1))
-    assert _other_versions(study) == []  # not recorded
+    (sentence,) = _other_versions(study)
+    assert "not recorded with which version of TensorFlow finished runs were trained" in sentence
     rows = sorted((study / "working" / "rows").glob("*.json"))
     for path, version in zip(rows, (tf.__version__, "2.15.1"), strict=True):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"tensorflow": version}))
     (sentence,) = _other_versions(study)
     assert "trained with TensorFlow 2.15.1, new ones will be" in sentence
+    write_study(study, threads=None)
+    assert "with which number of threads finished runs" in _other_versions(study)[1]
+    old = make_study(tmp_path / "old", {("baseB", None): 0.8}, seeds=(0,))
+    write_study(old, threads=None)
+    (sentence,) = _other_versions(old)
+    assert "number of threads and version of TensorFlow finished" in sentence
