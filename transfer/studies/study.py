@@ -18,7 +18,7 @@ from transfer.studies.ask import ask_run, check_where
 from transfer.studies.engines.dispatch import Failures, do_all
 from transfer.studies.engines.local import processes
 from transfer.studies.setup import environment, prepare, simulated_data
-from transfer.study_file import data_path
+from transfer.study_file import data_path, read_settings
 from transfer.tasks.checks.baselines import write_baselines
 from transfer.tasks.checks.soundness import copies_and_constants
 from transfer.tasks.dataset import Dataset, load_dataset
@@ -89,18 +89,26 @@ def _sentence_of(failures: dict[str, str], runs: int) -> str:
 
 
 def _other_versions(out: Path) -> list[str]:
-    """A sentence if finished runs were trained with another version of TensorFlow than this."""
+    """Sentences if finished runs may have been trained otherwise than new ones will be."""
     if not (folded_runs(out) or names_in(out, "rows")):
         return []
     versions = environment()["versions"]
     ours = versions.get("tensorflow") or versions.get("tensorflow-cpu")
-    theirs = sorted(set(read_runs(out)["tensorflow"]) - {ours, ""})
-    if not theirs:
-        return []
-    return [
-        f"Runs of this study were trained with TensorFlow {', '.join(theirs)}, new ones will be "
-        f"with {ours}: each row says which. Their last bits may differ."
-    ]
+    recorded = set(read_runs(out)["tensorflow"])
+    sentences = []
+    if theirs := sorted(recorded - {ours, ""}):
+        sentences.append(
+            f"Runs of this study were trained with TensorFlow {', '.join(theirs)}, new ones will "
+            f"be with {ours}: each row says which. Their last bits may differ."
+        )
+    unknown = ["number of threads"] * (read_settings(out).threads is None)
+    unknown += ["version of TensorFlow"] * ("" in recorded)
+    if unknown:
+        sentences.append(
+            f"It is not recorded with which {' and '.join(unknown)} finished runs were trained. "
+            "The last bits of new ones may differ."
+        )
+    return sentences
 
 
 def perform_run(
