@@ -109,8 +109,8 @@ CLAIMS = (
         ],
     ),
     (
-        "shows no such fall before n = 13: # in the mean over n = 1, 4, 7, 10. A1B is # below, which is "
-        "undecided. At n = 13 it falls by #",
+        "shows no such fall before n = 13: # in the mean over n = 1, 4, 7, 10. A1B is # below, "
+        "which is undecided. At n = 13 it falls by #",
         lambda: [
             above_base(BN, "AnB", "inference", FIVE[:-1]),
             -above_base(BN, "AnB", "inference", (1,)),
