@@ -15,6 +15,7 @@ from transfer.cli.arguments import (
     run_name,
     whole,
 )
+from transfer.errors import RunsFailed, TransferError
 from transfer.program import say
 
 if TYPE_CHECKING:
@@ -113,7 +114,6 @@ def study(given: argparse.Namespace) -> None:
     What is finished is kept: it can be stopped at any time, and the same command goes on. The
     preset says what is run; options change it. Lists are written 1,4,7 and ranges 0-13.
     """
-    from transfer.answers.answer import answer
     from transfer.studies.adaptive import perform_until_decided
     from transfer.studies.ask import ask, check_until_decided
     from transfer.studies.study import perform
@@ -133,13 +133,19 @@ def study(given: argparse.Namespace) -> None:
     where = {name: vars(given)[name] for name in ("data", "preset", "workers", "engine", "address")}
     margin = 0.01 if given.margin is None else given.margin / 100
     stop = None
-    with following(given.out) if given.tensorboard else contextlib.nullcontext():
-        if given.until_decided:
-            stop = perform_until_decided(given.out, asked, margin, given.budget, **where)
-        else:
-            perform(given.out, asked, **where)
-    _draw_and_tell(given.out)
-    say(f"\nVerdict\n{answer(given.out, margin)}")
+    try:
+        with following(given.out) if given.tensorboard else contextlib.nullcontext():
+            if given.until_decided:
+                stop = perform_until_decided(given.out, asked, margin, given.budget, **where)
+            else:
+                perform(given.out, asked, **where)
+    except RunsFailed:
+        try:
+            _draw_and_tell(given.out, margin)
+        except TransferError as error:
+            note([str(error)])
+        raise
+    _draw_and_tell(given.out, margin)
     if stop:
         say("")
         print_sentences(_why_it_stopped(given.out, stop, margin))
@@ -203,7 +209,9 @@ def _why_it_stopped(study_dir: Path, stop: "Stop", margin: float) -> list[str]:
     return lines
 
 
-def _draw_and_tell(study_dir: Path) -> None:
+def _draw_and_tell(study_dir: Path, margin: float | None = None) -> None:
+    """Draw a study and print its table; with a margin, its verdict too."""
+    from transfer.answers.answer import answer
     from transfer.answers.table import print_table
     from transfer.figures.draw import draw_figures, left_out
     from transfer.results import read_runs
@@ -214,6 +222,8 @@ def _draw_and_tell(study_dir: Path) -> None:
     print_table(with_intervals(study_dir, read_runs(study_dir)))
     say(f"Results: {study_dir / 'runs.csv'}")
     say(*(f"Figure:  {path}" for path in drawn if path.suffix == ".png"))
+    if margin is not None:
+        say(f"\nVerdict\n{answer(study_dir, margin)}")
 
 
 @options(STUDY)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from transfer.errors import TransferError
+from transfer.errors import RunsFailed
 from transfer.files import exclusively
 from transfer.folding import fold
 from transfer.machine import cores
@@ -44,7 +44,8 @@ def perform(
     ``engine``: {"local", "ray"}; where the runs are done: on this machine, or on a Ray cluster.
     ``address``: of the Ray cluster, ``HOST:PORT`` or ``auto``; None: this machine alone.
     ``record``: what else ``study.json`` shall say of this call.
-    Raises `TransferError` if the data, the source or the folder is at fault, or a run fails.
+    Raises `TransferError` if the data, the source or the folder is at fault.
+    Raises `RunsFailed` if runs fail; the others are done.
     """
     out = Path(out)
     check_where(workers, engine, address)
@@ -74,7 +75,7 @@ def perform(
     fold(out)
     write_baselines(out, dataset)
     if failures:
-        raise TransferError(_sentence_of(failures, len(runs)))
+        raise RunsFailed(_sentence_of(failures, len(runs)))
     say(*(f"warning: {warning}" for warning in learnt_nothing(out, dataset)), error=True)
 
 
