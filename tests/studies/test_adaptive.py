@@ -204,6 +204,23 @@ def test_the_budget_ends_it_and_a_greater_one_goes_on(trained):
     assert perform_until_decided(out, STUDY, budget=10).open == ()
 
 
+def test_the_budget_holds_where_nothing_is_open_but_runs_are_planned(trained, monkeypatch):
+    out, _ = trained
+    perform_until_decided(out, STUDY, budget=0.11)
+    some = (Run("sliced", 3),)
+    monkeypatch.setattr(adaptive, "plan", lambda tested, margin: adaptive.Plan(some, ()))
+    assert "are left" in perform_until_decided(out, STUDY, budget=0.05).reason
+    assert rounds(out) == 1
+
+
+def test_another_margin_than_that_of_earlier_rounds_is_refused(trained):
+    out, _ = trained
+    perform_until_decided(out, STUDY, budget=0.11)
+    with pytest.raises(TransferError, match="earlier rounds in .*: 1 point. Received: 2 points"):
+        perform_until_decided(out, STUDY, margin=0.02)
+    assert rounds(out) == 1
+
+
 def test_it_stops_after_the_last_look(trained, monkeypatch):
     out, _ = trained
     monkeypatch.setattr(adaptive, "LOOKS", 2)

@@ -193,14 +193,13 @@ def perform_until_decided(
 
 def _check_margin(out: Path, margin: float) -> None:
     """Rounds that are judged by two margins would have another error than the 5 % promised."""
-    recorded = (
-        [call["margin"] for call in read_calls(out) if "round" in call] if rounds(out) else []
-    )
-    for other in recorded:
+    calls = read_calls(out) if rounds(out) else []
+    for other in (call.get("margin") for call in calls if "round" in call):
         if other != margin:
+            before = one_or_more(other) if isinstance(other, float) else f"{other!r:.20}"
             raise TransferError(
-                f"Expected the margin of the earlier rounds in {out}, {one_or_more(float(other))}. "
-                f"Received: {one_or_more(margin)}. Give the same --margin, or another --out."
+                f"Expected the margin of the earlier rounds in {out}: {before}. Received: "
+                f"{one_or_more(margin)}. Give the same --margin, or another --out."
             )
 
 
