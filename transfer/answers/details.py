@@ -83,6 +83,8 @@ def _against_base(study: Reading, kind: str, bn: str, what: str) -> list[str]:
     )
     shown = [n for n, c in tested.items() if c.outcome == "shown"]
     how = "all slices at once" if kind == "sliced" else "each n by itself"
+    if study.tested.error < LEVEL:  # of a study that chose its runs by its results
+        how = "all n at once"
     return [
         f"{what}. n, points against baseB (95 %, probability of being as good): {numbers}. Shown "
         f"to be as good, {how}: {f'n = {spans(shown)}' if shown else 'none'}."

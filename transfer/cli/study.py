@@ -29,7 +29,7 @@ _SETTINGS = (
         "--protocol",
         choices=("reference", "fast"),
         help="how a network is trained. reference: as published, at most 15 epochs, early "
-        "stopping; fast (default): one cycle of the learning rate, 6 epochs (compared in "
+        "stopping; fast (default): one cycle of the learning rate, 6 epochs (compared with 3 in "
         "benchmarks/results/protocols.csv)",
     ),
     option("--epochs", type=int, help="largest number of epochs (default: the protocol's)"),
