@@ -29,8 +29,8 @@ _SETTINGS = (
         "--protocol",
         choices=("reference", "fast"),
         help="how a network is trained. reference: as published, at most 15 epochs, early "
-        "stopping; fast (default): one cycle of the learning rate, 6 epochs (compared with 3 in "
-        "benchmarks/results/protocols.csv)",
+        "stopping; fast (default): one cycle of the learning rate, 6 epochs (3 were compared with "
+        "reference in benchmarks/results/protocols.csv)",
     ),
     option("--epochs", type=int, help="largest number of epochs (default: the protocol's)"),
     option("--batch", type=int, help="images a step (default: the protocol's)"),

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from transfer.errors import TransferError
 from transfer.results import finished, read_runs
 from transfer.runs import BLOCKS, Run, Study, parse_runs
 from transfer.statistics.comparison import (
@@ -40,6 +41,7 @@ from transfer.statistics.differences import seeds_to_decide
 from transfer.studies.engines.dispatch import cost
 from transfer.studies.study import perform
 from transfer.study_file import read_calls, read_settings, rounds
+from transfer.wording import one_or_more
 
 #: The two verdicts, and the n that a study starts with.
 START: dict[tuple[str, str], tuple[int, ...]] = {
@@ -166,9 +168,11 @@ def perform_until_decided(
     need more than is left of it is not begun; the first is, since nothing is known before.
     ``**where``: as for `transfer.studies.study.perform`: ``data``, ``preset``, ``workers``,
     ``engine``, ``address``.
-    Raises `TransferError`: as `transfer.studies.study.perform`.
+    Raises `TransferError`: as `transfer.studies.study.perform`, or if earlier rounds had another
+    margin.
     """
     out = Path(out)
+    _check_margin(out, margin)
     while True:
         number, runs, left = _next_round(out, margin)
         missing = [run for run in runs if not finished(out, run)]
@@ -176,7 +180,7 @@ def perform_until_decided(
             return Stop("more runs would not decide it" if left else "", left)
         if number > LOOKS:
             return Stop(f"{LOOKS} rounds are done, and more would raise the error above 5 %", left)
-        if budget is not None and left:  # not a round that has begun, nor the start
+        if budget is not None and number > rounds(out) and _has_rows(out):
             minutes, spent = _minutes(out, missing)
             if spent + minutes > budget:
                 return Stop(
@@ -185,6 +189,23 @@ def perform_until_decided(
                     left,
                 )
         perform(out, _asking(study, runs), record={"round": number, "margin": margin}, **where)
+
+
+def _check_margin(out: Path, margin: float) -> None:
+    """Rounds that are judged by two margins would have another error than the 5 % promised."""
+    recorded = (
+        [call["margin"] for call in read_calls(out) if "round" in call] if rounds(out) else []
+    )
+    for other in recorded:
+        if other != margin:
+            raise TransferError(
+                f"Expected the margin of the earlier rounds in {out}, {one_or_more(float(other))}. "
+                f"Received: {one_or_more(margin)}. Give the same --margin, or another --out."
+            )
+
+
+def _has_rows(out: Path) -> bool:
+    return (out / "study.json").exists() and not read_runs(out).empty
 
 
 def _next_round(out: Path, margin: float) -> tuple[int, tuple[Run, ...], tuple[Key, ...]]:
