@@ -119,11 +119,7 @@ def measure(given: argparse.Namespace) -> None:
 @options(
     STUDY,
     option(
-        "runs",
-        nargs="*",
-        type=run_name,
-        metavar="RUN",
-        help="runs (default: all on all training images)",
+        "runs", nargs="*", type=run_name, metavar="RUN", help="runs (default: those on all images)"
     ),
     option("--images", type=whole(1), default=512, help="training images (default: 512)"),
     option(
