@@ -13,7 +13,7 @@ import pytest
 
 import transfer
 from tests.made_study import make_study
-from transfer.cli import main
+from transfer.cli import main, make_parser
 from transfer.errors import RunsFailed
 
 
@@ -37,6 +37,15 @@ def test_help_teaches_and_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "baseA cut after block n" in done.stdout
+
+
+def test_the_help_of_an_option_begins_with_what_it_is():
+    commands = make_parser()._subparsers._group_actions[0].choices
+    parsers = [*commands.values(), *commands["data"]._subparsers._group_actions[0].choices.values()]
+    helps = [action.help for parser in parsers for action in parser._actions if action.help]
+    assert len(helps) > 60
+    words = ("of ", "to ", "at ", "default", "another ", "each ", "e.g.")
+    assert [text for text in helps if text.startswith(words)] == []
 
 
 def test_the_version_and_the_name_after_pip_install(capsys, monkeypatch):

@@ -32,7 +32,7 @@ _SETTINGS = (
         "stopping; fast (default): one cycle of the learning rate, 6 epochs (3 were compared with "
         "reference in benchmarks/results/protocols.csv)",
     ),
-    option("--epochs", type=int, help="at most this many (default: the protocol's)"),
+    option("--epochs", type=int, help="largest number of epochs (default: the protocol's)"),
     option("--batch", type=int, help="images a step (default: the protocol's)"),
     option("--workers", type=whole(1), help="processes (default: one a core)"),
 )
@@ -49,12 +49,13 @@ _SETTINGS = (
     ),
     option(
         "--kinds",
-        help="of baseB,baseB+,BnB,BnB+,AnB,AnB+,RnB,A@nB,sliced (default: those of the preset)",
+        help="kinds of network to train, of baseB,baseB+,BnB,BnB+,AnB,AnB+,RnB,A@nB,sliced "
+        "(default: those of the preset)",
     ),
     option("--n", help="blocks kept from the base, e.g. 1,4,7 or 0-13 (default: the preset's)"),
     option(
         "--seeds",
-        help="each network is trained once with each; every random choice follows from it; "
+        help="seeds: each network is trained once with each; every random choice follows from it; "
         "e.g. 0,1,2 or 0-4 (default: the preset's)",
     ),
     option(
@@ -79,7 +80,7 @@ _SETTINGS = (
     option(
         "--address",
         metavar="HOST:PORT",
-        help="of the Ray cluster, or auto (default: this machine alone)",
+        help="address of the Ray cluster, or auto (default: this machine alone)",
     ),
     option(
         "--until-decided",
@@ -163,7 +164,7 @@ def study(given: argparse.Namespace) -> None:
 def run(given: argparse.Namespace) -> None:
     """Train one network by its name, e.g. A3B+_s1, and the baseB it is copied from if missing.
 
-    In the folder of a study its data and settings are taken, and none needs to be given.
+    In the folder of a study, its data and settings are used.
     """
     from transfer.studies.study import perform_run
 
@@ -228,7 +229,7 @@ def _draw_and_tell(study_dir: Path, margin: float | None = None) -> None:
 
 @options(STUDY)
 def status(given: argparse.Namespace) -> None:
-    """Say where a study stands that is running elsewhere, and how long it will take.
+    """Show how far a running study is and how long it will take.
 
     Nothing is changed, also while it runs in another process or on another machine that shares
     the folder.

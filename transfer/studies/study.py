@@ -90,26 +90,21 @@ def _sentence_of(failures: dict[str, str], runs: int) -> str:
 
 
 def _other_versions(out: Path) -> list[str]:
-    """Sentences if finished runs may have been trained otherwise than new ones will be."""
+    """A sentence if finished runs may have been trained otherwise than new ones will be."""
     if not (folded_runs(out) or names_in(out, "rows")):
         return []
     versions = environment()["versions"]
     ours = versions.get("tensorflow") or versions.get("tensorflow-cpu")
-    recorded = set(read_runs(out)["tensorflow"])
-    sentences = []
-    if theirs := sorted(recorded - {ours, ""}):
-        sentences.append(
-            f"Runs of this study were trained with TensorFlow {', '.join(theirs)}, new ones will "
-            f"be with {ours}: each row says which. Their last bits may differ."
-        )
-    unknown = ["number of threads"] * (read_settings(out).threads is None)
-    unknown += ["version of TensorFlow"] * ("" in recorded)
-    if unknown:
-        sentences.append(
-            f"It is not recorded with which {' and '.join(unknown)} finished runs were trained. "
-            "The last bits of new ones may differ."
-        )
-    return sentences
+    others = sorted(set(read_runs(out)["tensorflow"]) - {ours})
+    theirs = [f"TensorFlow {other or 'of a version not recorded'}" for other in others]
+    if read_settings(out).threads is None:
+        theirs.append("a number of threads not recorded")
+    if not theirs:
+        return []
+    return [
+        f"Runs of this study were trained with {' and '.join(theirs)}, new ones will be with "
+        f"TensorFlow {ours}: their last bits may differ."
+    ]
 
 
 def perform_run(
