@@ -1,10 +1,13 @@
 """The answer in a person's words: a sentence each, and what speaks against it."""
 
+import numpy as np
+
 from transfer.answers.reading import Reading, name_of
 from transfer.deploy.costs.table import on_all_images, read_costs
 from transfer.runs import BLOCKS
 from transfer.statistics.comparison import BASE, LEVEL, Comparison, Key, behind_the_best
 from transfer.statistics.differences import images_to_decide, seeds_to_decide
+from transfer.statistics.rules import fixed_sequence
 from transfer.wording import file_sizes, hundred, one_or_more, part_of, percent, spans
 
 _FORMATS = ("litert-int8", "litert", "onnx")
@@ -162,11 +165,8 @@ def general_in_words(study: Reading, bn: str) -> tuple[int | None, str]:
     tested = {n: c for n, c in study.of_kind("AnB", bn).items() if n > 0}
     if not tested:
         return None, "How many blocks are general was not tried: --kinds baseB,AnB answers it."
-    shown = []
-    for n, comparison in tested.items():
-        if comparison.outcome != "shown":
-            break
-        shown.append(n)
+    claimed = fixed_sequence(np.array([comparison.p for comparison in tested.values()]))
+    shown = [n for n, claim in zip(tested, claimed, strict=True) if claim]
     under = "" if bn == "inference" else f" (BatchNorm {bn})"
     if shown:
         n = shown[-1]
