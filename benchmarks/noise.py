@@ -25,6 +25,7 @@ from transfer.networks.weights import read_weights
 from transfer.runs import PROTOCOLS, Run, parse_run
 from transfer.tables import format_number, upsert
 from transfer.tasks.dataset import Dataset, load_dataset
+from transfer.training.checkpoint import remove_checkpoint
 from transfer.training.evaluation import accuracy, balanced_accuracy
 from transfer.training.loop import Images, batch_norm_momentum, fit, use_deterministic_cpu
 from transfer.training.prefix import features
@@ -89,7 +90,7 @@ def measure(data: Dataset, weights: Path, run: Run, epochs: int, folder: Path) -
     progress, best = fit(
         trainer, start, images, protocol, run.seed, checkpoint, lambda epochs: None
     )
-    checkpoint.unlink()
+    remove_checkpoint(checkpoint)
     drawn = np.random.default_rng(run.seed).choice(indices, _STATISTICS_IMAGES, replace=False)
     trained = {layer.name for layer in trainer.model.layers} - set(frozen_layers(run, architecture))
     averaged = {**trainer.weights(), **trainer.mean}

@@ -1,6 +1,7 @@
 """The files of a study in tests: study.json made up, and results without what holds a time."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 from transfer.runs import PROTOCOLS, Run
@@ -18,6 +19,18 @@ SETTINGS = Settings(
     threads=1,
     source=Source("fractals", "cd" * 32),
 )
+
+
+RESULTS = Path(__file__).parents[1] / "experiments-results"
+
+
+def committed(file: str) -> list[Path]:
+    """The committed studies that have this file, as the README beside them lists them.
+
+    Studies that a user trained there are none of them.
+    """
+    names = re.findall(r"`([\w.-]+)/`", (RESULTS / "README.md").read_text(encoding="utf-8"))
+    return [RESULTS / name for name in sorted(set(names)) if (RESULTS / name / file).exists()]
 
 
 def call_for(runs: list[Run], data: str = "data/made") -> dict:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.reported_study import every_run
+from tests.study_files import committed
 from transfer import files
 from transfer.errors import TransferError
 from transfer.folding import fold, write_log, write_predictions, write_row, write_test_labels
@@ -26,7 +27,7 @@ from transfer.results import (
 from transfer.runs import Run
 from transfer.tables import place
 
-STUDIES = [path.parent for path in Path("experiments-results").glob("*/predictions.npz")]
+STUDIES = committed("predictions.npz")
 LABELS = np.arange(60) % 3
 CLUSTERS = np.arange(60) // 7
 RUNS = every_run(n=(1, 12), seeds=(0, 10))

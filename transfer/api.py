@@ -18,14 +18,13 @@ from transfer.deploy.driving.table import read_drives
 from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
 from transfer.figures.accuracy import accuracy_against_n, bn_semantics, gain_against_images
-from transfer.figures.draw import published_table, read_published
+from transfer.figures.draw import published_table, read_published, runs_of
 from transfer.figures.measured import driving_against_n, reestimation_against_n
 from transfer.figures.pareto import pareto_figure
 from transfer.files import exclusively
 from transfer.results import read_runs
 from transfer.runs import Run, parse_run
 from transfer.statistics.gain import gains
-from transfer.statistics.intervals import with_intervals
 from transfer.studies.ask import ask, ask_run
 from transfer.studies.context import Context, model_path
 from transfer.studies.setup import prepare
@@ -220,7 +219,7 @@ def train(
 
     logging.getLogger("tensorflow").setLevel("ERROR")  # a graph a network is intended
     run, data = _run(name, seed), _opened(data)
-    options = {"protocol": protocol, "epochs": epochs, "batch": batch}
+    options: dict[str, Any] = {"protocol": protocol, "epochs": epochs, "batch": batch}
     logged: list[dict[str, float]] = []
     options |= {"source": source, "backbone": backbone, "alpha": alpha, "input": input}
     with _context(run, data, **options) as (context, runs):
@@ -304,10 +303,7 @@ def read_study(path: str | Path) -> pd.DataFrame:
     >>> bool(runs["test_balanced_accuracy"].between(0, 1).all())
     True
     """
-    folder = Path(path)
-    if not (folder / "runs.csv").exists() and (folder / "all_experiments.csv").exists():
-        return read_published(folder / "all_experiments.csv")
-    return with_intervals(folder, read_runs(folder))
+    return runs_of(Path(path))
 
 
 def verdict(path: str | Path, margin: float = 0.01, metric: str = "balanced") -> Answer:

@@ -1,4 +1,4 @@
-"""The two errors a person may meet. The command line prints them as one line, never a traceback."""
+"""The errors a person may meet. The command line prints them as one line, never a traceback."""
 
 
 class TransferError(Exception):
@@ -6,6 +6,10 @@ class TransferError(Exception):
 
     The message is one sentence: what was expected, what was received, what to do.
     """
+
+
+class RunsFailed(TransferError):
+    """Runs of a study failed; what could be done is done."""
 
 
 class UsageError(TransferError):

@@ -153,15 +153,15 @@ def read_bytes(path: str | Path, limit: int) -> bytes:
     return content
 
 
-def read_json(path: str | Path, hint: str = "") -> dict[str, Any]:
-    """A JSON object of at most 4 MiB; ``hint``: what a missing file may mean.
+def read_json(path: str | Path) -> dict[str, Any]:
+    """A JSON object of at most 4 MiB.
 
     Raises `TransferError` if the file is missing, too large, not JSON or not an object.
     """
     try:
         content = json.loads(read_bytes(path, _MAX_JSON_BYTES).decode("utf-8"))
     except OSError as error:
-        raise TransferError(f"Cannot read {path}: {error.strerror}. {hint}".rstrip()) from error
+        raise TransferError(f"Cannot read {path}: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
         raise TransferError(f"Expected JSON in {path}. It cannot be parsed.") from error
     if not isinstance(content, dict):

@@ -17,11 +17,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from transfer import predictions
-from transfer.archives import write_npz
+from transfer.archives import members, merge_arrays, pack, read_member, write_npz
 from transfer.errors import TransferError
 from transfer.files import exclusively, lock_beside, remove_temporaries, write_atomically
-from transfer.predictions import members, pack, read_member
 from transfer.results import (
     LOG_COLUMNS,
     RUN_COLUMNS,
@@ -138,7 +136,7 @@ def _add(folder: Path, rows: pd.DataFrame, labels: Path) -> None:
         arrays[run] = functools.partial(read_member, path, run)
     if logs:
         merge(folder / "epochs.csv", pd.concat(logs)[["run", *LOG_COLUMNS]], ("run",), keep)
-    predictions.merge(folder / "predictions.npz", arrays, keep)
+    merge_arrays(folder / "predictions.npz", arrays, keep)
     merge(table, rows, ("run",))
     _write_published(folder)
 

@@ -26,9 +26,9 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from transfer.archives import members, read_member, read_probabilities
 from transfer.errors import TransferError
 from transfer.files import WORKING, Version, read_json, version_of
-from transfer.predictions import members, read_member, read_probabilities
 from transfer.runs import KERAS_3, Run, parse_run, parse_runs
 from transfer.tables import place, read_table
 
@@ -131,9 +131,12 @@ def read_runs(study_dir: str | Path) -> pd.DataFrame:
     """
     path = Path(study_dir) / "runs.csv"
     runs = read_rows(study_dir)
-    if path.exists() or runs.empty:
-        columns, hint = list(RUN_COLUMNS), "Is this the folder of a study?"
-        table = read_table(path, columns, RUN_COLUMNS, hint, _LATER_COLUMNS)
+    if not path.exists() and runs.empty:
+        if (Path(study_dir) / "study.json").exists():
+            raise TransferError(f"No run of the study in {study_dir} is finished.")
+        raise TransferError(f"There is no study in {study_dir}: expected runs.csv in it.")
+    if path.exists():
+        table = read_table(path, list(RUN_COLUMNS), RUN_COLUMNS, optional=_LATER_COLUMNS)
         runs = pd.concat([table[~table["run"].isin(runs["run"])], runs])
     if [run.kind for run in parse_runs(runs["run"], path)] != runs["kind"].tolist():
         raise TransferError(f"Expected in {path} the kind that the name of each run says.")

@@ -20,7 +20,6 @@ from transfer.runs import BN_SEMANTICS, KINDS, Protocol, Run, Study, parse_run
 
 _MOST_RUNS = 200_000  # of one call: a damaged file could ask for billions
 _MOST_CLASSES = 1000
-_HINT = "Is this the folder of a study?"
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,9 @@ def read_settings(study_dir: str | Path) -> Settings:
     Raises `TransferError` if the folder holds no study, or study.json lacks one of the settings.
     """
     path = Path(study_dir) / "study.json"
-    content = read_json(path, _HINT)
+    if not path.exists():
+        raise TransferError(f"There is no study in {study_dir}: expected study.json in it.")
+    content = read_json(path)
     try:
         dataset, source = content["dataset"], content["source"]
         height, width = (int(side) for side in content["input"].split("x"))
@@ -128,7 +129,7 @@ def read_calls(study_dir: str | Path) -> list[dict[str, Any]]:
     Raises `TransferError` if study.json lacks them.
     """
     path = Path(study_dir) / "study.json"
-    calls = read_json(path, _HINT).get("calls")
+    calls = read_json(path).get("calls")
     if not isinstance(calls, list) or not calls or not all(isinstance(c, dict) for c in calls):
         raise TransferError(f"Expected a list of calls in {path}. It is missing or empty.")
     return calls

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from tests.made_study import LABELS, make_study, run_of
+from tests.study_files import committed
 from transfer.answers.answer import answer
 from transfer.cli import main, make_parser
 from transfer.errors import TransferError
@@ -21,7 +22,7 @@ from transfer.runs import Run
 from transfer.statistics.comparison import against_base, read_tested
 
 RESULTS = Path(__file__).parents[2] / "experiments-results"
-STUDIES = sorted(path.parent for path in RESULTS.glob("*/study.json"))
+STUDIES = committed("study.json")
 GENERAL_TO_4 = {("baseB", None): 0.8} | {
     ("AnB", n): accuracy for n, accuracy in {1: 0.82, 4: 0.82, 7: 0.6, 10: 0.82}.items()
 }
@@ -64,8 +65,8 @@ def test_a_slice_that_is_as_good_as_a_weak_base_is_not_called_the_best(tmp_path)
     assert "The best network, sliced-10, is 2.4 better, by at least" in text(answer(folder))
     baselines(folder, neighbours=0.82)
     found = answer(folder)
-    assert found.warnings[0].startswith("baseB is a weak control: 79.")
-    assert "nearest neighbours on pixels 82.0" in found.warnings[0]
+    assert found.warnings[0].startswith("Weak control: baseB is not shown to beat")
+    assert "nearest neighbours on pixels (79.7 and 82.0)" in found.warnings[0]
 
 
 def changed(folder, names, **values):
@@ -109,7 +110,7 @@ def test_what_is_undecided_is_called_so_with_its_probability_and_what_it_would_c
     assert found.recommendation.startswith("Where to cut is not decided. Nearest to it is sliced-7")
     assert "as good as baseB with a probability of" in found.recommendation
     assert "would decide it" in found.recommendation
-    assert "repeat the command with --seeds 0-" in found.next_step[0]
+    assert "repeat the command with --kinds baseB,sliced --n 7 --seeds 0-" in found.next_step[0]
 
 
 def test_where_every_slice_is_worse_the_whole_network_is_kept(tmp_path):
@@ -142,7 +143,7 @@ def test_networks_that_were_best_in_their_last_epoch_are_unfinished(tmp_path):
 
 def test_one_seed_is_called_one_seed_and_three_are_not(tmp_path):
     one = answer(make_study(tmp_path / "one", CUT_TO_7, seeds=(0,)))
-    assert one.warnings[0].startswith("One seed: what follows is about these very networks")
+    assert one.warnings[0].startswith("One seed: trained again, these networks would differ")
     three = answer(make_study(tmp_path / "three", CUT_TO_7))
     assert not any("One seed" in warning for warning in three.warnings)
     assert "3 seeds" in three.details[0]

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import transfer
-from transfer.cli import main
+from tests.made_study import make_study
+from transfer.cli import main, make_parser
+from transfer.errors import RunsFailed
 
 
 def ends(capsys, *arguments):
@@ -35,6 +37,15 @@ def test_help_teaches_and_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "baseA cut after block n" in done.stdout
+
+
+def test_the_help_of_an_option_begins_with_what_it_is():
+    commands = make_parser()._subparsers._group_actions[0].choices
+    parsers = [*commands.values(), *commands["data"]._subparsers._group_actions[0].choices.values()]
+    helps = [action.help for parser in parsers for action in parser._actions if action.help]
+    assert len(helps) > 60
+    words = ("of ", "to ", "at ", "default", "another ", "each ", "e.g.")
+    assert [text for text in helps if text.startswith(words)] == []
 
 
 def test_the_version_and_the_name_after_pip_install(capsys, monkeypatch):
@@ -172,6 +183,44 @@ def test_a_folder_with_other_files_is_not_touched(capsys, tmp_path, small_data):
 @pytest.mark.parametrize("command", [["data", "check"], ["verdict"], ["report"], ["status"]])
 def test_a_name_too_long_for_a_path_is_one_line(capsys, command):
     assert ends(capsys, *command, "a" * 300)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        ("verdict", "runs.csv"),
+        ("figures", "runs.csv"),
+        ("report", "runs.csv"),
+        ("status", "study.json"),
+    ],
+)
+def test_a_folder_without_a_study_is_one_sentence(capsys, tmp_path, command, file):
+    nowhere = tmp_path / "nowhere"
+    sentence = f"error: There is no study in {nowhere}: expected {file} in it."
+    assert ends(capsys, command, nowhere) == (1, sentence)
+
+
+@pytest.mark.parametrize("kinds", [[("baseB", None), ("AnB", 4)], [("AnB", 4)], []])
+def test_a_study_some_of_whose_runs_failed_is_told_before_it_ends_with_1(
+    capsys, tmp_path, monkeypatch, kinds
+):
+    out = make_study(tmp_path / "study", dict.fromkeys(kinds, 0.8))
+
+    def fail(*_, **__):
+        raise RunsFailed("1 of 3 runs failed.")
+
+    monkeypatch.setattr("transfer.studies.study.perform", fail)
+    with pytest.raises(SystemExit) as stopped:
+        main(["study", "--out", str(out)])
+    printed = capsys.readouterr()
+    assert stopped.value.code == 1
+    assert printed.err.endswith("error: 1 of 3 runs failed.\n")
+    if kinds:
+        assert "Verdict" in printed.out
+        assert "accuracy_against_n.png" in printed.out
+        assert "A4B" in printed.out
+    else:
+        assert f"note: No run of the study in {out} is finished." in printed.err
 
 
 def test_a_reader_that_has_gone_ends_the_command_quietly_as_other_programs(tmp_path):

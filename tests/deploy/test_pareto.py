@@ -140,7 +140,7 @@ def test_predictions_of_another_file_are_noticed(tmp_path):
     folder = measured_study(tmp_path / "own", NETWORKS)
     file = (folder, "sliced-8_s1", "litert-int8")
     write_exported(*file, np.roll(read_exported(*file), 1, axis=0))
-    with pytest.raises(TransferError, match="sliced-8_s1 are not those"):
+    with pytest.raises(TransferError, match="sliced-8_s1 do not belong to the tables"):
         candidates(folder)
     (folder / "deploy_predictions.npz").unlink()
     with pytest.raises(TransferError, match=r"Measure .* again"):

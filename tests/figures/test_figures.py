@@ -12,9 +12,13 @@ from tests.made_study import make_study, run_of
 from transfer.cli import main
 from transfer.errors import TransferError
 from transfer.figures import draw as figures
-from transfer.figures.accuracy import accuracy_against_n, bn_semantics, gain_against_images
+from transfer.figures.accuracy import (
+    accuracy_against_n,
+    bn_semantics,
+    gain_against_images,
+    negative_transfer,
+)
 from transfer.figures.draw import draw_figures, left_out, published_table, read_published
-from transfer.figures.negative_transfer import negative_transfer
 from transfer.figures.style import METRIC
 from transfer.results import read_runs, working
 from transfer.runs import KINDS
@@ -202,7 +206,7 @@ def test_the_command_draws_published_points_on_request(tmp_path, capsys):
 
 
 def test_published_points_outside_a_checkout_are_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(figures, "__file__", str(tmp_path / "transfer/figures/draw.py"))
+    monkeypatch.setattr(figures, "_PUBLISHED", tmp_path / "all_experiments.csv")
     with pytest.raises(TransferError, match="checkout"):
         published_table()
 
@@ -236,6 +240,38 @@ def test_without_predictions_there_are_points_and_no_intervals(tmp_path):
     frame = with_intervals(folder, read_runs(folder))
     assert frame["low"].isna().all()
     assert {path.stem for path in draw_figures(folder)} == {"accuracy_against_n"}
+
+
+def test_damaged_predictions_are_said_and_no_interval_is_left_out(tmp_path, capsys):
+    folder = make_study(tmp_path / "study", {("baseB", None): 0.8, ("AnB", 4): 0.7})
+    working(folder, "predictions", "A4B_s1.npz").write_bytes(b"cut off")
+    with pytest.raises(TransferError, match="A4B_s1"):
+        with_intervals(folder, read_runs(folder))
+    with pytest.raises(SystemExit) as stopped:
+        main(["figures", str(folder)])
+    assert stopped.value.code == 1
+    assert not (folder / "figures").exists()
+
+
+def test_negative_transfer_is_drawn_of_the_runs_it_needs_and_its_errors_are_said(
+    tmp_path, monkeypatch
+):
+    needed = {("baseB", None): 0.8, ("AnB", 4): 0.7}
+    legacy = {run_of(kind, 4, s, "legacy"): 0.6 for kind in ("AnB", "BnB") for s in range(3)}
+    folder = make_study(tmp_path / "study", needed | legacy)
+    assert "negative_transfer" in {path.stem for path in draw_figures(folder)}
+    of_transfer = {run: accuracy for run, accuracy in legacy.items() if run.kind == "AnB"}
+    without = make_study(tmp_path / "without", needed | of_transfer)
+
+    def fail(*_):
+        raise TransferError("damaged")
+
+    monkeypatch.setattr(figures, "negative_transfer", fail)
+    assert {p.stem for p in draw_figures(without)} == {"accuracy_against_n", "bn_semantics"}
+    with pytest.raises(TransferError, match="damaged"):
+        draw_figures(folder)
+    monkeypatch.setattr(figures, "_PUBLISHED", tmp_path / "none.csv")
+    assert {p.stem for p in draw_figures(folder)} == {"accuracy_against_n", "bn_semantics"}
 
 
 def test_nothing_to_draw_is_said():

@@ -7,10 +7,9 @@ from sklearn.linear_model import Ridge
 from tests.made_features import moments
 from transfer.cli import main
 from transfer.errors import TransferError
-from transfer.scores.closed_form import MOMENT_SCORES, class_separation
+from transfer.scores.closed_form import MOMENT_SCORES, STRENGTHS, class_separation, leep, nce
 from transfer.scores.measure import measure_scores, read_inputs
 from transfer.scores.representation import feature_function, source_probabilities
-from transfer.scores.rules import STRENGTHS, leep, nce
 from transfer.scores.table import read_scores, write_scores
 from transfer.tasks.dataset import load_dataset
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.made_study import make_study
+from tests.study_files import committed
 from transfer.errors import TransferError
 from transfer.scores.agreement import agreement, measured
 from transfer.scores.prediction import PROBE, check_predictions
@@ -86,7 +87,7 @@ def test_a_folder_without_scores_or_with_another_table_is_refused(tmp_path):
 
 
 def test_the_committed_record_covers_the_committed_scores():
-    studies = {path.parent.name for path in RESULTS.glob("*/scores.csv")}
+    studies = {path.name for path in committed("scores.csv")}
     assert {"donkey-imagenet-fast", "lanes-fractals", "lanes-imagenet"} <= studies
     assert set(read_agreement(RESULTS)["study"]) == studies
     assert set(read_predictions(RESULTS)["study"]) <= studies

@@ -8,7 +8,7 @@ from sklearn.neighbors import NearestCentroid
 
 from tests.made_features import moments
 from transfer.errors import TransferError
-from transfer.scores.rules import leep, nce, nearest_centroid, ridge_rules
+from transfer.scores.closed_form import leep, nce, nearest_centroid, ridge_rules
 
 
 @pytest.fixture

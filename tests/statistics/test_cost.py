@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from transfer.statistics.cost import images_to_decide, seeds_to_decide
-from transfer.statistics.differences import Difference
+from transfer.statistics.differences import Difference, images_to_decide, seeds_to_decide
 
 
 def seen(estimate, by_images=0.0, by_seeds=0.0, interaction=0.0, df=1e6, seeds=3):

@@ -5,8 +5,9 @@ import pytest
 
 from tests.made_study import make_study
 from transfer.answers.answer import answer
+from transfer.cli import main
 from transfer.errors import TransferError
-from transfer.results import finished
+from transfer.results import finished, read_runs
 from transfer.runs import Run
 from transfer.statistics import comparison
 from transfer.statistics.comparison import LEVEL, LEVEL_OF_A_LOOK, LOOKS, read_tested
@@ -203,6 +204,23 @@ def test_the_budget_ends_it_and_a_greater_one_goes_on(trained):
     assert perform_until_decided(out, STUDY, budget=10).open == ()
 
 
+def test_the_budget_holds_where_nothing_is_open_but_runs_are_planned(trained, monkeypatch):
+    out, _ = trained
+    perform_until_decided(out, STUDY, budget=0.11)
+    some = (Run("sliced", 3),)
+    monkeypatch.setattr(adaptive, "plan", lambda tested, margin: adaptive.Plan(some, ()))
+    assert "are left" in perform_until_decided(out, STUDY, budget=0.05).reason
+    assert rounds(out) == 1
+
+
+def test_another_margin_than_that_of_earlier_rounds_is_refused(trained):
+    out, _ = trained
+    perform_until_decided(out, STUDY, budget=0.11)
+    with pytest.raises(TransferError, match="earlier rounds in .*: 1 point. Received: 2 points"):
+        perform_until_decided(out, STUDY, margin=0.02)
+    assert rounds(out) == 1
+
+
 def test_it_stops_after_the_last_look(trained, monkeypatch):
     out, _ = trained
     monkeypatch.setattr(adaptive, "LOOKS", 2)
@@ -238,3 +256,16 @@ def test_a_round_is_a_call_that_plans_its_runs_and_no_others(trained):
     names = {run.name for run in planned_runs(out)}
     assert names == {name for runs in planned(out).values() for name in runs}
     assert Run("AnB", 7, 0, "inference").name in names
+
+
+@pytest.mark.slow
+def test_the_command_trains_the_start_and_says_what_is_open(small_data, tmp_path, capsys):
+    out = tmp_path / "study"
+    options = ["--data", str(small_data), "--epochs", "1", "--batch", "16", "--input", "32x32"]
+    command = ["study", "--until-decided", "--budget", "0.001", *options, "--out", str(out)]
+    assert not main(command)
+    said = " ".join(capsys.readouterr().out.split())
+    assert {run.name for run in start()} == set(read_runs(out)["run"])
+    assert "Stopped (12 runs, " in said
+    assert "of 0.001 are left" in said
+    assert "Where to cut is " in said

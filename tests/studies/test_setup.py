@@ -8,8 +8,10 @@ import pytest
 import tensorflow as tf
 
 from tests.made_study import make_study
+from tests.study_files import write_study
 from transfer.errors import TransferError
 from transfer.results import read_test_clusters
+from transfer.studies import setup
 from transfer.studies.ask import ask, ask_run
 from transfer.studies.setup import prepare
 from transfer.studies.study import _other_versions
@@ -58,17 +60,17 @@ def test_the_first_call_that_needs_a_source_adds_it_for_good(out, small_data, tm
     shutil.copy(context.source_path, other)
     other.write_bytes(bytes(content) + b"\0")  # the same weights in another file
     asked = ask("quick", kinds="AnB", n="3", epochs=2, batch=16, source=str(other))
-    with pytest.raises(TransferError, match="another source: fractals, SHA-256"):
+    with pytest.raises(TransferError, match=r"the source fractals \(\w{8}\.\.\.\), not other"):
         prepare(out, asked, small_data, 1)
 
 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"alpha": 0.5}, "another alpha: 0.25. Asked for: 0.5"),
-        ({"input": "32x32"}, "another input: 48x80. Asked for: 32x32"),
-        ({"epochs": 6}, "another protocol: fast-e2-b16. Asked for: fast-b16"),
-        ({"protocol": "reference"}, "another protocol: fast-e2-b16. Asked for: reference-e2-b16"),
+        ({"alpha": 0.5}, "the alpha 0.25, not 0.5"),
+        ({"input": "32x32"}, "the input 48x80, not 32x32"),
+        ({"epochs": 6}, "the protocol fast-e2-b16, not fast-b16"),
+        ({"protocol": "reference"}, "the protocol fast-e2-b16, not reference-e2-b16"),
     ],
 )
 def test_another_setting_is_refused_and_nothing_is_written(out, small_data, asked, message):
@@ -79,12 +81,30 @@ def test_another_setting_is_refused_and_nothing_is_written(out, small_data, aske
     assert (out / "study.json").read_bytes() == before
 
 
+def test_another_data_set_is_refused_by_name_and_eight_digits(out, small_data):
+    content = json.loads((out / "study.json").read_text())
+    content["dataset"]["sha256"] = "ab" * 32
+    (out / "study.json").write_text(json.dumps(content))
+    words = r"the data set stripes \(abababab\.\.\.\), not stripes \(\w{8}\.\.\.\)\. Give another"
+    with pytest.raises(TransferError, match=words):
+        prepare(out, BASE_ONLY, small_data, 1)
+
+
+def test_another_width_is_refused_before_weights_are_fetched(out, small_data, monkeypatch):
+    def fetch(*_):
+        raise AssertionError("fetched")
+
+    monkeypatch.setattr(setup, "find_source", fetch)
+    with pytest.raises(TransferError, match=r"the alpha 0\.25, not 0\.5"):
+        prepare(out, ask_run("A1B_s0", out, source="imagenet", alpha=0.5), small_data)
+
+
 def test_class_names_that_were_swapped_are_refused(out, small_data, tmp_path):
     swapped = shutil.copytree(small_data, tmp_path / "swapped")
     described = json.loads((swapped / "dataset.json").read_text())
     described["classes"][1:] = described["classes"][:0:-1]
     (swapped / "dataset.json").write_text(json.dumps(described))
-    with pytest.raises(TransferError, match="another list of classes: forward, left, right"):
+    with pytest.raises(TransferError, match="the list of classes forward, left, right"):
         prepare(out, BASE_ONLY, swapped, 1)
 
 
@@ -112,7 +132,7 @@ def test_one_run_takes_every_setting_from_the_study(tmp_path, small_data):
     needed = ask_run("B3B_s4", tmp_path / "study").runs()
     assert [one.name for one in needed] == ["baseB_s4", "B3B_s4"]
     assert ask_run("baseB_s0", tmp_path / "new").protocol.name == "fast"
-    with pytest.raises(TransferError, match=r"another alpha: 0\.5\. Asked for: 0\.25"):
+    with pytest.raises(TransferError, match=r"the alpha 0\.5, not 0\.25"):
         prepare(
             tmp_path / "study", ask_run("baseB_s0", tmp_path / "study", alpha=0.25), small_data, 1
         )
@@ -129,9 +149,17 @@ def test_one_run_takes_the_source_that_was_given_to_the_study(tmp_path, small_da
 
 def test_another_tensorflow_than_that_of_the_rows_is_a_warning(tmp_path):
     study = make_study(tmp_path / "study", {("baseB", None): 0.8}, seeds=(0, 1))
-    assert _other_versions(study) == []  # not recorded
+    (sentence,) = _other_versions(study)
+    assert "trained with TensorFlow of a version not recorded, new ones will be" in sentence
     rows = sorted((study / "working" / "rows").glob("*.json"))
     for path, version in zip(rows, (tf.__version__, "2.15.1"), strict=True):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"tensorflow": version}))
     (sentence,) = _other_versions(study)
     assert "trained with TensorFlow 2.15.1, new ones will be" in sentence
+    write_study(study, threads=None)
+    (sentence,) = _other_versions(study)
+    assert "with TensorFlow 2.15.1 and a number of threads not recorded, new ones" in sentence
+    old = make_study(tmp_path / "old", {("baseB", None): 0.8}, seeds=(0,))
+    write_study(old, threads=None)
+    (sentence,) = _other_versions(old)
+    assert "of a version not recorded and a number of threads not recorded, new" in sentence

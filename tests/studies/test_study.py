@@ -108,12 +108,12 @@ def test_a_study_of_other_data_is_refused(finished, study, tmp_path, small_data)
     content = bytearray((other / "train_data.npy").read_bytes())
     content[-1] ^= 1
     (other / "train_data.npy").write_bytes(content)
-    with pytest.raises(TransferError, match="another data set"):
+    with pytest.raises(TransferError, match=r"the data set stripes \(\w{8}\.\.\.\), not stripes "):
         perform(finished, study, other)
 
 
 def test_another_protocol_is_refused(finished, small_data):
-    with pytest.raises(TransferError, match="another protocol"):
+    with pytest.raises(TransferError, match="was made with the protocol"):
         perform(finished, ask("quick", protocol="reference"), small_data)
 
 

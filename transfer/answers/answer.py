@@ -29,7 +29,7 @@ from transfer.answers.sentences import (
 )
 from transfer.program import command, how_to_install, wrapped
 from transfer.statistics.comparison import BASE, LEVEL, Key
-from transfer.statistics.cost import seeds_to_decide
+from transfer.statistics.differences import seeds_to_decide
 
 
 @dataclass(frozen=True)
@@ -185,8 +185,14 @@ def _next_step(study: Reading, key: Key | None) -> list[str]:
     if study.tested.error < LEVEL:  # of a study that chose its runs by its results
         return ["To learn where, repeat the command with a greater --budget, or add test images."]
     near = max(left, key=lambda comparison: comparison.probability)
+    n = next(n for n, comparison in slices.items() if comparison is near)
     now = int(near.difference.seeds)
-    seeds = seeds_to_decide(near.difference, -near.margin, near.level) or max(3, 2 * now)
+    seeds = seeds_to_decide(near.difference, -near.margin, near.level)
+    if seeds is None and now >= 3:
+        return ["More seeds would not decide it. Add test images, or allow a greater --margin."]
+    seeds = seeds or max(3, 2 * now)
     return [
-        f"To learn where, repeat the command with --seeds 0-{seeds - 1}: what is finished is kept."
+        f"To learn where, repeat the command with --kinds baseB,sliced --n {n} --seeds "
+        f"0-{seeds - 1}: what is finished is kept. To look again and again raises the error; "
+        "--until-decided accounts for it."
     ]

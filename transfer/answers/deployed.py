@@ -124,8 +124,9 @@ def reestimation_in_words(frame: pd.DataFrame) -> list[str]:
         least, most = group["seeds"].min(), group["seeds"].max()
         seeds = count_seeds(least) if least == most else f"{least} to {most} seeds"
         sentences.append(
-            f"{name}, {which} statistics re-estimated: {points(group['gain'].mean())} points on "
-            f"average ({group['before'].mean():.3f} to {group['after'].mean():.3f}, {seeds}"
+            f"{name}, {which} statistics re-estimated: {points(group['gain'].mean())} points of "
+            f"accuracy (share of all images) on average ({group['before'].mean():.3f} to "
+            f"{group['after'].mean():.3f}, {seeds}"
             + (f"; 95 % over seeds, each n by itself: {', '.join(shown)})." if shown else ").")
         )
     return sentences

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from transfer.answers.deployed import choice_in_words, driving_in_words, reestimation_in_words
-from transfer.answers.gain import gain_in_words
 from transfer.answers.reading import Reading, name_of
 from transfer.deploy.reestimation.table import read_reestimation
+from transfer.errors import TransferError
 from transfer.runs import KERAS_3
 from transfer.statistics.comparison import BASE, LEVEL, LOOKS, Key
 from transfer.statistics.differences import Difference, difference
+from transfer.statistics.gain import gains, has_sizes, without_base
 from transfer.statistics.seeds import seed_variance
 from transfer.wording import count_seeds, hundred, one_or_more, percent, points, spans
 
@@ -45,7 +46,7 @@ def details(study: Reading, beside: Sequence[str | Path] = ()) -> list[str]:
     lines += driving_in_words(study.folder)
     if (study.folder / "reestimation.csv").exists():
         lines += reestimation_in_words(read_reestimation(study.folder / "reestimation.csv"))
-    return lines + gain_in_words(study.folder, study.every_run, study.tested.metric)
+    return lines + _gain(study)
 
 
 def _introduction(study: Reading) -> str:
@@ -82,9 +83,11 @@ def _against_base(study: Reading, kind: str, bn: str, what: str) -> list[str]:
     )
     shown = [n for n, c in tested.items() if c.outcome == "shown"]
     how = "all slices at once" if kind == "sliced" else "each n by itself"
-    said = f" Shown to be as good, {how}: {f'n = {spans(shown)}' if shown else 'none'}."
+    if study.tested.error < LEVEL:  # of a study that chose its runs by its results
+        how = "all n at once"
     return [
-        f"{what}. n, points against baseB (95 %, probability of being as good): {numbers}.{said}"
+        f"{what}. n, points against baseB (95 %, probability of being as good): {numbers}. Shown "
+        f"to be as good, {how}: {f'n = {spans(shown)}' if shown else 'none'}."
     ]
 
 
@@ -97,7 +100,7 @@ def _above_and_below(study: Reading, kind: str) -> list[str]:
     above = [key for key, d in seen.items() if d.interval()[0] > 0]
     below = [key for key, d in seen.items() if d.interval()[1] < 0]
     parts = [
-        f"{word} baseB{_at(found)}" for word, found in (("above", above), ("below", below)) if found
+        f"{word} baseB{_at(shown)}" for word, shown in (("above", above), ("below", below)) if shown
     ]
     if len(above) + len(below) < len(seen):
         parts.append("no difference shown for the others" if parts else "no difference shown")
@@ -136,6 +139,29 @@ def _semantics(study: Reading) -> list[str]:
             "each n by itself)."
         )
     return lines
+
+
+def _gain(study: Reading) -> list[str]:
+    """One sentence a kind: the gain over baseB at every size; nothing if there are no sizes."""
+    if not has_sizes(study.every_run):
+        return []
+    missing = without_base(study.every_run)
+    try:
+        by_size = gains(study.folder, study.tested.metric)
+    except TransferError:  # baseB is missing, which the sentence in `missing` says
+        return missing
+    sentences = []
+    for kind, group in by_size.groupby("kind"):
+        parts = "; ".join(
+            f"{points(row.gain)} points with {row.train_images:,} ({points(row.low)} to "
+            f"{points(row.high)}, {count_seeds(row.seeds)})"
+            for row in group.itertuples()
+        )
+        sentences.append(
+            f"{kind} minus baseB by the number of training images, mean over n = "
+            f"{group['n'].iloc[0]}: {parts} (95 %)."
+        )
+    return sentences + missing
 
 
 def _bounds(difference: Difference) -> str:

@@ -37,8 +37,8 @@ class Reading:
 
     def of_kind(self, kind: str, bn: str) -> dict[int, Comparison]:
         """Comparisons of a kind with baseB, by n, in rising order."""
-        found = {k[1]: c for k, c in self.compared.items() if (k[0], k[2]) == (kind, bn)}
-        return {n: found[n] for n in sorted(n for n in found if n is not None)}
+        family = [key for key in self.tested.family(kind, bn) if key in self.compared]
+        return {key[1]: self.compared[key] for key in family if key[1] is not None}
 
     def mean(self, key: Key) -> float:
         """Mean accuracy of a network, 0..1."""

@@ -1,10 +1,13 @@
 """The answer in a person's words: a sentence each, and what speaks against it."""
 
+import numpy as np
+
 from transfer.answers.reading import Reading, name_of
 from transfer.deploy.costs.table import on_all_images, read_costs
 from transfer.networks.backbone import last_block
 from transfer.statistics.comparison import BASE, LEVEL, Comparison, Key, behind_the_best
-from transfer.statistics.cost import images_to_decide, seeds_to_decide
+from transfer.statistics.differences import images_to_decide, seeds_to_decide
+from transfer.statistics.rules import fixed_sequence
 from transfer.wording import file_sizes, hundred, one_or_more, part_of, percent, spans
 
 _FORMATS = ("litert-int8", "litert", "onnx")
@@ -12,14 +15,18 @@ _FORMATS = ("litert-int8", "litert", "onnx")
 
 def warnings(study: Reading) -> list[str]:
     """What makes the answer doubtful, a sentence or two each."""
-    found = [nothing_learnt(study), _weak_control(study), _one_seed(study), _unfinished(study)]
-    return [warning for warning in found if warning]
+    checks = (nothing_learnt, _weak_control, _one_seed, _unfinished)
+    return [warning for check in checks if (warning := check(study))]
 
 
 def nothing_learnt(study: Reading) -> str:
-    """A warning if no network is shown to have learnt the task; "" otherwise."""
+    """A warning if no network is shown to have learnt the task; "" otherwise.
+
+    At 5 % for all networks together (Bonferroni): of many that guess, one is far above by chance.
+    """
     best = max(study.means, key=study.mean)
-    if any(mean.probability_above(study.floor) >= 1 - LEVEL for mean in study.means.values()):
+    least = 1 - LEVEL / len(study.means)
+    if any(mean.probability_above(study.floor) >= least for mean in study.means.values()):
         return ""
     return (
         f"Nothing has learnt the task yet: the best network, {name_of(best)}, has "
@@ -36,18 +43,15 @@ def _weak_control(study: Reading) -> str:
     if study.means[BASE].probability_above(pixels) >= 1 - LEVEL:
         return ""
     return (
-        f"baseB is a weak control: {hundred(study.mean(BASE))} of 100, and {words} "
-        f"{hundred(pixels)}."
+        f"Weak control: baseB is not shown to beat {words} "
+        f"({hundred(study.mean(BASE))} and {hundred(pixels)})."
     )
 
 
 def _one_seed(study: Reading) -> str:
     if any(len(seeds) > 1 for seeds, _ in study.tested.right.values()):
         return ""
-    return (
-        "One seed: what follows is about these very networks. Trained again they would differ, and "
-        "how much is not known; --seeds 0,1,2 would tell."
-    )
+    return "One seed: trained again, these networks would differ; --seeds 0,1,2 tells how much."
 
 
 def _unfinished(study: Reading) -> str:
@@ -80,8 +84,8 @@ def cut_in_words(study: Reading) -> tuple[int | None, list[str]]:
     near = max(left, key=lambda n: (tested[n].probability, -n))
     return None, [
         f"Where to cut is not decided. Nearest to it is sliced-{near} "
-        f"({_scores(study, ('sliced', near, ''))}), as good as baseB with a probability of "
-        f"{percent(tested[near].probability)}; "
+        f"({_scores(study, ('sliced', near, ''))}), which taken alone is "
+        f"{_how_sure(tested[near])}; "
         f"{what_would_decide(study, ('sliced', near, ''), tested[near])}."
     ]
 
@@ -107,7 +111,9 @@ def _scores(study: Reading, key: Key) -> str:
 
 def _bound(comparison: Comparison) -> str:
     low = comparison.at_least
-    return f"at least {hundred(low)} more" if low > 0.0005 else f"at worst {hundred(-low)} less"
+    if abs(low) < 0.0005:
+        return "at worst equal"
+    return f"at least {hundred(low)} more" if low > 0 else f"at worst {hundred(-low)} less"
 
 
 def _needs(study: Reading, key: Key) -> str:
@@ -160,11 +166,8 @@ def general_in_words(study: Reading, bn: str) -> tuple[int | None, str]:
     tested = {n: c for n, c in study.of_kind("AnB", bn).items() if n > 0}
     if not tested:
         return None, "How many blocks are general was not tried: --kinds baseB,AnB answers it."
-    shown = []
-    for n, comparison in tested.items():
-        if comparison.outcome != "shown":
-            break
-        shown.append(n)
+    claimed = fixed_sequence(np.array([comparison.p for comparison in tested.values()]))
+    shown = [n for n, claim in zip(tested, claimed, strict=True) if claim]
     under = "" if bn == "inference" else f" (BatchNorm {bn})"
     if shown:
         n = shown[-1]
@@ -183,10 +186,18 @@ def general_in_words(study: Reading, bn: str) -> tuple[int | None, str]:
             f"than {one_or_more(study.margin)} ({_scores(study, key)})."
         )
     return 0, (
-        f"Whether blocks of the source can stay frozen{under} is not decided: A{first}B "
-        f"({_scores(study, key)}) is as good as baseB with a probability of "
-        f"{percent(comparison.probability)}; {what_would_decide(study, key, comparison)}."
+        f"How many blocks can stay frozen{under} is not decided: A{first}B "
+        f"({_scores(study, key)}) is {_how_sure(comparison)}; "
+        f"{what_would_decide(study, key, comparison)}."
     )
+
+
+def _how_sure(comparison: Comparison) -> str:
+    sure = comparison.probability
+    if sure >= 0.5:
+        return f"as good as baseB with a probability of {percent(sure)}"
+    worse = f"worse than baseB by more than {one_or_more(comparison.margin)}"
+    return f"{worse} with a probability of {percent(1 - sure)}"
 
 
 def what_would_decide(study: Reading, key: Key, comparison: Comparison) -> str:
@@ -203,5 +214,5 @@ def what_would_decide(study: Reading, key: Key, comparison: Comparison) -> str:
     if times is not None:
         ways.append(f"{times:.2g} times the test images")
     if not ways:
-        return "neither more seeds nor twenty times the test images would decide it"
+        return "neither seeds nor test images would decide it soon"
     return f"{' or '.join(ways)} would decide it"

@@ -8,8 +8,8 @@ from transfer.errors import TransferError, UsageError
 
 @options(
     option("--threads", default="1,2", help="numbers of threads, e.g. 1,2 (default: %(default)s)"),
-    option("--repetitions", type=whole(1), default=3, help="of every measurement (default: 3)"),
-    option("--seconds", type=whole(1), default=5, help="of a measurement (default: 5)"),
+    option("--repetitions", type=whole(1), default=3, help="measurements of each (default: 3)"),
+    option("--seconds", type=whole(1), default=5, help="seconds of a measurement (default: 5)"),
 )
 def bench(given: argparse.Namespace) -> None:
     """Measure how many images a second a training step takes in, ours and others' side by side.

@@ -23,10 +23,10 @@ def add_commands(commands: Commands) -> None:
 
 @options(
     OUT,
-    option("--train", type=whole(1), default=6000, help="images (default: 6000)"),
-    option("--valid", type=whole(1), default=1500, help="images (default: 1500)"),
-    option("--test", type=whole(1), default=2000, help="images (default: 2000)"),
-    option("--seed", type=whole(0), default=0, help="another gives other drives (default: 0)"),
+    option("--train", type=whole(1), default=6000, help="training images (default: 6000)"),
+    option("--valid", type=whole(1), default=1500, help="validation images (default: 1500)"),
+    option("--test", type=whole(1), default=2000, help="test images (default: 2000)"),
+    option("--seed", type=whole(0), default=0, help="seed of the drives (default: 0)"),
 )
 def lanes(given: argparse.Namespace) -> None:
     """Simulate drives with a frontal camera.
@@ -42,7 +42,7 @@ def lanes(given: argparse.Namespace) -> None:
     _print_check(given.out)
 
 
-@options(OUT, option("--url", help="a mirror (default: the authors' address)"))
+@options(OUT, option("--url", help="address of a mirror (default: the authors' address)"))
 def download(given: argparse.Namespace) -> None:
     """Fetch the data set of the published study: 67,280 frames of drives on a floor with tape."""
     from transfer.tasks.download import DEFAULT_URL, download
@@ -87,8 +87,8 @@ def _parsed(parser: str) -> Callable[[str], Any]:
         "--split",
         choices=("order", "stratified"),
         default="order",
-        help="order (default): by the order of names, taken for the order of time; stratified: at "
-        "random within each class, for photographs that are independent of each other",
+        help="how to split. order (default): by the order of names, taken for the order of time; "
+        "stratified: at random within each class, for photographs independent of each other",
     ),
     option(
         "--ratios",
@@ -97,7 +97,7 @@ def _parsed(parser: str) -> Callable[[str], Any]:
         default="80,10,10",
         help="per cent of train, valid and test (default: 80,10,10)",
     ),
-    option("--name", help="of the data set (default: the name of DIR, or of the folder around it)"),
+    option("--name", help="name of the data set (default: that of DIR or the folder around it)"),
 )
 def import_(given: argparse.Namespace) -> None:
     """Import a Donkeycar tub, a recording of Udacity's simulator, folders or a list of images.

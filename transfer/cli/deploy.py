@@ -28,12 +28,12 @@ def _network(text: str) -> Path:
 
 
 @options(
-    option("run", type=run_path, metavar="DIR/RUN", help="e.g. .../quick/sliced-7_s0"),
+    option("run", type=run_path, metavar="DIR/RUN", help="a run, e.g. .../quick/sliced-7_s0"),
     option("--out", type=Path, required=True, metavar="FILE", help="file to write"),
     option(
         "--format",
         choices=("keras", "litert", "onnx"),
-        help=f"default: by the suffix of FILE, .keras, .tflite or .onnx; {_NEEDS}",
+        help=f"format of FILE (default: by its suffix, .keras, .tflite or .onnx); {_NEEDS}",
     ),
     option(
         "--int8",
@@ -80,15 +80,17 @@ def export(given: argparse.Namespace) -> None:
 
 @options(
     STUDY,
-    option("runs", nargs="*", type=run_name, metavar="RUN", help="default: all that are finished"),
+    option("runs", nargs="*", type=run_name, metavar="RUN", help="runs (default: all finished)"),
     option(
-        "--formats", default="keras,litert,litert-int8,onnx", help=f"default: %(default)s; {_NEEDS}"
+        "--formats",
+        default="keras,litert,litert-int8,onnx",
+        help=f"formats (default: %(default)s); {_NEEDS}",
     ),
     option(
         "--calls",
         type=whole(200),
         default=200,
-        help="of one frame, for the median latency and its 95th percentile (default: 200)",
+        help="calls with one frame, for the median latency and its 95th percentile (default: 200)",
     ),
     DATA_OF_STUDY,
 )
@@ -117,9 +119,9 @@ def measure(given: argparse.Namespace) -> None:
 @options(
     STUDY,
     option(
-        "runs", nargs="*", type=run_name, metavar="RUN", help="default: all on all training images"
+        "runs", nargs="*", type=run_name, metavar="RUN", help="runs (default: those on all images)"
     ),
-    option("--images", type=whole(1), default=512, help="to estimate on (default: 512)"),
+    option("--images", type=whole(1), default=512, help="training images (default: 512)"),
     option(
         "--source",
         help="baseA of the study: fractals, imagenet or a weight file (default: none is compared)",
@@ -154,9 +156,11 @@ def reestimate(given: argparse.Namespace) -> None:
         "forward (never presses a key)",
     ),
     OUT,
-    option("--tracks", type=whole(1), default=8, metavar="N", help="to drive on (default: 8)"),
+    option("--tracks", type=whole(1), default=8, metavar="N", help="number of tracks (default: 8)"),
     option(
-        "--seeds", default="0,1", help="each track is driven with each, e.g. 0-4 (default: 0,1)"
+        "--seeds",
+        default="0,1",
+        help="seeds each track is driven with, e.g. 0-4 (default: 0,1)",
     ),
     option("--laps", type=float, default=2, help="length of a drive (default: 2)"),
     option("--no-film", action="store_true", help="do not write NETWORK.gif"),

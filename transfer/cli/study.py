@@ -15,6 +15,7 @@ from transfer.cli.arguments import (
     run_name,
     whole,
 )
+from transfer.errors import RunsFailed, TransferError
 from transfer.program import say
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ _SETTINGS = (
         "--protocol",
         choices=("reference", "fast"),
         help="how a network is trained. reference: as published, at most 15 epochs, early "
-        "stopping; fast (default): one cycle of the learning rate, 6 epochs (compared in "
-        "benchmarks/results/protocols.csv)",
+        "stopping; fast (default): one cycle of the learning rate, 6 epochs (3 were compared with "
+        "reference in benchmarks/results/protocols.csv)",
     ),
-    option("--epochs", type=int, help="at most this many (default: the protocol's)"),
+    option("--epochs", type=int, help="largest number of epochs (default: the protocol's)"),
     option("--batch", type=int, help="images a step (default: the protocol's)"),
     option("--workers", type=whole(1), help="processes (default: one a core)"),
 )
@@ -48,12 +49,13 @@ _SETTINGS = (
     ),
     option(
         "--kinds",
-        help="of baseB,baseB+,BnB,BnB+,AnB,AnB+,RnB,A@nB,sliced (default: those of the preset)",
+        help="kinds of network to train, of baseB,baseB+,BnB,BnB+,AnB,AnB+,RnB,A@nB,sliced "
+        "(default: those of the preset)",
     ),
     option("--n", help="blocks kept from the base, e.g. 1,4,7 or 0-13 (default: the preset's)"),
     option(
         "--seeds",
-        help="each network is trained once with each; every random choice follows from it; "
+        help="seeds: each network is trained once with each; every random choice follows from it; "
         "e.g. 0,1,2 or 0-4 (default: the preset's)",
     ),
     option(
@@ -78,7 +80,7 @@ _SETTINGS = (
     option(
         "--address",
         metavar="HOST:PORT",
-        help="of the Ray cluster, or auto (default: this machine alone)",
+        help="address of the Ray cluster, or auto (default: this machine alone)",
     ),
     option(
         "--until-decided",
@@ -113,7 +115,6 @@ def study(given: argparse.Namespace) -> None:
     What is finished is kept: it can be stopped at any time, and the same command goes on. The
     preset says what is run; options change it. Lists are written 1,4,7 and ranges 0-13.
     """
-    from transfer.answers.answer import answer
     from transfer.studies.adaptive import perform_until_decided
     from transfer.studies.ask import ask, check_until_decided
     from transfer.studies.study import perform
@@ -133,13 +134,19 @@ def study(given: argparse.Namespace) -> None:
     where = {name: vars(given)[name] for name in ("data", "preset", "workers", "engine", "address")}
     margin = 0.01 if given.margin is None else given.margin / 100
     stop = None
-    with following(given.out) if given.tensorboard else contextlib.nullcontext():
-        if given.until_decided:
-            stop = perform_until_decided(given.out, asked, margin, given.budget, **where)
-        else:
-            perform(given.out, asked, **where)
-    _draw_and_tell(given.out)
-    say(f"\nVerdict\n{answer(given.out, margin)}")
+    try:
+        with following(given.out) if given.tensorboard else contextlib.nullcontext():
+            if given.until_decided:
+                stop = perform_until_decided(given.out, asked, margin, given.budget, **where)
+            else:
+                perform(given.out, asked, **where)
+    except RunsFailed:
+        try:
+            _draw_and_tell(given.out, margin)
+        except TransferError as error:
+            note([str(error)])
+        raise
+    _draw_and_tell(given.out, margin)
     if stop:
         say("")
         print_sentences(_why_it_stopped(given.out, stop, margin))
@@ -157,7 +164,7 @@ def study(given: argparse.Namespace) -> None:
 def run(given: argparse.Namespace) -> None:
     """Train one network by its name, e.g. A3B+_s1, and the baseB it is copied from if missing.
 
-    In the folder of a study its data and settings are taken, and none needs to be given.
+    In the folder of a study, its data and settings are used.
     """
     from transfer.studies.study import perform_run
 
@@ -174,13 +181,14 @@ def _why_it_stopped(study_dir: Path, stop: "Stop", margin: float) -> list[str]:
     """Whether both verdicts are decided; if not, what is open and what would decide it."""
     from transfer.answers.reading import name_of, read
     from transfer.answers.sentences import what_would_decide
+    from transfer.statistics.comparison import LOOKS
     from transfer.study_file import rounds
     from transfer.wording import percent, spans
 
     study = read(study_dir, margin, "balanced")
     spent = (
-        f"{len(study.every_run)} runs, {study.every_run['seconds'].sum() / 60:.0f} minutes of "
-        f"training, {rounds(study_dir)} rounds"
+        f"{len(study.every_run)} runs, {study.every_run['seconds'].sum() / 60:.0f} min of "
+        f"training, {rounds(study_dir)} of {LOOKS} rounds"
     )
     if not stop.open:
         return [f"Both verdicts are decided ({spent})."]
@@ -202,7 +210,9 @@ def _why_it_stopped(study_dir: Path, stop: "Stop", margin: float) -> list[str]:
     return lines
 
 
-def _draw_and_tell(study_dir: Path) -> None:
+def _draw_and_tell(study_dir: Path, margin: float | None = None) -> None:
+    """Draw a study and print its table; with a margin, its verdict too."""
+    from transfer.answers.answer import answer
     from transfer.answers.table import print_table
     from transfer.figures.draw import draw_figures, left_out
     from transfer.results import read_runs
@@ -213,11 +223,13 @@ def _draw_and_tell(study_dir: Path) -> None:
     print_table(with_intervals(study_dir, read_runs(study_dir)))
     say(f"Results: {study_dir / 'runs.csv'}")
     say(*(f"Figure:  {path}" for path in drawn if path.suffix == ".png"))
+    if margin is not None:
+        say(f"\nVerdict\n{answer(study_dir, margin)}")
 
 
 @options(STUDY)
 def status(given: argparse.Namespace) -> None:
-    """Say where a study stands that is running elsewhere, and how long it will take.
+    """Show how far a running study is and how long it will take.
 
     Nothing is changed, also while it runs in another process or on another machine that shares
     the folder.

@@ -13,24 +13,33 @@ from transfer.deploy.costs.table import read_costs
 from transfer.deploy.driving.table import by_network, read_drives
 from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
-from transfer.figures.accuracy import accuracy_against_n, bn_semantics, gain_against_images
+from transfer.figures.accuracy import (
+    accuracy_against_n,
+    bn_semantics,
+    gain_against_images,
+    negative_transfer,
+)
 from transfer.figures.agreement import agreement_figure
 from transfer.figures.measured import driving_against_n, reestimation_against_n
-from transfer.figures.negative_transfer import negative_transfer
 from transfer.figures.pareto import pareto_figure
 from transfer.figures.style import save
 from transfer.results import as_keras_3, on_all_images, read_runs
 from transfer.scores.record import FOLDER, read_agreement
 from transfer.statistics.gain import gains, has_sizes, without_base
-from transfer.statistics.intervals import with_intervals
+from transfer.statistics.intervals import predicted, with_intervals
 from transfer.tables import read_table
 from transfer.tasks.checks.baselines import read_baselines
+
+#: The published accuracies, which a package installed without the repository lacks.
+_PUBLISHED = Path(__file__).parents[2] / "experiments-results/published/all_experiments.csv"
+#: Kinds, with their semantics of BatchNorm, that `negative_transfer` needs.
+_FALL = {("baseB", ""), ("AnB", "legacy"), ("BnB", "legacy")}
 
 
 def read_published(path: Path) -> pd.DataFrame:
     """A table ``network,block,test_accuracy`` as a frame of runs without intervals.
 
-    Raises `TransferError` if the file is missing, larger than 16 MiB or has other columns.
+    Raises `TransferError` if the file is missing, larger than 64 MiB or has other columns.
     """
     types = {"network": str, "block": "int64", "test_accuracy": "float64"}
     table = read_table(path, list(types), types)
@@ -45,13 +54,12 @@ def published_table() -> Path:
 
     Raises `TransferError` if the package was installed without the repository around it.
     """
-    path = Path(__file__).parents[2] / "experiments-results" / "published" / "all_experiments.csv"
-    if not path.is_file():
+    if not _PUBLISHED.is_file():
         raise TransferError(
-            f"Expected the published accuracies in {path}. They are part of the repository: run "
-            "this from a checkout."
+            f"Expected the published accuracies in {_PUBLISHED}. They are part of the repository: "
+            "run this from a checkout."
         )
-    return path
+    return _PUBLISHED
 
 
 def draw_figures(
@@ -60,7 +68,7 @@ def draw_figures(
     """Draw every figure that a study has runs for into its ``figures/``; remove none.
 
     ``accuracy_against_n`` if there are runs on all training images; ``bn_semantics`` if AnB was
-    run under several semantics, and ``negative_transfer`` if BnB was run under ``legacy`` too;
+    run under several semantics, and ``negative_transfer`` if AnB, BnB and baseB were run for it;
     ``gain_against_images`` if AnB or AnB+ and baseB were run on several shares of the training
     images. What was measured besides: ``pareto`` from deploy.csv, ``driving_against_n`` from
     driving.csv, ``reestimation_against_n`` from reestimation.csv. Of the folder ``agreement``, its
@@ -71,13 +79,14 @@ def draw_figures(
     ``published``: a table of published accuracies to draw as hollow markers.
     ``beside``: other measured studies of the same data set, drawn into ``pareto``.
     Returns the files written, PNG and SVG.
-    Raises `TransferError` if the folder holds no study, or one without a finished run.
+    Raises `TransferError` if the folder holds no study, or one without a finished run,
+    or predictions are damaged.
     """
     folder = Path(study_dir)
     if _is_agreement(folder):
         drawn = agreement_figure(read_agreement(folder.resolve().parent))
         return save(drawn, folder / "figures" / "agreement")
-    runs, title = _runs_of(folder), folder.resolve().name
+    runs, title = runs_of(folder), folder.resolve().name
     points = read_published(published) if published else None
     figures = {}
     if runs.empty or not as_keras_3(on_all_images(runs)).empty:
@@ -86,9 +95,10 @@ def draw_figures(
     whole = on_all_images(runs)
     if whole.loc[whole["kind"] == "AnB", "bn"].nunique() > 1:
         figures["bn_semantics"] = bn_semantics(runs, title, points)
-        with contextlib.suppress(TransferError):  # BnB under legacy, or the published table
-            published_points = read_published(published_table())
-            figures["negative_transfer"] = negative_transfer(folder, published_points, title)
+        ran = set(zip(whole["kind"], whole["bn"], strict=True))
+        if _PUBLISHED.is_file() and ran >= _FALL and predicted(folder, whole):
+            drawn = negative_transfer(folder, read_published(_PUBLISHED), title)
+            figures["negative_transfer"] = drawn
     if has_sizes(runs):
         with contextlib.suppress(TransferError):  # baseB is missing, which `left_out` says
             figures["gain_against_images"] = gain_against_images(gains(folder), title)
@@ -124,7 +134,7 @@ def left_out(study_dir: str | Path) -> list[str]:
     """What of a study `draw_figures` cannot draw and why, a sentence each."""
     if _is_agreement(Path(study_dir)):
         return []
-    runs = _runs_of(Path(study_dir))
+    runs = runs_of(Path(study_dir))
     sentences = []
     if as_keras_3(on_all_images(runs)).empty:
         sentences.append(
@@ -133,7 +143,8 @@ def left_out(study_dir: str | Path) -> list[str]:
     return sentences + without_base(runs)
 
 
-def _runs_of(folder: Path) -> pd.DataFrame:
+def runs_of(folder: Path) -> pd.DataFrame:
+    """The finished runs of a study with their intervals, or the published accuracies."""
     if not (folder / "runs.csv").exists() and (folder / "all_experiments.csv").exists():
         return read_published(folder / "all_experiments.csv")
     return with_intervals(folder, read_runs(folder))

@@ -93,20 +93,15 @@ def reestimation_against_n(frame: pd.DataFrame, title: str = "") -> Figure:
     """
     table = gains_of_reestimation(frame)
     frozen = table[(table["kind"] == "AnB") & (table["layers"] == "frozen")]
-    panels = {
-        "test accuracy": [
-            (frozen[frozen["bn"] == bn], look, f"AnB, {look.label}")
-            for bn, look in style.SEMANTICS.items()
-        ],
-        "validation accuracy\nof a ridge probe": [
-            (table[table["kind"] == "probe"], style.PROBE, style.PROBE.label)
-        ],
-    }
-    panels = {
-        name: filled
-        for name, lines in panels.items()
-        if (filled := [line for line in lines if not line[0].empty])
-    }
+    probe = table[table["kind"] == "probe"]
+    panels = {}
+    if not frozen.empty:
+        looks = {bn: look for bn, look in style.SEMANTICS.items() if (frozen["bn"] == bn).any()}
+        panels["test accuracy"] = [
+            (frozen[frozen["bn"] == bn], look, f"AnB, {look.label}") for bn, look in looks.items()
+        ]
+    if not probe.empty:
+        panels["validation accuracy\nof a ridge probe"] = [(probe, style.PROBE, style.PROBE.label)]
     if not panels:
         raise TransferError("Expected AnB or a probe in the table of re-estimation.")
     figure = Figure(figsize=(style.COLUMN, 0.8 + 1.7 * len(panels)))

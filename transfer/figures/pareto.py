@@ -36,9 +36,9 @@ def pareto_figure(candidates: pd.DataFrame, title: str = "", margin: float = 0.0
 
     ``candidates``: as from `candidates`.
     ``margin``: that of ``candidates``.
-    Returns filled markers are networks shown to be within the margin of baseB, hollow ones are not.
-    The front, of those with as many seeds as any, is a line; its networks are named: 7 is sliced-7,
-    B is baseB, with ``@alpha`` where studies of several widths are drawn.
+    Filled markers are networks shown to be within the margin of baseB; hollow ones are not. A line
+    joins the front, which takes only networks with the most seeds. Networks on the front have
+    labels: 7 is sliced-7, B is baseB, with ``@alpha`` where studies of several widths are drawn.
     Raises `TransferError` if there is no candidate.
     """
     if candidates.empty:

@@ -14,7 +14,6 @@ def contact_sheet(
 
     ``images``: uint8 (N, H, W, 3), N of 1 or more.
     ``height``: of one picture, in inches.
-    Returns matplotlib.figure.Figure.
     """
     rows = -(-len(images) // columns)
     width = height * images.shape[2] / images.shape[1]
@@ -34,8 +33,9 @@ def contact_sheet(
 def draw_filters(filters: Mapping[str, np.ndarray], columns: int = 4) -> Figure:
     """Stem filters of several networks side by side, a panel for each network.
 
-    ``filters``: as from `transfer.scores.attention.stem_filters`. Grey is zero, a colour is what
-    the filter answers to.
+    ``filters``: by title, float (filters, 3, 3, 3), -1..1, as from
+    `transfer.scores.attention.stem_filters`. Grey is zero; a filter responds most to the colours it
+    is drawn in.
     ``columns``: filters a row.
     """
     figure = Figure(figsize=(2.4 * len(filters), 1.6), dpi=150, layout="constrained")
@@ -56,9 +56,10 @@ def draw_maps(images: np.ndarray, titles: Sequence[str], maps: Mapping[str, np.n
     """Images in the first row, below them rows of class activation maps.
 
     ``images``: uint8 (N, height, width, 3).
-    ``titles``: one an image.
-    ``maps``: as from `transfer.scores.attention.grad_cam`. Each is scaled by its own maximum: maps
-    show where, not how much. A title is broken after a comma.
+    ``titles``: one for each image.
+    ``maps``: by title of the row, float (N, rows, columns), 0 or more, as from
+    `transfer.scores.attention.grad_cam`. Each is scaled by its own maximum: maps show where, not
+    how much. A title is broken after a comma.
     """
     count, (height, width) = len(images), images.shape[1:3]
     side = 1.2

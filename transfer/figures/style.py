@@ -136,7 +136,7 @@ def draw_level(
 
 
 def draw_bases(axes: Axes, runs: pd.DataFrame, in_legend: bool = True) -> None:
-    """Both bases as lines; those that were run."""
+    """The bases that were run, as lines."""
     for base in BASES:
         of_base = runs[runs["kind"] == base]
         if not of_base.empty:
@@ -144,7 +144,7 @@ def draw_bases(axes: Axes, runs: pd.DataFrame, in_legend: bool = True) -> None:
 
 
 def draw_baselines(axes: Axes, baselines: pd.DataFrame, in_legend: bool = True) -> None:
-    """Baselines as lines; the legend gives their values, also of those that are off the axis."""
+    """Baselines as lines; the legend gives all their values, also where a line is off the axis."""
     low, high = axes.get_ylim()
     for name, look in BASELINES.items():
         for value in baselines.loc[baselines["baseline"] == name, METRIC.removeprefix("test_")]:

@@ -98,7 +98,7 @@ def _of_runs(runs: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _of_files(files: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The same of files; times are those of one seed, whatever its weights."""
+    """Exported files with their cost, columns `_COLUMNS`, n rising."""
     rows = []
     for _, row in files.sort_values("n").iterrows():
         lines = [

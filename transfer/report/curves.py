@@ -1,14 +1,13 @@
 """Lines over epochs and over blocks: learning curves, and scores without training."""
 
 import math
-from typing import Any
 
 import pandas as pd
 
 from transfer.errors import TransferError
 from transfer.figures.style import BASES, KINDS
 from transfer.networks.backbone import last_block
-from transfer.report.chart import Chart, Choice, Switch, axis, axis_of_n, line, switch
+from transfer.report.chart import Chart, Choice, Switch, Trace, axis, axis_of_n, line, switch
 from transfer.report.facts import Facts
 from transfer.results import read_log
 from transfer.runs import BN_SEMANTICS, KERAS_3, parse_run
@@ -37,39 +36,34 @@ def learning_curves(facts: Facts) -> tuple[Chart, int]:
             missing += 1
     if not logs:
         raise TransferError("Learning curves are left out: no run has a log of its epochs.")
-    traces: list[dict[str, Any]] = []
-    switches: dict[str, Switch] = {}
+    traces: list[Trace] = []
     options: dict[str, str] = {}
-    for (kind, bn), of_kind in facts.whole.groupby(["kind", "bn"], sort=False):
-        option = f"{kind} {bn}"
-        for n, group in of_kind.groupby("n", dropna=False):
-            seeds = [logs[str(run)] for run in group["run"] if str(run) in logs]
-            if not seeds:
-                continue
-            network, when = parse_run(str(group["run"].iloc[0])).network, {}
-            if kind in BASES:
-                key = str(kind)
-                switches[key] = switch(key)
-            else:
-                key = f"n{n}"
-                switches[key] = Switch(key, str(n), "━")
-                options[option], when = _label(str(kind), str(bn)), {"kind": option}
-            name = f"{network}, {count_seeds(len(seeds))}"
-            means = pd.concat(seeds).groupby("epoch")[list(_VALUES)].mean()
-            traces += [_curve(name, means[v], key, when | {"value": v}) for v in _VALUES]
+    groups = facts.whole.groupby(["kind", "bn", "n"], sort=False, dropna=False)
+    for (kind, bn, n), group in groups:
+        seeds = [logs[str(run)] for run in group["run"] if str(run) in logs]
+        if not seeds:
+            continue
+        key, when = str(kind), {}
+        if kind not in BASES:
+            key, when = f"n{n}", {"kind": f"{kind} {bn}"}
+            options[when["kind"]] = _label(str(kind), str(bn))
+        name = f"{parse_run(str(group['run'].iloc[0])).network}, {count_seeds(len(seeds))}"
+        means = pd.concat(seeds).groupby("epoch")[list(_VALUES)].mean()
+        traces += [_curve(name, means[v], key, when | {"value": v}) for v in _VALUES]
     longest = max(len(log) for log in logs.values())
     choices: tuple[Choice, ...] = (Choice("value", "Value", tuple(_VALUES.items())),)
     if options:
-        kinds = sorted(options, key=_order)
-        choices = (Choice("kind", "Kind", tuple((o, options[o]) for o in kinds)), *choices)
-    bases = [base for base in BASES if base in switches]
-    of_n = sorted(set(switches) - set(bases), key=lambda key: int(key[1:]))
+        kinds = sorted(options.items(), key=lambda option: _order(option[0]))
+        choices = (Choice("kind", "Kind", tuple(kinds)), *choices)
+    keys = {trace["meta"]["switch"] for trace in traces}
+    switches = [switch(base) for base in BASES if base in keys]
+    switches += [Switch(f"n{n}", str(n), "━") for n in range(last + 1) if f"n{n}" in keys]
     return Chart(
         "curves",
         "Learning curves: accuracy or loss against the epoch, a line for each n",
         traces,
         {"xaxis": axis("epoch", dtick=1 if longest < 20 else None)},
-        tuple(switches[key] for key in bases + of_n),
+        tuple(switches),
         "Shown: the bases, and n",
         choices,
         {value: {"yaxis": axis(label)} for value, label in _VALUES.items()},
@@ -87,7 +81,7 @@ def _order(option: str) -> tuple[int, int]:
     return kinds.index(kind), ("", *BN_SEMANTICS).index(bn)
 
 
-def _curve(name: str, means: pd.Series, key: str, when: dict[str, str]) -> dict[str, Any]:
+def _curve(name: str, means: pd.Series, key: str, when: dict[str, str]) -> Trace:
     return {
         "type": "scatter",
         "mode": "lines+markers",
@@ -118,7 +112,7 @@ def score_chart(facts: Facts) -> tuple[Chart, list[dict[str, str]]]:
     scores = read_scores(facts.folder)
     last = last_block(facts.runs)
     scores = scores[scores["block"].between(0, last)]
-    traces: list[dict[str, Any]] = []
+    traces: list[Trace] = []
     names: dict[str, str] = {}
     for key, of_score in scores.groupby("score", sort=False):
         name = score_name(str(key))

@@ -71,10 +71,9 @@ def read_facts(study_dir: str | Path) -> Facts:
     """
     folder = Path(study_dir)
     runs = with_intervals(folder, read_runs(folder))
-    facts = Facts(folder, read_settings(folder), runs)
-    if facts.runs.empty:
+    if runs.empty:
         raise TransferError(f"Expected at least one finished run in {folder}. There is none yet.")
-    return facts
+    return Facts(folder, read_settings(folder), runs)
 
 
 def settings_in_words(facts: Facts) -> Pairs:

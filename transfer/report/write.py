@@ -27,11 +27,18 @@ from transfer.figures.style import METRIC_NAME, interval_note
 from transfer.files import write_atomically
 from transfer.report.chart import PALETTES, Chart
 from transfer.report.charts import accuracy_chart, gain_chart, semantics_chart
+from transfer.report.classes import (
+    class_shares,
+    confusion_matrices,
+    drawings,
+    examples,
+    most_confident_mistakes,
+    open_dataset,
+    recommended,
+)
 from transfer.report.costs import cost_chart
 from transfer.report.curves import learning_curves, score_chart
 from transfer.report.facts import Facts, calls_in_words, hashes, read_facts, settings_in_words
-from transfer.report.frames import drawings, examples, most_confident_mistakes, open_dataset
-from transfer.report.tables import class_shares, confusion_matrices, recommended
 from transfer.statistics.gain import without_base
 from transfer.tasks.checks.baselines import read_baselines
 
@@ -149,7 +156,7 @@ def _variable(colour: str) -> str:
 
 
 def _palette_css() -> str:
-    """The palettes as CSS variables; print is on paper, whatever the screen is."""
+    """The palettes as CSS variables; print always takes the light one."""
 
     light, dark = (
         "".join(f"{_variable(key)}:{value};" for key, value in PALETTES[name].items())

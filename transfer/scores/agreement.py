@@ -5,10 +5,11 @@ Kendall's tau counts the pairs of n that both order alike; the weighted tau coun
 best more (Vigna 2015), as is usual for such scores across models.
 
 Values of n are few and not independent: n blocks are the first n of n + 1, so that neighbours
-resemble each other in score and in accuracy. Two quantities that both rise with depth agree,
-whatever they measure. The control is `DEPTH`: n itself as a score, which looks at no image.
+resemble each other in score and in accuracy. Any two quantities that rise
+with depth agree. The control is `DEPTH`: n itself as a score, which looks at no image.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import pandas as pd
 from transfer.errors import TransferError
 from transfer.runs import KERAS_3
 from transfer.scores.table import DEPTH
-from transfer.statistics.comparison import Tested, read_tested
+from transfer.statistics.comparison import read_tested
 from transfer.statistics.differences import difference
 from transfer.statistics.seeds import seed_variance
 
@@ -62,23 +63,22 @@ def measured(study_dir: str | Path, draws: int = 2000, seed: int = 0) -> list[Me
     ``runs.csv``.
     """
     tested = read_tested(study_dir)
-    every = [_measured(tested, kind, bn, draws, seed) for kind in MEASURED_KINDS for bn in KERAS_3]
-    return [one for one in every if one is not None]
-
-
-def _measured(tested: Tested, kind: str, bn: str, draws: int, seed: int) -> Measured | None:
-    keys = [key for key in tested.family(kind, bn) if key[1]]
-    if not keys:
-        return None
-    accuracies = tested.accuracies(keys)
-    spread = seed_variance(accuracies.by_seed)
-    means = difference(accuracies, spread, np.arange(len(keys)), None)
-    rng = np.random.default_rng(seed)
-    drawn = rng.multivariate_normal(accuracies.mean, accuracies.covariance(), draws, method="eigh")
-    if spread.known:
-        drawn += np.sqrt(means.by_seeds) * rng.standard_t(spread.df, drawn.shape)
-    n = np.array([key[1] for key in keys])
-    return Measured(kind, n, accuracies.mean, drawn, int(accuracies.seeds.min()))
+    networks = []
+    for kind, bn in itertools.product(MEASURED_KINDS, KERAS_3):
+        keys = [key for key in tested.family(kind, bn) if key[1]]
+        if not keys:
+            continue
+        accuracies = tested.accuracies(keys)
+        mean, covariance = accuracies.mean, accuracies.covariance()
+        spread = seed_variance(accuracies.by_seed)
+        by_seeds = difference(accuracies, spread, np.arange(len(keys)), None).by_seeds
+        rng = np.random.default_rng(seed)
+        drawn = rng.multivariate_normal(mean, covariance, draws, method="eigh")
+        if spread.known:
+            drawn += np.sqrt(by_seeds) * rng.standard_t(spread.df, drawn.shape)
+        n = np.array([key[1] for key in keys])
+        networks.append(Measured(kind, n, mean, drawn, int(accuracies.seeds.min())))
+    return networks
 
 
 def agreement(scores: pd.DataFrame, accuracies: Sequence[Measured], seed: int = 0) -> pd.DataFrame:
@@ -89,14 +89,17 @@ def agreement(scores: pd.DataFrame, accuracies: Sequence[Measured], seed: int = 
     ``accuracies``: as from `measured`. A kind with fewer than four values of n is left out.
     ``seed``: of the resampling of n.
     Returns columns `COLUMNS`, one row for each score and kind, `DEPTH` last. Intervals are 95 %
-    percentiles of the draws of `Measured`:  ``tau_low``, ``tau_high`` Other test images and seeds,
-    these n: what is known of this network on these data. A draw adds noise to accuracies that have
-    noise already, so that draws lean towards 0 and tau can lie at the upper end of its interval, or
-    beyond it. ``tau_low_n``, ``tau_high_n`` The n are drawn with replacement too. Neighbouring n
-    are taken as independent, which makes it too narrow as a statement about other networks.
-    ``over_depth``, ``over_depth_low``, ``over_depth_high`` Tau minus that of the control, draw by
-    draw, with the first kind of interval.  Scores are taken as they are: their own noise, from the
-    training images, is not resampled. NaN where a score or accuracy is the same for every n.
+    percentiles of the draws of `Measured`. Scores are not resampled: their own noise, which comes
+    from the training images, is left out. NaN where a score or accuracy is the same for every n.
+
+    - ``tau_low``, ``tau_high``: other test images and seeds, the same n. A draw adds noise to
+      accuracies that have noise already: draws lean towards 0, and tau can lie at the upper end of
+      its interval or beyond.
+    - ``tau_low_n``, ``tau_high_n``: the n are drawn with replacement too, as if neighbouring n were
+      independent. For a statement about other networks this interval is too narrow.
+    - ``over_depth`` and its bounds: tau minus that of the control, draw by draw, with an interval
+      of the first kind.
+
     Raises `TransferError` if no kind and score have four values of n in common.
     """
     blocks = sorted(set(scores["block"]))

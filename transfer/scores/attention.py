@@ -26,7 +26,8 @@ def stem_filters(weights: Mapping[str, np.ndarray]) -> np.ndarray:
 
     ``weights``: with ``conv1/kernel`` (3, 3, 3, filters), as from
     `transfer.networks.weights.read_weights`.
-    Returns rows, columns, RGB; the largest absolute weight of each filter is 1.
+    Returns float32 (filters, 3, 3, 3): rows, columns, RGB. The largest absolute weight of each
+    filter is 1.
     """
     kernel = np.moveaxis(np.asarray(weights["conv1/kernel"], np.float32), -1, 0)
     largest = np.abs(kernel).max(axis=(1, 2, 3), keepdims=True)
@@ -38,8 +39,8 @@ def filter_similarity(
 ) -> np.ndarray:
     """Cosine of each stem filter of one network with each of another.
 
-    Returns of a network that started from the other, the diagonal says how far each filter has
-    moved.
+    Returns float64 (filters of ``first``, filters of ``second``), -1..1. If one network started
+    from the other, the diagonal shows how little each filter has moved.
     """
     a, b = (
         np.asarray(weights["conv1/kernel"], float).reshape(27, -1) for weights in (first, second)
@@ -63,9 +64,10 @@ def grad_cam(
     statistics.
     ``images``: uint8 (N, height, width, 3).
     ``block``: 0 (the stem) to the network's last.
-    ``classes``: class whose score is explained, an image; None: the one the network says.
-    Returns of the block's resolution, 0 or more, in units of the score. Zero everywhere if nothing
-    speaks for the class.
+    ``classes``: int (N,), the class whose score is explained, one an image; None: the most
+    probable.
+    Returns float32 (N, rows, columns), of the block's resolution, 0 or more, in units of the score.
+    It is zero everywhere if nothing speaks for the class.
     Raises `TransferError` if the network has no such block, or ``classes`` are not its own.
     """
     import tensorflow as tf  # here, so that reading a study needs no TensorFlow

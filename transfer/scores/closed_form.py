@@ -1,8 +1,9 @@
 """How well features serve a target task, without training: scores in closed form.
 
-Every score of this module sees the features only through their class-wise `Moments`. More is
-better in all of them. They rank representations of one data set; their values say nothing across
-data sets.
+The scores in `MOMENT_SCORES` and the linear rules are computed from the class-wise `Moments` of
+the features alone; LEEP and NCE from what the source task's classifier says of images. Higher is
+better. Scores rank representations of one data set; values of different data sets cannot be
+compared.
 
 References
 ----------
@@ -10,20 +11,28 @@ Bao et al. 2019, "An information-theoretic approach to transferability in task t
 Huang et al. 2022, "Frustratingly easy transferability estimation".
 Ibrahim et al. 2021, "Newer is not always better: rethinking transferability metrics".
 Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices".
+Nguyen et al. 2020, "LEEP: a new measure to evaluate transferability of learned representations".
+Tran et al. 2019, "Transferability and hardness of supervised classification tasks".
 You et al. 2021, "LogME: practical assessment of pre-trained models for transfer learning".
 Bishop 2006, "Pattern recognition and machine learning", section 3.5.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, optimize
+from scipy import linalg, optimize, stats
+from sklearn.metrics import mutual_info_score
 
+from transfer.errors import TransferError
 from transfer.scores.moments import Moments
 
 # A direction with less than this share of the squared length of the features (not of their
 # variance) counts as constant: float32 features that do not vary still vary by rounding.
 _NEGLIGIBLE = 1e-12
+#: Regularisations that are tried, in units of the features' mean variance times n.
+STRENGTHS = tuple(float(10.0**power) for power in range(-6, 3))
+_ROWS_AT_ONCE = 1024
 _RATIO = (-12.0, 12.0)  # log10 of the bounds of alpha / beta, in units of the mean eigenvalue
 
 
@@ -72,8 +81,8 @@ def _best_evidence(values: np.ndarray, z: np.ndarray, y2: float, n: int) -> floa
     grid = np.linspace(*_RATIO, 49)
     best = int(np.argmin([minus_evidence(value) for value in grid]))
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
-    found = optimize.minimize_scalar(minus_evidence, bounds=(low, high), method="bounded")
-    return -min(float(found.fun), minus_evidence(grid[best]))
+    optimum = optimize.minimize_scalar(minus_evidence, bounds=(low, high), method="bounded")
+    return -min(float(optimum.fun), minus_evidence(grid[best]))
 
 
 def h_score(moments: Moments) -> float:
@@ -85,15 +94,7 @@ def h_score(moments: Moments) -> float:
     Returns 0 (class means coincide) to K - 1 (no variance within classes; also whenever there are
     no more samples than channels, which is why the regularised form exists).
     """
-    values, vectors = linalg.eigh(moments.total)
-    kept = values > _NEGLIGIBLE * _squared_length(moments)
-    rotated = moments.offsets @ vectors[:, kept]
-    return float(moments.counts @ (rotated**2 @ (1 / values[kept])))
-
-
-def _squared_length(moments: Moments) -> float:
-    """Sum of |x|^2 over all samples."""
-    return float(np.trace(moments.total)) + moments.samples * float(moments.mean @ moments.mean)
+    return _h_score(moments, 0.0)
 
 
 def h_score_regularised(moments: Moments) -> float:
@@ -104,10 +105,14 @@ def h_score_regularised(moments: Moments) -> float:
 
     Returns 0 to K - 1; 0 for features that do not vary.
     """
-    a = ledoit_wolf(moments)
+    return _h_score(moments, ledoit_wolf(moments))
+
+
+def _h_score(moments: Moments, a: float) -> float:
     values, vectors = linalg.eigh(moments.total / moments.samples)
     shrunk = (1 - a) * np.maximum(values, 0.0) + a * values.mean()
-    kept = shrunk > _NEGLIGIBLE * _squared_length(moments) / moments.samples
+    squared_length = np.trace(moments.total) / moments.samples + moments.mean @ moments.mean
+    kept = shrunk > _NEGLIGIBLE * squared_length
     rotated = moments.offsets @ vectors[:, kept]
     shares = moments.counts / moments.samples
     return float((1 - a) * shares @ (rotated**2 @ (1 / shrunk[kept])))
@@ -136,14 +141,14 @@ def transrate(moments: Moments, distortion: float = 1e-4) -> float:
     of the classes, each with its own n_c and about the same centre, every class with the same
     weight, as in the listing of Huang et al. 2022. Invariant to rotation, not to scale.
 
-    Returns float in nats. It need not be positive when classes differ in size.
+    Returns nats. The value can be negative when classes differ in size.
     """
-    rates = []
-    for count, scatter, offset in zip(
-        moments.counts, moments.scatters, moments.offsets, strict=True
-    ):
-        if count:
-            rates.append(_rate(scatter / count + np.outer(offset, offset), distortion))
+    classes = zip(moments.counts, moments.scatters, moments.offsets, strict=True)
+    rates = [
+        _rate(scatter / count + np.outer(offset, offset), distortion)
+        for count, scatter, offset in classes
+        if count
+    ]
     return _rate(moments.total / moments.samples, distortion) - float(np.mean(rates))
 
 
@@ -170,3 +175,101 @@ MOMENT_SCORES: dict[str, Callable[[Moments], float]] = {
     "transrate": transrate,
     "class_separation": class_separation,
 }
+
+
+@dataclass(frozen=True, eq=False)
+class LinearRule:
+    """The class of features x is the largest of x @ weights + offset."""
+
+    weights: np.ndarray  #: float64 (d, K)
+    offset: np.ndarray  #: float64 (K,)
+
+    def hits(self, features: np.ndarray, labels: np.ndarray) -> int:
+        """How many of the samples (n, d) get the class in ``labels`` (n,); ties: the lowest."""
+        return int(np.sum((features @ self.weights + self.offset).argmax(1) == labels))
+
+
+def ridge_rules(
+    moments: Moments, strengths: tuple[float, ...] = STRENGTHS
+) -> tuple[LinearRule, ...]:
+    """Ridge regression onto the classes, one rule for each strength of regularisation.
+
+    W = (S + s tr(S) / d I)^-1 C with S the total scatter, C the scatter of features with one-hot
+    labels; the intercept is not penalised (Hoerl and Kennard 1970, equation 2.1, centred). The
+    probe's score is the validation accuracy of the strength that has the highest: the choice is
+    made on the images it is measured on, which flatters it by a little.
+    """
+    values, vectors = linalg.eigh(moments.total)
+    values = np.maximum(values, 0.0)
+    unit = float(values.mean()) or 1.0
+    projected = vectors.T @ (moments.offsets * moments.counts[:, None]).T  # (d, K)
+    shares = moments.counts / moments.samples
+    rules = []
+    for strength in strengths:
+        weights = vectors @ (projected / (values + strength * unit)[:, None])
+        rules.append(LinearRule(weights, shares - moments.mean @ weights))
+    return tuple(rules)
+
+
+def nearest_centroid(moments: Moments) -> LinearRule:
+    """The class whose training mean m is nearest, |x - m|^2 smallest: x m - |m|^2 / 2 largest.
+
+    A class without training samples is never chosen.
+    """
+    offset = np.where(moments.counts > 0, -0.5 * (moments.means**2).sum(1), -np.inf)
+    return LinearRule(moments.means.T, offset)
+
+
+def leep(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> float:
+    """LEEP, the mean log of the expected empirical prediction (Nguyen et al. 2020, equation 2).
+
+    With t(x) the source task's probabilities of an image and P(y | z) the distribution of target
+    classes given source classes estimated from the t(x), the mean of log sum_z P(y | z) t(x)_z.
+
+    ``probabilities``: float (n, source classes), memory-mapped or not; read in rows, twice.
+    ``labels``: int (n,), 0..classes - 1.
+    Returns at most 0, and at least minus the entropy of the labels, up to rounding.
+    """
+    joint = np.zeros((classes, _checked(probabilities, labels, classes)))
+    for rows, of_rows in _in_rows(probabilities, labels):
+        joint += np.eye(classes)[of_rows].T @ rows
+    marginal = joint.sum(0)
+    conditional = np.divide(joint, marginal, out=np.zeros_like(joint), where=marginal > 0)
+    total = 0.0
+    for rows, of_rows in _in_rows(probabilities, labels):
+        expected = np.einsum("nz,nz->n", rows, conditional[of_rows])
+        total += float(np.log(np.maximum(expected, np.finfo(float).tiny)).sum())
+    return total / len(labels)
+
+
+def nce(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> float:
+    """NCE, minus the conditional entropy H(Y | Z) of target classes given source classes.
+
+    Z is the most probable source class of an image; the mean of log P(y | z), P estimated by
+    counting (Tran et al. 2019, the empirical negative conditional entropy). Arguments as `leep`.
+
+    Returns nats, at most 0 and at least minus the entropy of the labels.
+    """
+    _checked(probabilities, labels, classes)
+    source_classes = [rows.argmax(1) for rows, _ in _in_rows(probabilities, labels)]
+    information = mutual_info_score(labels, np.concatenate(source_classes))
+    return float(min(0.0, information - stats.entropy(np.bincount(labels))))
+
+
+def _in_rows(
+    probabilities: np.ndarray, labels: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for start in range(0, len(labels), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        yield np.asarray(probabilities[part], np.float64), labels[part]
+
+
+def _checked(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> int:
+    """Number of source classes, if the arguments belong together."""
+    fits = probabilities.ndim == 2 and len(probabilities) == len(labels) > 0
+    if not fits or not 0 <= labels.min() <= labels.max() < classes:
+        raise TransferError(
+            f"Expected (n, source classes) probabilities with n labels in 0..{classes - 1}. "
+            f"Received: {probabilities.shape}, {labels.shape}."
+        )
+    return probabilities.shape[1]

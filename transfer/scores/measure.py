@@ -19,10 +19,16 @@ from transfer.networks.classifier import read_classifier
 from transfer.networks.sources import find_source
 from transfer.networks.weights import read_weights
 from transfer.progress import track
-from transfer.scores.closed_form import MOMENT_SCORES
+from transfer.scores.closed_form import (
+    MOMENT_SCORES,
+    LinearRule,
+    leep,
+    nce,
+    nearest_centroid,
+    ridge_rules,
+)
 from transfer.scores.moments import Moments, moments_of_blocks
 from transfer.scores.representation import Features, source_probabilities, stream
-from transfer.scores.rules import LinearRule, leep, nce, nearest_centroid, ridge_rules
 from transfer.scores.table import COLUMNS, POSITIONS
 from transfer.tasks.dataset import Dataset, Split, load_dataset
 
@@ -44,7 +50,7 @@ def read_inputs(
     """What `measure_scores` needs, checked before anything slow begins.
 
     ``data``: path of a data set.
-    ``source``: {"fractals", "imagenet"} or path of a Keras weight file.
+    ``source``: ``fractals``, ``imagenet`` or the path of a Keras weight file.
     ``input_size``: (height, width) the images are resized to.
     Raises `TransferError` if the data set or the weights are missing or do not fit.
     """
@@ -62,18 +68,17 @@ def read_inputs(
 
 
 def measure_scores(
-    data: Dataset,
-    features: Features,
-    classifier: Classifier | None = None,
-    batch: int = 128,
+    data: Dataset, features: Features, classifier: Classifier | None = None, batch: int = 128
 ) -> pd.DataFrame:
     """Every score of every block.
 
     ``data``: training images are scored; validation images choose the ridge probe's regularisation
     and measure the accuracy of rules. Test images are not touched.
-    ``features``: baseA as from `feature_function`. If it gives positions, their means are scored,
-    and the positions themselves where a score allows it (``logme_positions``, ...).
-    ``classifier``: of the source task; with it, LEEP and NCE of the last block.
+    ``features``: a function of a batch of images, baseA as from `feature_function`. If it gives
+    positions, their means are scored, and the positions themselves where a score allows it
+    (``logme_positions``, ...).
+    ``classifier``: kernel and bias of the source task's classifier; with it, LEEP and NCE of the
+    last block are measured.
     ``batch``: images at a time, as from `batch_size`.
     Returns columns `COLUMNS`: block 0 (the stem) to n; ``seconds`` is the time of the score alone,
     given the moments, not of the passes over images.
@@ -107,11 +112,7 @@ def _timed(block: int, name: str, score: Callable[..., float], *arguments: objec
 
 
 def _train_batches(
-    split: Split,
-    features: Features,
-    classifier: Classifier | None,
-    batch: int,
-    file: IO[bytes],
+    split: Split, features: Features, classifier: Classifier | None, batch: int, file: IO[bytes]
 ) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
     """Pooled features of every block, then the positions they are the means of, if there are."""
     for of_blocks, labels in _labelled(split, features, batch, "training images"):

@@ -56,8 +56,8 @@ def moments_of_blocks(
 ) -> list[Moments]:
     """Moments of every block, summed over batches.
 
-    ``batches``: features (batch, d), or (batch, positions, d): then each position is a sample with
-    the label of its image. Labels int (batch,).
+    ``batches``: pairs of the features of every block and labels int (batch,). Features are (batch,
+    d), or (batch, positions, d): then each position is a sample with the label of its image.
     Raises `TransferError` if there are fewer than two samples, labels do not fit, a feature is not
     finite, or the moments would need more than 2 GiB.
     """

@@ -1,12 +1,12 @@
-"""What the committed studies say of scores and predictions, written once and read back.
+"""How well scores and predictions agree with the committed studies: two tables.
 
 ::
 
     RESULTS/agreement/agreement.csv     study, then the columns of `agreement.COLUMNS`
     RESULTS/agreement/predictions.csv   study, then the columns of `prediction.COLUMNS`
 
-Both tables are functions of ``scores.csv``, ``runs.csv`` and the predictions of the studies.
-Written anew with ``python -c "from transfer.scores.record import write_record;
+Both tables follow from ``scores.csv``, ``runs.csv`` and the predictions of the studies. They are
+written anew with ``python -c "from transfer.scores.record import write_record;
 write_record('experiments-results')"``, drawn with ``python -m transfer figures
 experiments-results/agreement``.
 """
@@ -76,7 +76,7 @@ def _write(path: Path, tables: Mapping[str, pd.DataFrame], types: Mapping[str, s
 def read_agreement(results: str | Path) -> pd.DataFrame:
     """``RESULTS/agreement/agreement.csv``.
 
-    Raises `TransferError` if the file is missing, larger than 16 MiB or another table.
+    Raises `TransferError` if the file is missing, larger than 64 MiB or another table.
     """
     return _read(Path(results) / FOLDER / "agreement.csv", _AGREEMENT_TYPES)
 

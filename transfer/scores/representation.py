@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 import numpy as np
+from scipy import special
 
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, feature_shape
@@ -34,12 +35,12 @@ def feature_function(
 ) -> Features:
     """A network as a function from a batch of images to its features at every cut.
 
-    ``weights``: at least those of stem and blocks, as from
+    ``weights``: float32 arrays keyed ``layer/weight``, at least those of stem and blocks, as from
     `transfer.networks.weights.read_weights`.
-    ``samples``: {"pooled", "positions"}.
-    Returns gives a list of n + 1 float32 arrays. Item ``b`` is the output of block ``b`` (0: the
-    stem): (batch, channels) if pooled, (batch, positions, channels) if not. BatchNorm normalises by
-    its moving statistics.
+    ``samples``: ``pooled`` or ``positions``.
+    Returns a function of images uint8 (batch, height, width, 3), which returns a list of n + 1
+    float32 arrays. Item ``b`` is the output of block ``b`` (0: the stem): (batch, channels) if
+    pooled, (batch, positions, channels) if not. BatchNorm normalises by its moving statistics.
     Raises `TransferError` if ``samples`` is neither of the two.
     """
     if samples not in ("pooled", "positions"):
@@ -56,12 +57,12 @@ def feature_function(
 
     @tf.function(input_signature=[tf.TensorSpec((None, *architecture.image_size, 3), tf.uint8)])
     def features(images: tf.Tensor) -> list[tf.Tensor]:
-        found = []
+        outputs = []
         # training=False is not the default: Keras' Resizing turns it on for what follows.
         for x in cuts(images, training=False):
             positions = tf.reshape(x, (tf.shape(x)[0], x.shape[1] * x.shape[2], x.shape[3]))
-            found.append(tf.reduce_mean(positions, 1) if samples == "pooled" else positions)
-        return found
+            outputs.append(tf.reduce_mean(positions, 1) if samples == "pooled" else positions)
+        return outputs
 
     return lambda images: [array.numpy() for array in features(tf.constant(images))]
 
@@ -69,7 +70,7 @@ def feature_function(
 def stream(images: np.ndarray, features: Features, batch: int = 128) -> Iterator[list[np.ndarray]]:
     """Features of every block, one batch of images at a time, in the order of the images.
 
-    ``images``: memory-mapped or not; only what a batch needs is read.
+    ``images``: uint8 (N, height, width, 3), memory-mapped or not; only what a batch needs is read.
     ``features``: as from `feature_function`.
     ``batch``: images at a time, as from `batch_size`.
     """
@@ -87,13 +88,12 @@ def batch_size(architecture: Architecture) -> int:
 def source_probabilities(
     pooled: np.ndarray, classifier: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """What the source task's classifier says of images.
+    """Probabilities that the source task's classifier gives to images.
 
-    ``pooled``: pooled output of the last block.
-    ``classifier``: kernel and bias, as from `transfer.networks.classifier.read_classifier`.
-    Returns softmax probabilities, each row summing to one.
+    ``pooled``: float32 (N, channels), pooled output of the last block.
+    ``classifier``: kernel float32 (channels, source classes) and bias float32 (source classes,), as
+    from `transfer.networks.classifier.read_classifier`.
+    Returns softmax probabilities float64 (N, source classes).
     """
     kernel, bias = classifier
-    logits = pooled.astype(np.float64) @ kernel + bias
-    exponentials = np.exp(logits - logits.max(1, keepdims=True))
-    return exponentials / exponentials.sum(1, keepdims=True)
+    return special.softmax(pooled.astype(np.float64) @ kernel + bias, axis=1)

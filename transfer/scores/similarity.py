@@ -13,7 +13,8 @@ Raghu et al. 2017, "SVCCA: singular vector canonical correlation analysis".
 """
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def cka(a: Centred, b: Centred) -> float:
 
 
 def debiased_cka(a: Centred, b: Centred) -> float:
-    """Linear CKA with the unbiased HSIC in place of all three terms.
+    """Linear CKA with unbiased estimates of all three terms.
 
     HSIC_1 of Song et al. 2012 (equation 5), as in Nguyen et al. 2021 (equation 3). For linear
     kernels and centred features, n (n - 3) HSIC_1 =
@@ -108,7 +109,8 @@ def svcca(a: Centred, b: Centred, kept: float = 0.99) -> float:
     Returns 0 to 1; 1 for X and X; 0 if a representation does not vary. Needs many more images than
     directions: with fewer, everything correlates.
     """
-    first, second = (_directions(side, kept) for side in (a, _same_images(a, b)))
+    _same_images(a, b)
+    first, second = _directions(a, kept), _directions(b, kept)
     if not (first.size and second.size):
         return 0.0
     return float(np.clip(linalg.svdvals(first.T @ second), 0.0, 1.0).mean())
@@ -116,15 +118,15 @@ def svcca(a: Centred, b: Centred, kept: float = 0.99) -> float:
 
 def _product(a: Centred, b: Centred) -> float:
     """|Y^T X|^2, the squared Frobenius norm."""
-    return float(((a.x.T @ _same_images(a, b).x) ** 2).sum())
+    _same_images(a, b)
+    return float(((a.x.T @ b.x) ** 2).sum())
 
 
-def _same_images(a: Centred, b: Centred) -> Centred:
+def _same_images(a: Centred, b: Centred) -> None:
     if len(a.x) != len(b.x):
         raise TransferError(
             f"Expected features of the same images. Received: {len(a.x)} and {len(b.x)} images."
         )
-    return b
 
 
 def _unbiased(a: Centred, b: Centred) -> float:
@@ -161,7 +163,9 @@ def compare_networks(
     Networks are compared by their pooled features of the same images, the stem as block 0. The
     features of all blocks are held in memory: images x channels of all blocks x 8 bytes.
 
-    ``images``: four or more; SVCCA needs many more images than channels.
+    ``images``: uint8 (N, height, width, 3), four or more; SVCCA needs many more images than
+    channels.
+    ``pairs``: by name, such as ``baseA | baseB_s0``, two Keras weight files.
     Returns columns `COLUMNS`, one row for each pair of blocks.
     Raises `TransferError` if weights are missing or do not fit, or there are fewer than four
     images.
@@ -177,17 +181,10 @@ def compare_networks(
     rows = []
     # One BLAS thread: on matrices this small more of them wait for each other.
     with threadpool_limits(1, user_api="blas"):
-        for name, (first, second) in pairs.items():
-            rows += [(name, *row) for row in _similarities(features[first], features[second])]
+        for name, paths in pairs.items():
+            for (i, a), (j, b) in itertools.product(*(enumerate(features[path]) for path in paths)):
+                rows.append((name, i, j, *(measure(a, b) for measure in MEASURES.values())))
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _similarities(
-    first: Iterable[Centred], second: Iterable[Centred]
-) -> Iterable[tuple[int | float, ...]]:
-    for i, a in enumerate(first):
-        for j, b in enumerate(second):
-            yield i, j, *(measure(a, b) for measure in MEASURES.values())
 
 
 def write_similarity(out: str | Path, table: pd.DataFrame) -> Path:
@@ -201,7 +198,7 @@ def write_similarity(out: str | Path, table: pd.DataFrame) -> Path:
 def read_similarity(out: str | Path) -> pd.DataFrame:
     """``OUT/similarity.csv`` as from `compare_networks`.
 
-    Raises `TransferError` if the file is missing, larger than 16 MiB or not a table of
+    Raises `TransferError` if the file is missing, larger than 64 MiB or not a table of
     similarities.
     """
     path = Path(out) / "similarity.csv"

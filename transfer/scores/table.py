@@ -49,7 +49,7 @@ def write_scores(out: str | Path, scores: pd.DataFrame) -> Path:
 def read_scores(out: str | Path) -> pd.DataFrame:
     """``OUT/scores.csv`` as from `transfer.scores.measure.measure_scores`.
 
-    Raises `TransferError` if the file is missing, larger than 16 MiB or not a table of scores.
+    Raises `TransferError` if the file is missing, larger than 64 MiB or not a table of scores.
     """
     types = {"block": "int64", "score": "string", "value": "float64", "seconds": "float64"}
     remedy = "Write it with `python -m transfer scores`."

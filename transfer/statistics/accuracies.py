@@ -21,15 +21,16 @@ FEWEST_CLUSTERS = 20
 
 
 def clusters_of(images: int, recordings: np.ndarray | None = None) -> np.ndarray:
-    """The cluster of every test image, in file order, which is the order of time.
+    """The cluster of every test image; images are in the order of time.
 
     A cluster is a recording. Where recordings are unknown, or fewer than 20, each is divided into
     segments of at least 50 neighbouring frames: frames that far apart are taken as independent.
     A test set of fewer than 1,000 images has shorter segments, so that 20 are left.
 
     ``images``: number of test images.
-    ``recordings``: the recording of each image, if known. A photograph is a recording of its own.
-    Returns numbers from 0, without gaps.
+    ``recordings``: int (images,), the recording of each image, if known. A photograph is a
+    recording of its own.
+    Returns int64 (images,), numbers from 0 without gaps.
     """
     known = np.zeros(images, int) if recordings is None else np.asarray(recordings)
     if known.shape != (images,):
@@ -94,10 +95,10 @@ def measure(
     McCaffrey 2002). Plain accuracy is the same with all images in one class. Images of a class that
     lies in one cluster only are taken as independent: nothing shows how alike they are.
 
-    ``right``: one array a network: 1 where a run is right. Numbers between are shares of several
-    runs; a difference of two runs has -1, 0 and 1.
-    ``labels``: 0 to ``classes - 1``.
-    ``clusters``: as from `clusters_of`.
+    ``right``: an array (runs, images) for each network: 1 where a run is right. Numbers between are
+    shares of several runs; a difference of two runs has -1, 0 and 1.
+    ``labels``: int (images,), 0 to ``classes - 1``.
+    ``clusters``: int (images,), as from `clusters_of`.
     ``metric``: ``balanced`` or ``accuracy``.
     Raises `TransferError` if a class has no test image, or there is only one image.
     """
@@ -127,10 +128,10 @@ def measure(
     )
     size = shares.sum(axis=0).reshape(len(count), number)
     runs = np.concatenate([np.asarray(network, float) for network in right])
-    found = (runs @ shares).reshape(len(runs), len(count), number)
-    recall = len(count) * found.sum(2)  # (runs, classes)
+    hits = (runs @ shares).reshape(len(runs), len(count), number)
+    recall = len(count) * hits.sum(2)  # (runs, classes)
     rest = np.maximum(1 - len(count) * size, 1 / images)  # 0 for a class of one image
-    influence = ((found - recall[:, :, None] * size) / np.sqrt(rest)).sum(1)  # (runs, clusters)
+    influence = ((hits - recall[:, :, None] * size) / np.sqrt(rest)).sum(1)  # (runs, clusters)
     ends = np.cumsum([len(network) for network in right])[:-1]
     by_seed = np.split(recall.mean(1), ends)
     sums, interaction = [], []

@@ -38,8 +38,8 @@ class Comparison:
 
     ``difference``: accuracy of the network minus that of the reference.
     ``margin``: 0..1 units.
-    ``p``: of the test that it is worse by the margin or more. For slices, any of which may be
-    taken, it is adjusted for their number.
+    ``p``: p-value of the test that it is worse by the margin or more. For slices it is adjusted for
+    their number, since any of them may be taken.
     ``at_least``: the difference is at least this, at 95 %; for slices, for all of them at once.
     ``level``: the unadjusted p-value that would be small enough.
     ``error``: level of the whole verdict: 5 %, or that of one of several looks.
@@ -69,7 +69,7 @@ class Comparison:
 class Tested:
     """Which test images each run of a study gets right, by network.
 
-    ``right``: dict from (kind, n or None, bn) to (seeds, bool (runs, images)).
+    ``right``: by network, its seeds and what each of its runs gets right, bool (runs, images).
     ``labels``, ``clusters``: int64 (images,).
     ``error``: level of a whole verdict: 5 %, less where a study is looked at repeatedly.
     """
@@ -162,10 +162,10 @@ def compare(
 ) -> dict[Key, Comparison]:
     """Networks of one question against a reference, all by the same test images.
 
-    The variance over seeds is pooled over them. Seeds are compared in pairs only where they are
-    shown to go together. p-values of slices are adjusted for their number; those of other kinds
-    are not, since they are tested in a fixed sequence or each for itself. Where a study chose its
-    n by results, no sequence was fixed, and all are adjusted.
+    The variance over seeds is pooled over them. Seeds are compared in pairs only where runs of one
+    seed are shown to be alike. p-values of slices are adjusted for their number; those of other
+    kinds are not, since they are tested in a fixed sequence or each for itself. In a study that
+    chose its n by results the sequence was not fixed, and all p-values are adjusted.
 
     ``keys``: one or more.
     ``margin``: how much worse still counts as good, 0..1 units.
@@ -188,7 +188,8 @@ def judge(
 ) -> list[Comparison]:
     """Comparisons from differences; with their correlation ``alike``, for all of them at once.
 
-    What is shown for all at once is at least minus the margin; its own bound may say more.
+    A difference that is shown for all at once is at least minus the margin; its own bound can be
+    higher.
     """
     p = 1 - seen.probability_above(-margin)
     level = error
@@ -229,7 +230,7 @@ def against_base(
 
     Networks of one kind and semantics of BatchNorm are one question.
 
-    Returns empty if baseB was not run.
+    Empty if baseB was not run.
     """
     compared: dict[Key, Comparison] = {}
     if BASE not in tested.right:
@@ -243,8 +244,8 @@ def against_base(
 def behind_the_best(tested: Tested, key: Key) -> tuple[Key, float, float, float]:
     """The network with the highest mean accuracy, and how far it is ahead of another.
 
-    Returns key.
-    Returns accuracy of the best minus that of ``key``, with bounds of `against_best`, 0..1 units.
+    Returns the best network, its lead in accuracy (0..1 units), and the lower and upper bound of
+    the lead, as from `against_best`.
     """
     keys = list(tested.right)
     accuracies = tested.accuracies(keys)

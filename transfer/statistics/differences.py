@@ -2,8 +2,11 @@
 
 Two things vary: the test images (another drive would give other frames) and the seed (another
 start would give another network). The variance of a mean over S runs is that over images plus that
-over seeds. Both hold the interaction, by which each run errs on images of its own; it is taken off
-once. Degrees of freedom are Satterthwaite's (1946). Nothing is drawn at random.
+over seeds. Each run also errs on images of its own: this interaction is in both parts, and is
+subtracted once. Degrees of freedom are Satterthwaite's (1946). Nothing is drawn at random.
+
+More seeds or more test images can decide a claim that is undecided: `seeds_to_decide` and
+`images_to_decide` say how many.
 """
 
 from dataclasses import astuple, dataclass
@@ -15,6 +18,8 @@ from scipy import stats
 from transfer.statistics.accuracies import Accuracies
 from transfer.statistics.seeds import SeedVariance
 
+_MOST_SEEDS = 50
+_MOST_TIMES = 20
 Values = Any  # float of one pair, or float64 (pairs,)
 
 
@@ -54,15 +59,13 @@ class Difference:
 
 
 def difference(
-    accuracies: Accuracies,
-    spread: SeedVariance,
-    a: int | np.ndarray,
-    b: int | np.ndarray | None,
+    accuracies: Accuracies, spread: SeedVariance, a: int | np.ndarray, b: int | np.ndarray | None
 ) -> Difference:
     """Mean accuracy of networks ``a`` minus that of networks ``b``; runs are not paired.
 
     ``spread``: of the same networks.
-    ``a``, ``b``: positions of the networks. ``b`` None: accuracies by themselves.
+    ``a``, ``b``: positions of the networks, int or int (pairs,). ``b`` None: accuracies by
+    themselves.
     """
     influence = accuracies.sums[a]
     estimate, seeds = accuracies.mean[a], accuracies.seeds[a]
@@ -119,7 +122,7 @@ def cluster_variance(influence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     degrees of freedom, at most G - 1: fewer where few clusters hold most of the variance, as those
     of a rare class do.
 
-    ``influence``: as `Accuracies.sums`, or differences of these.
+    ``influence``: float64 (..., clusters), as `Accuracies.sums` or differences of these.
     """
     clusters = influence.shape[-1]
     squares = (influence**2).sum(-1)
@@ -140,3 +143,43 @@ def _over_seeds(
     interaction = np.where(np.isnan(own), np.nanmean(own), own) / accuracies.seeds
     gross = spread.variance / accuracies.seeds
     return np.maximum(gross - interaction, 0), gross, interaction
+
+
+def seeds_to_decide(
+    seen: Difference, value: float, level: float = 0.05, power: float = 0.8
+) -> int | None:
+    """Seeds of both networks at which a one-sided test decides, if the truth is what was seen.
+
+    More seeds lower the variance over seeds and the interaction, not that over test images.
+
+    ``seen``: one difference.
+    ``value``: what the difference is compared with: minus the margin.
+    ``level``, ``power``: of the test that is to decide.
+    Returns a number of seeds larger than the present one; None if fifty are not enough.
+    """
+    counts = np.arange(seen.seeds + 1, _MOST_SEEDS + 1)
+    left = seen.seeds / counts
+    variances = seen.by_images - seen.interaction * (1 - left) + seen.by_seeds * left
+    enough = _decides(seen, value, variances, level, power)
+    return int(counts[enough.argmax()]) if enough.any() else None
+
+
+def images_to_decide(
+    seen: Difference, value: float, level: float = 0.05, power: float = 0.8
+) -> float | None:
+    """Test images at which a one-sided test decides, in times the present number.
+
+    Arguments as for `seeds_to_decide`. The result has one digit after the point; it is None if
+    twenty times as many images are not enough.
+    """
+    times = np.arange(11, 10 * _MOST_TIMES + 1) / 10
+    variances = seen.by_images / times + seen.by_seeds
+    enough = _decides(seen, value, variances, level, power)
+    return float(times[enough.argmax()]) if enough.any() else None
+
+
+def _decides(
+    seen: Difference, value: float, variances: np.ndarray, level: float, power: float
+) -> np.ndarray:
+    scores = stats.t.isf(level, seen.df) + stats.t.ppf(power, seen.df)
+    return abs(seen.estimate - value) >= scores * np.sqrt(variances)

@@ -27,8 +27,8 @@ def has_sizes(runs: pd.DataFrame) -> bool:
 def gains(study_dir: str | Path, metric: str = "balanced") -> pd.DataFrame:
     """Accuracy of AnB and AnB+ minus baseB's, by the number of training images.
 
-    A gain is the mean over the n that were run at every size. Seeds that lack one of these n are
-    left out there.
+    A gain is the mean over the n that were run at every size. A seed that lacks one of these n at a
+    size is left out at that size.
 
     ``study_dir``: a study with several shares of the training images.
     ``metric``: ``balanced`` or ``accuracy``.

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from transfer.errors import TransferError
+from transfer.results import has_predictions
 from transfer.statistics.comparison import Key, Tested, networks, read_tested
 from transfer.statistics.differences import Difference, difference
 from transfer.statistics.seeds import seed_variance
@@ -17,21 +18,28 @@ from transfer.statistics.seeds import seed_variance
 def with_intervals(study_dir: str | Path, runs: pd.DataFrame) -> pd.DataFrame:
     """Runs with ``low`` and ``high``: the 95 % interval of their network's mean balanced accuracy.
 
-    NaN where predictions are missing.
+    NaN for the runs on a share of the training images, if predictions of one of them are missing.
+
+    Raises `TransferError` if predictions are damaged.
     """
     runs = runs.assign(low=np.nan, high=np.nan)
     for fraction in runs["fraction"].unique():
-        try:
-            seen = estimates(read_tested(study_dir, fraction=fraction))
-        except TransferError:
+        of_fraction = runs[runs["fraction"] == fraction]
+        if not predicted(study_dir, of_fraction):
             continue
-        for key, group in networks(runs[runs["fraction"] == fraction]):
+        seen = estimates(read_tested(study_dir, fraction=fraction))
+        for key, group in networks(of_fraction):
             runs.loc[group.index, ["low", "high"]] = seen[key].interval()
     return runs
 
 
+def predicted(study_dir: str | Path, runs: pd.DataFrame) -> bool:
+    """Whether the study has kept test probabilities of all these runs."""
+    return all(has_predictions(study_dir, str(run)) for run in runs["run"])
+
+
 def estimates(tested: Tested) -> dict[Key, Difference]:
-    """Mean accuracy of every network, as a difference from 0: it has an interval.
+    """Mean accuracy of every network, as a difference from 0, so that it has an interval.
 
     The variance over seeds is pooled over networks of one kind and semantics of BatchNorm; that of
     a kind with one network, as baseB, over all networks.

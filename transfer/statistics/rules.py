@@ -20,7 +20,7 @@ def fixed_sequence(p: np.ndarray, level: float = 0.05) -> np.ndarray:
     """Claims tested in the order given, each at ``level``, until the first that fails.
 
     ``p``: float64 (claims,).
-    Returns those before the first failure.
+    Returns bool (claims,), true before the first failure.
     """
     return np.logical_and.accumulate(np.asarray(p) <= level)
 
@@ -60,7 +60,7 @@ def below(score: float, loadings: np.ndarray) -> float:
     Scores are ``loading z + sqrt(1 - loading^2) e`` with one z for all and an e for each, all
     standard normal. The integral over z is a Gauss-Hermite sum: always the same to the last digit.
 
-    ``loadings``: in [0, 1).
+    ``loadings``: float64 (scores,), in [0, 1).
     """
     own = np.sqrt(1 - loadings**2)
     inside = special.ndtr((score - _NODES[:, None] * loadings) / own)
@@ -90,8 +90,8 @@ def against_best(
     Multiple comparisons with the best (Hsu 1984): the highest of many means is high by luck, too.
     Each bound holds with probability ``1 - level`` for all other networks at once.
 
-    Returns position of the network.
-    Returns of its accuracy minus that of ``network``; both 0 if that is the best itself.
+    Returns the position of the best, and the bounds (low, high) of its accuracy minus that of
+    ``network``; 0, 0 if ``network`` is the best itself.
     """
     best = int(accuracies.mean.argmax())
     if best == network:

@@ -42,10 +42,10 @@ def seed_variance(by_seed: Sequence[np.ndarray]) -> SeedVariance:
     No network gets less than its own variance. With two or three runs the test misses a network
     that is twice as noisy as the rest, and a claim about just that network would be false too often
     (``benchmarks/verdicts.py``). A network with one run gets the mean of all variances, those set
-    apart included. A network whose runs all agree, as those that always answer the same class do,
-    tells nothing of the others and is left out of the pool.
+    apart included. A network whose runs all have one accuracy, because they
+    always answer the same class, tells nothing about the others and is left out of the pool.
 
-    ``by_seed``: accuracies of the runs of each network.
+    ``by_seed``: float64 (seeds,) for each network, accuracies of its runs.
     """
     df = np.array([len(values) - 1.0 for values in by_seed])
     own = np.array([values.var(ddof=1) if len(values) > 1 else np.nan for values in by_seed])
@@ -71,7 +71,8 @@ def seed_variance(by_seed: Sequence[np.ndarray]) -> SeedVariance:
 def bartlett(variances: np.ndarray, df: np.ndarray) -> float:
     """p of Bartlett's test of equal variances, from the variances themselves.
 
-    ``variances``, ``df``: sample variances and their degrees of freedom. All variances 0: p is 1.
+    ``variances``, ``df``: float64 (groups,), sample variances and their degrees of freedom. If all
+    variances are 0, p is 1.
     """
     if not variances.all():
         return float(not variances.any())
@@ -90,7 +91,7 @@ def paired(by_seed: np.ndarray, reference: np.ndarray) -> bool:
     with the reference, one-sided 5 %. Comparing pairs is sharper only if they are alike.
 
     ``by_seed``: float64 (networks, seeds).
-    ``reference``: accuracies of the reference for the same seeds.
+    ``reference``: float64 (seeds,), accuracies of the reference for the same seeds.
     """
     if by_seed.ndim != 2 or by_seed.shape[1:] != reference.shape:
         raise TransferError(

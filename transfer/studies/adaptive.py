@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from transfer.errors import TransferError
 from transfer.results import finished, read_runs
 from transfer.runs import BLOCKS, Run, Study, parse_runs
 from transfer.statistics.comparison import (
@@ -36,10 +37,11 @@ from transfer.statistics.comparison import (
     compare,
     read_tested,
 )
-from transfer.statistics.cost import seeds_to_decide
+from transfer.statistics.differences import seeds_to_decide
 from transfer.studies.engines.dispatch import cost
 from transfer.studies.study import perform
 from transfer.study_file import read_calls, read_settings, rounds
+from transfer.wording import one_or_more
 
 #: The two verdicts, and the n that a study starts with.
 START: dict[tuple[str, str], tuple[int, ...]] = {
@@ -101,6 +103,7 @@ def _next(compared: Mapping[int, Comparison], kind: str) -> tuple[dict[int, int]
         edge = max(tried, key=lambda n: (compared[n].probability, -n))
         around: tuple[int, ...] = _neighbours(edge, tried)
         left = [n for n in tried if outcome[n] == "undecided"]
+        left.sort(key=lambda n: -compared[n].probability)
     else:
         last, beyond = shown[-1] if shown else 0, BLOCKS + 1 if step > 0 else 0
         after = [n for n in tried if step * n > step * last]
@@ -154,11 +157,7 @@ class Stop:
 
 
 def perform_until_decided(
-    out: str | Path,
-    study: Study,
-    margin: float = 0.01,
-    budget: float | None = None,
-    **where: Any,
+    out: str | Path, study: Study, margin: float = 0.01, budget: float | None = None, **where: Any
 ) -> Stop:
     """Do one round after the other until both verdicts are decided.
 
@@ -169,9 +168,11 @@ def perform_until_decided(
     need more than is left of it is not begun; the first is, since nothing is known before.
     ``**where``: as for `transfer.studies.study.perform`: ``data``, ``preset``, ``workers``,
     ``engine``, ``address``.
-    Raises `TransferError`: as `transfer.studies.study.perform`.
+    Raises `TransferError`: as `transfer.studies.study.perform`, or if earlier rounds had another
+    margin.
     """
     out = Path(out)
+    _check_margin(out, margin)
     while True:
         number, runs, left = _next_round(out, margin)
         missing = [run for run in runs if not finished(out, run)]
@@ -179,15 +180,31 @@ def perform_until_decided(
             return Stop("more runs would not decide it" if left else "", left)
         if number > LOOKS:
             return Stop(f"{LOOKS} rounds are done, and more would raise the error above 5 %", left)
-        if budget is not None and left:  # not a round that has begun, nor the start
+        if budget is not None and number > rounds(out) and _has_rows(out):
             minutes, spent = _minutes(out, missing)
             if spent + minutes > budget:
                 return Stop(
-                    f"the next round of {len(missing)} runs needs about {minutes:.0f} minutes, and "
+                    f"the next round of {len(missing)} runs needs about {minutes:.0f} min, and "
                     f"{max(budget - spent, 0):.0f} of {budget:g} are left",
                     left,
                 )
         perform(out, _asking(study, runs), record={"round": number, "margin": margin}, **where)
+
+
+def _check_margin(out: Path, margin: float) -> None:
+    """Rounds that are judged by two margins would have another error than the 5 % promised."""
+    calls = read_calls(out) if rounds(out) else []
+    for other in (call.get("margin") for call in calls if "round" in call):
+        if other != margin:
+            before = one_or_more(other) if isinstance(other, float) else f"{other!r:.20}"
+            raise TransferError(
+                f"Expected the margin of the earlier rounds in {out}: {before}. Received: "
+                f"{one_or_more(margin)}. Give the same --margin, or another --out."
+            )
+
+
+def _has_rows(out: Path) -> bool:
+    return (out / "study.json").exists() and not read_runs(out).empty
 
 
 def _next_round(out: Path, margin: float) -> tuple[int, tuple[Run, ...], tuple[Key, ...]]:

@@ -80,6 +80,8 @@ def prepare(
     """
     dataset = load_dataset(data)
     asked = _settings_of(study, dataset)
+    if (out / "study.json").exists():  # before weights are fetched
+        _refuse_contradiction(out, read_settings(out), asked)
     source_path = None
     if any(run.needs_base_a for run in study.runs()):
         with quietly():  # TensorFlow greets when it is loaded to read shapes
@@ -162,17 +164,20 @@ def _refuse_contradiction(out: Path, settings: Settings, asked: Settings) -> Non
         elif ours == theirs:
             continue
         raise TransferError(
-            f"The study in {out} was made with another {words}: {_words(ours)}. "
-            f"Asked for: {_words(theirs)}. Give another --out."
+            f"The study in {out} was made with the {words} {_words(settings, attribute)}, not "
+            f"{_words(asked, attribute)}. Give another --out."
         )
 
 
-def _words(value: object) -> str:
+def _words(settings: Settings, attribute: str) -> str:
     """A setting as it stands in a sentence."""
+    value = getattr(settings, attribute)
+    if attribute == "data_sha256":
+        return f"{settings.dataset} ({value[:8]}...)"
     if isinstance(value, Protocol):
         return value.name
     if isinstance(value, Source):
-        return f"{value.name}, SHA-256 {value.sha256[:16]}..."
+        return f"{value.name} ({value.sha256[:8]}...)"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))[:200]
     return str(value)

@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from transfer.errors import TransferError
+from transfer.errors import RunsFailed
 from transfer.files import exclusively
 from transfer.folding import fold
+from transfer.machine import cores
 from transfer.program import say
 from transfer.results import finished, folded_runs, names_in, read_runs, working
 from transfer.runs import PRESETS, Study
 from transfer.studies.ask import ask_run, check_where
 from transfer.studies.engines.dispatch import Failures, do_all
-from transfer.studies.engines.local import default_workers, processes
+from transfer.studies.engines.local import processes
 from transfer.studies.setup import environment, prepare, simulated_data
-from transfer.study_file import data_path
+from transfer.study_file import data_path, read_settings
 from transfer.tasks.checks.baselines import write_baselines
 from transfer.tasks.checks.soundness import copies_and_constants
 from transfer.tasks.dataset import Dataset, load_dataset
@@ -43,7 +44,8 @@ def perform(
     ``engine``: {"local", "ray"}; where the runs are done: on this machine, or on a Ray cluster.
     ``address``: of the Ray cluster, ``HOST:PORT`` or ``auto``; None: this machine alone.
     ``record``: what else ``study.json`` shall say of this call.
-    Raises `TransferError` if the data, the source or the folder is at fault, or a run fails.
+    Raises `TransferError` if the data, the source or the folder is at fault.
+    Raises `RunsFailed` if runs fail; the others are done.
     """
     out = Path(out)
     check_where(workers, engine, address)
@@ -51,9 +53,10 @@ def perform(
         from transfer.studies.engines import ray
     runs = study.runs()
     folder = Path(data) if data is not None else simulated_data(PRESETS[preset].images)
-    context = prepare(out, study, folder, workers or default_workers(), engine, record)
+    context = prepare(out, study, folder, workers or cores(), engine, record)
+    dataset = load_dataset(folder)
     missing = [run for run in runs if not finished(out, run)]
-    where = "on Ray" if engine == "ray" else f"{workers or default_workers()} workers"
+    where = "on Ray" if engine == "ray" else f"{workers or cores()} workers"
     say(
         f"{out}: {len(runs)} runs, {len(missing)} to do, {where}, "
         f"{study.protocol.name} protocol, data {folder}",
@@ -61,7 +64,7 @@ def perform(
     )
     failures: Failures = {}
     if missing:
-        findings = copies_and_constants(load_dataset(folder))
+        findings = copies_and_constants(dataset)
         warnings = [*findings.problems, *findings.notes, *_other_versions(out)]
         say(*(f"warning: {warning}" for warning in warnings), error=True)
         size = (context, len(missing), workers)
@@ -70,10 +73,9 @@ def perform(
             failures = do_all(missing, pool, context, len(runs))
     _discard_features(working(out, "features"))
     fold(out)
-    dataset = load_dataset(folder)
     write_baselines(out, dataset)
     if failures:
-        raise TransferError(_sentence_of(failures, len(runs)))
+        raise RunsFailed(_sentence_of(failures, len(runs)))
     say(*(f"warning: {warning}" for warning in learnt_nothing(out, dataset)), error=True)
 
 
@@ -88,17 +90,20 @@ def _sentence_of(failures: dict[str, str], runs: int) -> str:
 
 
 def _other_versions(out: Path) -> list[str]:
-    """A sentence if finished runs were trained with another version of TensorFlow than this."""
+    """A sentence if finished runs may have been trained otherwise than new ones will be."""
     if not (folded_runs(out) or names_in(out, "rows")):
         return []
     versions = environment()["versions"]
     ours = versions.get("tensorflow") or versions.get("tensorflow-cpu")
-    theirs = sorted(set(read_runs(out)["tensorflow"]) - {ours, ""})
+    others = sorted(set(read_runs(out)["tensorflow"]) - {ours})
+    theirs = [f"TensorFlow {other or 'of a version not recorded'}" for other in others]
+    if read_settings(out).threads is None:
+        theirs.append("a number of threads not recorded")
     if not theirs:
         return []
     return [
-        f"Runs of this study were trained with TensorFlow {', '.join(theirs)}, new ones will be "
-        f"with {ours}: each row says which. Their last bits may differ."
+        f"Runs of this study were trained with {' and '.join(theirs)}, new ones will be with "
+        f"TensorFlow {ours}: their last bits may differ."
     ]
 
 

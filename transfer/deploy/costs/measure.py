@@ -16,18 +16,13 @@ from typing import Any
 
 import pandas as pd
 
-from transfer.deploy.costs.stopwatch import CALLS, Timing, time_file
+from transfer.deploy.costs.stopwatch import CALLS, time_file
 from transfer.deploy.costs.table import COLUMNS, read_costs, write_exported
 from transfer.deploy.export.finished import Finished, open_data, read_finished
 from transfer.deploy.export.runtimes import PACKAGES, SUFFIXES, require
 from transfer.errors import TransferError
 from transfer.machine import cores
-from transfer.networks.architecture import (
-    Architecture,
-    multiply_adds,
-    parameters,
-    weight_shapes,
-)
+from transfer.networks.architecture import Architecture, multiply_adds, parameters, weight_shapes
 from transfer.progress import track
 from transfer.results import read_runs
 from transfer.tables import upsert
@@ -50,10 +45,10 @@ def measure(
     ``formats``: of `FORMATS`.
     ``data``: folder of the study's data set, if it has moved.
     ``calls``: of one frame, for the latency; 200 or more.
-    Returns the whole of deploy.csv, columns `COLUMNS` of its table. Timed is the lowest seed of
-    each network: times are those of the architecture. ``_1`` is with one thread, ``_all`` with one
-    a core; ``network_bytes`` is the peak memory of the process beyond what the runtime itself
-    takes, ``process_bytes`` all of it, both at batch 1 with one thread.
+    Returns the whole of deploy.csv, columns `COLUMNS` of its table. Only the lowest seed of each
+    network is timed: times depend on the architecture, not on the weights. ``_1`` is with one
+    thread, ``_all`` with one a core; ``network_bytes`` is the peak memory of the process beyond
+    what the runtime itself takes, ``process_bytes`` all of it, both at batch 1 with one thread.
     Raises `TransferError` if a format is unknown, the calls are too few, a run, the data or a
     package is missing, or a file fails its verification.
     """
@@ -115,9 +110,10 @@ def _row(finished: Finished, data: Dataset, name: str, calls: int | None) -> dic
 
 def _times(path: Path, every_core: int, calls: int) -> dict[str, Any]:
     one, every = (time_file(path, threads, calls) for threads in (1, every_core))
+    names = ("median_ms", "p95_ms", "images_per_second")
     return {
-        **_columns(one, "1"),
-        **_columns(every, "all"),
+        **{f"{name}_1": getattr(one, name) for name in names},
+        **{f"{name}_all": getattr(every, name) for name in names},
         "network_bytes": one.network_bytes,
         "process_bytes": one.peak_bytes,
         "threads_all": every_core,
@@ -125,21 +121,10 @@ def _times(path: Path, every_core: int, calls: int) -> dict[str, Any]:
     }
 
 
-def _columns(timing: Timing, threads: str) -> dict[str, float]:
-    return {
-        f"median_ms_{threads}": timing.median_ms,
-        f"p95_ms_{threads}": timing.p95_ms,
-        f"images_per_second_{threads}": timing.images_per_second,
-    }
-
-
 def file_sizes(path: Path) -> dict[str, int]:
     """Bytes of a file, and of the same compressed (gzip, level 9): what zeros and repeats save."""
     content = path.read_bytes()
-    return {
-        "file_bytes": len(content),
-        "gzip_bytes": len(gzip.compress(content, 9, mtime=0)),
-    }
+    return {"file_bytes": len(content), "gzip_bytes": len(gzip.compress(content, 9, mtime=0))}
 
 
 def weight_bytes(architecture: Architecture, name: str) -> int:

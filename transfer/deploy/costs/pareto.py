@@ -30,21 +30,17 @@ COLUMNS = (
 
 
 def candidates(
-    study_dir: str | Path,
-    margin: float = 0.01,
-    beside: Sequence[str | Path] = (),
-    metric: str = "balanced",
+    study_dir: str | Path, margin: float = 0.01, beside: Sequence[str | Path] = ()
 ) -> pd.DataFrame:
     """Every network and device format that was measured, in a study and those beside it.
 
     ``margin``: how much worse than baseB still counts as equal, in units of accuracy.
     ``beside``: other measured studies of the same data set, for example of a smaller alpha.
-    ``metric``: ``balanced`` or ``accuracy``.
-    Returns columns `COLUMNS`. ``accuracy`` is the mean over ``seeds``, as measured on the file by
-    its runtime, ``low`` to ``high`` its 95 % interval over seeds and test images. ``median_ms`` is
-    the latency of one frame with one thread, NaN if it was not timed. ``difference`` to baseB as
-    trained, with ``compared_seeds`` runs of each or more; ``at_least`` and ``outcome`` as in
-    `Comparison`, all files of a format tested at once; "" without baseB.
+    Returns columns `COLUMNS`. ``accuracy`` is the mean balanced accuracy of the files over
+    ``seeds``, ``low`` to ``high`` its 95 % interval over seeds and test images. ``median_ms`` is
+    the latency of one frame with one thread, NaN if it was not timed. ``difference`` is accuracy
+    minus that of baseB as trained, with ``compared_seeds`` runs of each or more; ``at_least`` and
+    ``outcome`` are as in `Comparison`, all files of a format tested at once; "" without baseB.
     Raises `TransferError` if a table or a file of predictions is missing or damaged, or a study
     beside has another data set.
     """
@@ -52,7 +48,7 @@ def candidates(
     folders = (own, *map(Path, beside))
     if all(read_costs(folder).empty for folder in folders):
         return pd.DataFrame(columns=list(COLUMNS))
-    tested = read_tested(own, metric)
+    tested = read_tested(own)
     rows, right = [], []
     for folder in folders:
         if read_settings(folder).data_sha256 != read_settings(own).data_sha256:
@@ -61,7 +57,7 @@ def candidates(
             )
         costs = read_costs(folder)
         costs = costs[costs["format"].isin(DEVICE_FORMATS)]
-        costs = costs.assign(network=[_network(str(run)) for run in costs["run"]])
+        costs = costs.assign(network=[parse_run(str(run)).family for run in costs["run"]])
         for (network, name), group in costs.groupby(["network", "format"], sort=False):
             rows.append({"network": network} | _costs_of(str(name), group))
             right.append(right_of_files(folder, str(name), group, tested.labels))
@@ -72,9 +68,8 @@ def candidates(
     table["compared_seeds"], table["outcome"] = 0, ""
     for _, group in table.groupby("format"):
         places = np.arange(len(group))
-        accuracies = tested.measure(
-            [*(right[row] for row in group.index), *([base[1]] if base else [])]
-        )
+        rights = [right[row] for row in group.index]
+        accuracies = tested.measure([*rights, base[1]] if base else rights)
         spread = seed_variance(accuracies.by_seed)
         alone = difference(accuracies, spread, places, None)
         low, high = alone.interval()
@@ -91,10 +86,6 @@ def candidates(
     return table
 
 
-def _network(run: str) -> str:
-    return parse_run(run).family
-
-
 def _costs_of(name: str, group: pd.DataFrame) -> dict[str, object]:
     """What all seeds of a network cost in the format ``name``."""
     first = group.iloc[0]
@@ -107,10 +98,11 @@ def _costs_of(name: str, group: pd.DataFrame) -> dict[str, object]:
 def right_of_files(folder: Path, name: str, rows: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
     """Which test images the files of some rows of deploy.csv classify correctly.
 
-    A float file gives the network's own predictions, within 1e-4: it was verified when written.
+    The predictions of a float file are those of the network, within 1e-4, as was verified
+    when the file was written.
 
     Returns bool (rows, images).
-    Raises `TransferError` if predictions are missing, or are not those that the table is about.
+    Raises `TransferError` if predictions are missing, or do not belong to the table.
     """
     if name != "litert-int8":
         runs = read_runs(folder).set_index("run", drop=False)
@@ -136,14 +128,14 @@ def right_of_file(
     right = probabilities.argmax(1) == labels if len(probabilities) == len(labels) else None
     if right is None or abs(right.mean() - accuracy) > 1e-5:
         raise TransferError(
-            f"The predictions of the {name} file of {run} are not those that the tables in "
-            f"{folder} are about. Measure it again."
+            f"The predictions of the {name} file of {run} do not belong to the tables in "
+            f"{folder}. Measure it again."
         )
     return right
 
 
 def on_front(costs: np.ndarray, accuracies: np.ndarray) -> np.ndarray:
-    """Which candidates no other dominates: as cheap, as accurate, and better in one of the two.
+    """The Pareto front: no other candidate is as cheap, as accurate, and better in one of the two.
 
     ``costs``, ``accuracies``: a candidate without a cost (NaN) is not on the front.
     Returns bool (N,).

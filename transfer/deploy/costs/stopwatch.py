@@ -10,8 +10,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+import timeit
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,16 +29,16 @@ _LIMIT_SECONDS = 600
 
 @dataclass(frozen=True)
 class Timing:
-    """What was measured."""
+    """How fast an exported file runs, and the memory it takes."""
 
     threads: int
     median_ms: float  #: latency of one frame, milliseconds
     p95_ms: float  #: 95th percentile
     images_per_second: float  #: in batches of 64, the median batch
-    #: most memory the process held while it opened the file and ran single frames; None where the
-    #: system has no /proc
+    #: the most memory the process held while it opened the file and ran single frames; None where
+    #: the system has no /proc
     peak_bytes: int | None
-    network_bytes: int | None  #: the same beyond what the process held before it opened the file
+    network_bytes: int | None  #: ``peak_bytes`` less what the process held before
 
 
 def time_file(path: str | Path, threads: int, calls: int = CALLS) -> Timing:
@@ -76,12 +75,12 @@ def _measure(path: Path, threads: int, calls: int) -> Timing:
     rng = np.random.default_rng(0)
     height, width = opened.metadata["image_size"]
     frame = rng.integers(0, 256, (1, height, width, 3), dtype=np.uint8)  # any frame takes as long
-    _seconds(opened.predict, frame, _WARM_UP_CALLS)
-    seconds = _seconds(opened.predict, frame, calls)
+    timeit.timeit(lambda: opened.predict(frame), number=_WARM_UP_CALLS)
+    seconds = timeit.repeat(lambda: opened.predict(frame), number=1, repeat=calls)
     peak = _memory("VmHWM")
     frames = np.repeat(frame, _BATCH, axis=0)
-    _seconds(opened.predict, frames, 1)
-    batches = _seconds(opened.predict, frames, _BATCHES)
+    opened.predict(frames)
+    batches = timeit.repeat(lambda: opened.predict(frames), number=1, repeat=_BATCHES)
     return Timing(
         threads,
         round(1e3 * float(np.median(seconds)), 4),
@@ -90,17 +89,6 @@ def _measure(path: Path, threads: int, calls: int) -> Timing:
         peak,
         None if peak is None or before is None else max(0, peak - before),
     )
-
-
-def _seconds(
-    predict: Callable[[np.ndarray], np.ndarray], images: np.ndarray, calls: int
-) -> list[float]:
-    seconds = []
-    for _ in range(calls):
-        began = time.perf_counter()
-        predict(images)
-        seconds.append(time.perf_counter() - began)
-    return seconds
 
 
 def _limit_tensorflow(threads: int) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from transfer.archives import merge_arrays, pack, read_probabilities
 from transfer.errors import TransferError
 from transfer.files import exclusively, lock_beside
-from transfer.predictions import merge, pack, read_probabilities
 from transfer.runs import parse_run, parse_runs
 from transfer.tables import read_table
 
@@ -22,8 +22,8 @@ FORMAT_LABELS = {
     "litert-int8": "int8, LiteRT",
     "onnx": "float32, ONNX",
 }
-#: Columns of deploy.csv, in this order. Times are empty but for the lowest seed measured: they are
-#: those of the architecture, whatever its weights.
+#: Columns of deploy.csv, in this order. Only the lowest seed has times: they depend on
+#: the architecture, not on the weights.
 COLUMNS = (
     *("run", "kind", "n", "seed", "alpha", "input", "format", "parameters", "multiply_adds"),
     *("weight_bytes", "file_bytes", "gzip_bytes", "test_accuracy", "keras_test_accuracy"),
@@ -61,7 +61,7 @@ def write_exported(study_dir: Path, run: str, name: str, probabilities: np.ndarr
     """Keep the test probabilities (N, classes) that the file of a run gave, to four decimals."""
     path = study_dir / _PREDICTIONS
     with exclusively(lock_beside(path)):
-        merge(path, {f"{run}.{name}": lambda: pack(probabilities)})
+        merge_arrays(path, {f"{run}.{name}": lambda: pack(probabilities)})
 
 
 def read_exported(study_dir: Path, run: str, name: str) -> np.ndarray:

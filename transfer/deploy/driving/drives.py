@@ -66,11 +66,11 @@ def drive_network(
     upsert(out / "driving.csv", rows[list(COLUMNS)], ("network",))
     if film:
         write_film(out / f"{name}.gif", name, courses[0], moments)
-    return summarise(pd.DataFrame([dataclasses.asdict(drive) for drive in drives]))
+    return summarise(rows)
 
 
 def open_pilot(network: str | Path, courses: Sequence[Course]) -> tuple[str, Pilot]:
-    """Name and pilot of what is asked for; see `drive_network`."""
+    """The name and the pilot of a network as `drive_network` takes it."""
     if str(network) == "driver":
         return "driver", simulator_pilot(courses)
     if str(network) == "forward":
@@ -98,7 +98,7 @@ def open_pilot(network: str | Path, courses: Sequence[Course]) -> tuple[str, Pil
 
 
 def _name(about: Mapping[str, object], path: Path) -> str:
-    """``RUN_FORMAT``. What a file says of itself becomes a file name: only a run's own will do."""
+    """``RUN_FORMAT``, from the metadata of a file; checked, since it becomes a file name."""
     (run,) = parse_runs([about.get("run")], f"the metadata of {path}")
     name = str(about.get("format"))
     if name not in FORMAT_LABELS:

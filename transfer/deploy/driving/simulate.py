@@ -187,13 +187,7 @@ class _OnTheWay:
 
 def network_pilot(predict: Callable[[np.ndarray], np.ndarray]) -> Pilot:
     """Press the key of the most probable class of every frame; nothing is remembered."""
-
-    def choose(
-        active: Sequence[int], cars: Sequence[Car], see: Callable[[], np.ndarray]
-    ) -> np.ndarray:
-        return predict(see()).argmax(1)
-
-    return choose
+    return lambda active, cars, see: predict(see()).argmax(1)
 
 
 def forward_pilot() -> Pilot:

@@ -54,8 +54,8 @@ def summarise(drives: pd.DataFrame) -> Summary:
     ``drives``: rows with the columns ``distance``, ``interventions``, ``in_lane``, ``offset``,
     ``laps``, ``clean_laps``.
     """
-    distance, count = float(drives["distance"].sum()), int(drives["interventions"].sum())
-    laps = float(drives["laps"].sum())
+    distance, laps = (float(drives[column].sum()) for column in ("distance", "laps"))
+    count = int(drives["interventions"].sum())
     dispersion = _dispersion(drives["interventions"].to_numpy(), drives["distance"].to_numpy())
     low = stats.gamma.ppf(0.025, count / dispersion) * dispersion if count else 0.0
     high = stats.gamma.ppf(0.975, count / dispersion + 1) * dispersion
@@ -130,5 +130,4 @@ def _parsed(name: str) -> tuple[str, str, int | None, str, str, int]:
     if not match:
         raise TransferError(f"Expected the name of a run or of its exported file: {name[:80]!r}.")
     run = parse_run(match["run"])
-    network = run.family
-    return network, run.kind, run.n, run.bn, match["format"] or "", run.seed
+    return run.family, run.kind, run.n, run.bn, match["format"] or "", run.seed

@@ -1,6 +1,7 @@
 """From a trained network to the bytes of a file, with metadata inside.
 
-Nothing here is trusted: `transfer.deploy.export.write` runs what comes out before anyone gets it.
+`transfer.deploy.export.write` runs every file before it puts it in place, since converters fail
+silently.
 Two things were seen to fail without an error: a network in training mode through Keras' ONNX
 exporter (onnxruntime refuses the file), and TensorFlow's converter given a function instead of a
 saved model (weights left behind as variables: the file runs and answers with NaN).
@@ -31,14 +32,14 @@ _TIME = (2000, 1, 1, 0, 0, 0)  # of the metadata's entry: the same run gives the
 def plain_layers(model: keras.Model, dtype: str = "uint8") -> keras.Model:
     """The network for inference: Keras' own layers only, no dropout, nothing trainable.
 
-    A network is trained by layers of ours that are fast in the backward pass. A file made from
-    those could be opened only where this package is.
+    Training uses layers of this package, which have a fast backward pass. A file with these layers
+    could be opened only where this package is installed.
 
     ``model``: as from `transfer.networks.network.build`, with its weights.
-    ``dtype``: {"uint8", "float32"}; of the images, 0..255 either way. A converter that quantises
-    wants float32.
-    Returns from images (N, height, width, 3), RGB, to class probabilities float32 (N, classes);
-    names and weights as those of ``model``.
+    ``dtype``: ``uint8`` or ``float32``, of the images, 0..255 either way. A converter that
+    quantises expects float32.
+    Returns a model from images (N, height, width, 3), RGB, to class probabilities float32 (N,
+    classes). Names and weights are those of ``model``.
     """
 
     def call(layer: keras.Layer, *inputs: Any, **options: Any) -> Any:
@@ -70,8 +71,8 @@ def to_litert(model: keras.Model) -> bytes:
 def to_litert_int8(model: keras.Model, images: np.ndarray) -> bytes:
     """A full-integer LiteRT flatbuffer: uint8 images in, uint8 probabilities (1/256) out.
 
-    ``model``: keras.Model.
-    ``images``: representative training images, from which the ranges of the activations are taken.
+    ``images``: uint8 (N, height, width, 3), representative training images, from which the ranges
+    of the activations are taken.
     """
     images = np.array(images)
     # The input's range becomes exactly 0..255, so that its quantisation is the identity.
@@ -115,7 +116,7 @@ def to_onnx(model: keras.Model) -> bytes:
 
 @contextlib.contextmanager
 def _converting(name: str) -> Iterator[None]:
-    """A converter's chatter is not shown; its failure, of whatever kind, is one sentence."""
+    """Hide what a converter prints, and turn any failure into one sentence."""
     try:
         with warnings.catch_warnings(), quietly():
             warnings.simplefilter("ignore")  # tf2onnx asks numpy for names that are no more

@@ -43,8 +43,8 @@ _MAX_METADATA_BYTES = 1 << 20
 class Opened:
     """An exported network, ready to run.
 
-    ``predict``: from uint8 images (N, height, width, 3), N >= 1, to probabilities float32 (N,
-    classes).
+    ``predict``: a function of uint8 images (N, height, width, 3), N >= 1, that returns
+    probabilities float32 (N, classes).
     ``metadata``: class names, image size, run, accuracy; see `transfer.deploy.export.write`.
     """
 
@@ -97,7 +97,8 @@ def open_exported(path: str | Path, threads: int = 1) -> Opened:
     """Open an exported file.
 
     ``path``: its suffix says which runtime.
-    ``threads``: the runtime may use; Keras has one setting a process and ignores it.
+    ``threads``: the number that the runtime may use. Keras has one setting for the process and
+    ignores it.
     Raises `TransferError` if the runtime is not installed, or refuses the file.
     """
     path = Path(path)

@@ -3,7 +3,8 @@
 ``python -m transfer export STUDY_DIR/RUN --out net.tflite --int8``
 
 A file is put in place only after the runtime of its format, which knows nothing of this package,
-has run it on the whole test set. What that gave is in the metadata, inside the file and beside it.
+has run it on the whole test set. The accuracy it reached stands in the metadata, inside the file
+and beside it.
 """
 
 import json
@@ -79,7 +80,7 @@ def export(
 
     ``run``: ``STUDY_DIR/RUN_NAME``.
     ``out``: file to write; its suffix is that of the format. ``OUT.json`` is written beside it.
-    ``kind``: {"keras", "litert", "onnx"} or None; None: what the suffix of ``out`` says.
+    ``kind``: ``keras``, ``litert``, ``onnx``, or None: by the suffix of ``out``.
     ``int8``: full-integer weights and activations; ``litert`` only.
     ``data``: folder of the study's data set, if it has moved.
     ``images``: training images, unlabelled, to re-estimate all BatchNorm statistics on; 0: as
@@ -128,22 +129,22 @@ def export_weights(
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / f"network{SUFFIXES[kind]}"
         trial.write_bytes(content)
-        found = open_exported(trial).predict(np.ascontiguousarray(data.test.images))
-        difference = _verify(found, expected, kind, int8)
+        given = open_exported(trial).predict(np.ascontiguousarray(data.test.images))
+        difference = _verify(given, expected, kind, int8)
         metadata = _metadata(finished, data, kind, int8)
         metadata |= {name: value for name, value in facts.items() if value}
         metadata["weights_sha256"] = hash_weights(weights)
-        metadata["test_accuracy"] = round(accuracy(found, data.test.labels), 6)
+        metadata["test_accuracy"] = round(accuracy(given, data.test.labels), 6)
         metadata["keras_test_accuracy"] = round(accuracy(expected, data.test.labels), 6)
         metadata["largest_difference"] = float(f"{difference:.3g}")
         content = with_metadata(content, kind, metadata)
         trial.write_bytes(content)
-        _verify_final(trial, metadata, data.test.images[:_FINAL_IMAGES], found[:_FINAL_IMAGES])
+        _verify_final(trial, metadata, data.test.images[:_FINAL_IMAGES], given[:_FINAL_IMAGES])
     sidecar = out.with_name(out.name + ".json")
     write_atomically(out, content)
     write_atomically(sidecar, json.dumps({**metadata, "bytes": len(content)}, indent=1) + "\n")
     lost = metadata["keras_test_accuracy"] - metadata["test_accuracy"]
-    return Exported(out, sidecar, metadata, lost, found)
+    return Exported(out, sidecar, metadata, lost, given)
 
 
 def _network(finished: Finished, data: Dataset, weights: Mapping[str, np.ndarray]) -> keras.Model:
@@ -159,7 +160,7 @@ def _predictions(network: keras.Model, data: Dataset) -> np.ndarray:
 
 
 def _check_recorded(finished: Finished, expected: np.ndarray) -> None:
-    """The predictions must be those that the study has recorded, where it has."""
+    """Compare predictions with those that the study has recorded, if it has any."""
     name = finished.run.name
     if not has_predictions(finished.study_dir, name):
         return
@@ -186,14 +187,14 @@ def chosen_images(data: Dataset, count: int) -> np.ndarray:
     return np.array(data.train.images[np.sort(chosen)])
 
 
-def _verify(found: np.ndarray, expected: np.ndarray, kind: str, int8: bool) -> float:
+def _verify(given: np.ndarray, expected: np.ndarray, kind: str, int8: bool) -> float:
     """Largest difference of a probability; of a float file it must be within the tolerance."""
-    if found.shape != expected.shape or not np.isfinite(found).all():
+    if given.shape != expected.shape or not np.isfinite(given).all():
         raise TransferError(
-            f"The {kind} file was written, but its runtime gives no probabilities of it. "
+            f"The {kind} file was written, but its runtime gives no probabilities. "
             "Nothing was put in place."
         )
-    difference = float(np.abs(found - expected).max())
+    difference = float(np.abs(given - expected).max())
     if not int8 and difference > TOLERANCE:
         raise TransferError(
             f"The {kind} file gives other probabilities than the network, by up to "
@@ -205,7 +206,7 @@ def _verify(found: np.ndarray, expected: np.ndarray, kind: str, int8: bool) -> f
 def _verify_final(
     path: Path, metadata: dict[str, Any], images: np.ndarray, expected: np.ndarray
 ) -> None:
-    """Metadata changes the file: once more, what is put in place is what was verified."""
+    """Verify the file once more, now that it holds metadata."""
     opened = open_exported(path)
     if opened.metadata != metadata or not np.array_equal(
         opened.predict(np.ascontiguousarray(images)), expected

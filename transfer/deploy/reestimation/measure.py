@@ -1,4 +1,4 @@
-"""What re-estimating BatchNorm statistics on target images gains, without training: a table.
+"""What accuracy gains if BatchNorm statistics are estimated on target images, without training.
 
 ``python -m transfer reestimate STUDY_DIR [RUN ...]`` writes ``STUDY_DIR/reestimation.csv``.
 """
@@ -43,10 +43,10 @@ def measure_reestimation(
 ) -> pd.DataFrame:
     """Test accuracy of finished runs with statistics as trained and re-estimated.
 
-    Two re-estimations a run: ``frozen``, of its frozen layers alone (where it has some), and
-    ``all``. Added are rows ``probe``, one a block of baseA: the validation accuracy of a ridge
-    probe on the pooled features of the untouched source network, with the source's statistics and
-    with the target's: what re-estimation is worth before anything is trained.
+    Statistics are re-estimated twice for each run: of its frozen layers alone (rows ``frozen``,
+    where it has some), and of all layers (rows ``all``). With ``source`` there is also a row
+    ``probe`` for each block of baseA: the validation accuracy of a ridge probe on pooled features
+    of the source network as it is, with the source's statistics and with the target's.
 
     ``runs``: names of runs; None: all on all training images.
     ``images``: training images, unlabelled, drawn from a fixed seed.

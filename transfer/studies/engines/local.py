@@ -32,15 +32,13 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _FOLDERS_OF_A_RUN = ("failed", "checkpoints", "logs", "predictions", "rows")
 
 
-def default_workers() -> int:
-    """One worker a core: at these sizes a second thread in a process gains next to nothing."""
-    return cores()
-
-
 @contextlib.contextmanager
 def processes(context: Context, runs: int, workers: int | None) -> Iterator["_Pool"]:
-    """Worker processes for so many runs; None: one a core. They end with the block."""
-    pool = _Pool(context, min(workers or default_workers(), runs))
+    """Worker processes for so many runs, which end with the block.
+
+    ``workers``: None: one a core, as a second thread in a process gains next to nothing.
+    """
+    pool = _Pool(context, min(workers or cores(), runs))
     try:
         yield pool
     finally:

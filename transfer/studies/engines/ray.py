@@ -24,13 +24,14 @@ from typing import Any
 
 from transfer.errors import TransferError
 from transfer.files import Version, version_of
+from transfer.machine import cores
 from transfer.program import how_to_install
 from transfer.progress import quietly
 from transfer.results import read_log, working
 from transfer.runs import Run
 from transfer.studies.context import Context
 from transfer.studies.engines.dispatch import SECONDS_BETWEEN_LOOKS, Costs, ready_runs
-from transfer.studies.engines.local import attempt, default_workers, start_worker
+from transfer.studies.engines.local import attempt, start_worker
 from transfer.studies.setup import environment
 
 try:
@@ -97,7 +98,7 @@ def _connected(address: str | None) -> Iterator[None]:
     if address is not None and address != "auto":
         _check_reachable(address)
     own: dict[str, Any] = {
-        "num_cpus": default_workers(),
+        "num_cpus": cores(),
         "include_dashboard": False,
         "object_store_memory": _OBJECT_STORE_BYTES,
     }
