@@ -57,6 +57,7 @@ def learning_curves(facts: Facts) -> tuple[Chart, int]:
         choices = (Choice("kind", "Kind", tuple(kinds)), *choices)
     keys = {trace["meta"]["switch"] for trace in traces}
     switches = [switch(base) for base in BASES if base in keys]
+    last = last_block(facts.runs)
     switches += [Switch(f"n{n}", str(n), "━") for n in range(last + 1) if f"n{n}" in keys]
     return Chart(
         "curves",
