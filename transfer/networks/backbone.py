@@ -118,7 +118,7 @@ def check_run(run: Run, backbone: str) -> None:
 
 def last_block(runs: "pd.DataFrame") -> int:
     """The last n of the backbone of these rows of runs.csv; rows that name none: MobileNet v1."""
-    named = [name for name in runs["backbone"].dropna() if name in BACKBONES]
+    named = [name for name in runs.get("backbone", []) if name in BACKBONES]
     return BACKBONES[named[0] if named else DEFAULT].blocks
 
 
