@@ -66,10 +66,11 @@ def _introduction(study: Reading) -> str:
             f"{count_seeds(int(study.means[BASE].seeds))})."
         )
     return (
-        f"{study.name}: {len(study.runs)} runs on all training images, {images:,} test images"
-        f"{grouped}. Numbers are {_METRICS[study.tested.metric]}, of 100.{base} As good as baseB "
-        f"is what is not worse by more than {one_or_more(study.margin)}. Intervals hold for other "
-        f"seeds and other test images of the same kind.{repeated}"
+        f"{study.name}: {len(study.runs)} runs on all training images by the {study.protocol} "
+        f"protocol (another can give another answer), {images:,} test images{grouped}. Numbers are "
+        f"{_METRICS[study.tested.metric]}, of 100.{base} As good as baseB is what is not worse by "
+        f"more than {one_or_more(study.margin)}. Intervals hold for other seeds and other test "
+        f"images of the same kind.{repeated}"
     )
 
 
@@ -91,7 +92,7 @@ def _against_base(study: Reading, kind: str, bn: str, what: str) -> list[str]:
         f"to be as good, {how}: {f'n = {spans(shown)}' if shown else 'none'}."
     ]
     n = _open(tested, kind)
-    if n is not None:
+    if n is not None and bn in KERAS_3:
         key: Key = (kind, n, bn)
         lines.append(f"{name_of(key)} is open: {what_would_decide(study, key, tested[n])}.")
     return lines
