@@ -1,5 +1,7 @@
 """The answer in a person's words: a sentence each, and what speaks against it."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from transfer.answers.reading import Reading, name_of
@@ -81,13 +83,18 @@ def cut_in_words(study: Reading) -> tuple[int | None, list[str]]:
             f"Keep the whole network: every slice that was tried (n = {spans(tested)}) is shown to "
             f"be worse than baseB by more than {one_or_more(study.margin)}."
         ]
-    near = max(left, key=lambda n: (tested[n].probability, -n))
+    near = nearest(tested)
     return None, [
-        f"Where to cut is not decided. Nearest to it is sliced-{near} "
-        f"({_scores(study, ('sliced', near, ''))}), which taken alone is "
-        f"{_how_sure(tested[near])}; "
-        f"{what_would_decide(study, ('sliced', near, ''), tested[near])}."
+        f"Where to cut is open. Nearest is sliced-{near} "
+        f"({_scores(study, ('sliced', near, ''))}): taken alone, "
+        f"{_how_sure(tested[near])}."
     ]
+
+
+def nearest(tested: Mapping[int, Comparison]) -> int:
+    """Of the slices that are undecided, the n of the one most probably as good as baseB."""
+    left = [n for n, comparison in tested.items() if comparison.outcome == "undecided"]
+    return max(left, key=lambda n: (tested[n].probability, -n))
 
 
 def _keep(study: Reading, n: int, comparison: Comparison) -> list[str]:
@@ -162,11 +169,12 @@ def best_in_words(study: Reading, key: Key) -> str:
 
 
 def general_in_words(study: Reading, bn: str) -> tuple[int | None, str]:
-    """How many blocks are general: the number shown, None if AnB was not run, and a sentence."""
+    """How many blocks are general: the number shown, None if that is open, and a sentence."""
     tested = {n: c for n, c in study.of_kind("AnB", bn).items() if n > 0}
     if not tested:
         return None, "How many blocks are general was not tried: --kinds baseB,AnB answers it."
-    claimed = fixed_sequence(np.array([comparison.p for comparison in tested.values()]))
+    p = np.array([comparison.p for comparison in tested.values()])
+    claimed = fixed_sequence(p, study.tested.error)
     shown = [n for n, claim in zip(tested, claimed, strict=True) if claim]
     under = "" if bn == "inference" else f" (BatchNorm {bn})"
     if shown:
@@ -185,19 +193,14 @@ def general_in_words(study: Reading, bn: str) -> tuple[int | None, str]:
             f"No block of the source can stay frozen{under}: A{first}B is worse than baseB by more "
             f"than {one_or_more(study.margin)} ({_scores(study, key)})."
         )
-    return 0, (
-        f"How many blocks can stay frozen{under} is not decided: A{first}B "
-        f"({_scores(study, key)}) is {_how_sure(comparison)}; "
-        f"{what_would_decide(study, key, comparison)}."
+    return None, (
+        f"How many blocks can stay frozen{under} is open: A{first}B "
+        f"({_scores(study, key)}) is {_how_sure(comparison)}."
     )
 
 
 def _how_sure(comparison: Comparison) -> str:
-    sure = comparison.probability
-    if sure >= 0.5:
-        return f"as good as baseB with a probability of {percent(sure)}"
-    worse = f"worse than baseB by more than {one_or_more(comparison.margin)}"
-    return f"{worse} with a probability of {percent(1 - sure)}"
+    return f"as good as baseB with a probability of {percent(comparison.probability)}"
 
 
 def what_would_decide(study: Reading, key: Key, comparison: Comparison) -> str:
