@@ -161,7 +161,9 @@ def _of_data_set(
         starts = range(0, count, _AT_ONCE)
         for start in track(starts, len(starts), "Classifying"):
             some = range(start, min(start + _AT_ONCE, count))
-            names: list[tuple[object, ...]] = [(index, files[index]) if files else (index,) for index in some]
+            names: list[tuple[object, ...]] = [
+                (index, files[index]) if files else (index,) for index in some
+            ]
             yield _Batch(
                 names, test.images[some.start : some.stop], test.labels[some.start : some.stop]
             )
