@@ -103,13 +103,26 @@ def test_a_first_network_that_is_worse_means_that_nothing_can_stay_frozen(tmp_pa
     assert "No block of the source can stay frozen: A1B is worse than baseB" in text(found)
 
 
+def test_a_study_that_looks_repeatedly_claims_nothing_at_the_level_of_one_look(tmp_path):
+    """A1B has p = 2.1 %: enough for a study of one look, not for one of six (1.5 % each)."""
+    folder = make_study(tmp_path / "study", {("baseB", None): 0.8, ("AnB", 1): 0.8}, noise=0.1)
+    assert answer(folder).general == 1
+    path = folder / "study.json"
+    settings = json.loads(path.read_text())
+    settings["calls"][-1]["round"] = 1
+    path.write_text(json.dumps(settings))
+    found = answer(folder)
+    assert found.general is None
+    assert "How many blocks can stay frozen is open: A1B" in text(found)
+
+
 def test_what_is_undecided_is_called_so_with_its_probability_and_what_it_would_cost(tmp_path):
     accuracies = {("baseB", None): 0.8, ("sliced", 4): 0.6, ("sliced", 7): 0.796}
     found = answer(make_study(tmp_path / "study", accuracies, noise=0.1))
     assert found.network is None
-    assert found.recommendation.startswith("Where to cut is not decided. Nearest to it is sliced-7")
+    assert found.recommendation.startswith("Where to cut is open. Nearest is sliced-7")
     assert "as good as baseB with a probability of" in found.recommendation
-    assert "would decide it" in found.recommendation
+    assert any("sliced-7 is open: " in d and "would decide it" in d for d in found.details)
     assert "repeat the command with --kinds baseB,sliced --n 7 --seeds 0-" in found.next_step[0]
 
 

@@ -12,8 +12,13 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from tests.deploy.test_export import FLOAT_FILES, RUN, needs_litert, trained_predictions
 from tests.test_security import HOSTILE
 from transfer.cli import main
+from transfer.deploy.export.convert import to_keras, with_metadata
+from transfer.deploy.export.open import open_network
 from transfer.deploy.predict import predict
 from transfer.errors import TransferError
+from transfer.networks.backbone import BACKBONES, Architecture
+from transfer.networks.network import build, random_weights
+from transfer.networks.transplant import set_weights
 from transfer.tasks.dataset import CLASSES, load_dataset
 from transfer.tasks.imports.images import read_images
 from transfer.tasks.imports.importers import import_data
@@ -213,3 +218,18 @@ def test_class_names_and_files_are_no_formulas(exported, photographs, tmp_path):
     (photographs / "left" / "=1+1.png").write_bytes((photographs / "left/0.png").read_bytes())
     predict(exported("net.keras").path, photographs / "left", tmp_path / "p.csv")
     assert "./=1+1.png" in (tmp_path / "p.csv").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_a_keras_file_of_any_backbone_is_built_from_its_metadata(tmp_path, backbone):
+    alpha = BACKBONES[backbone].alpha or 1.0
+    architecture = Architecture(2, alpha, (48, 80), (45, 80), 3, backbone)
+    trained = build(architecture)
+    set_weights(trained, random_weights(architecture, 3))
+    about = {"run": "sliced-2_s0", "backbone": backbone, "alpha": alpha, "input_size": [48, 80]}
+    about |= {"image_size": [45, 80], "classes": list(CLASSES)}
+    (tmp_path / "net.keras").write_bytes(with_metadata(to_keras(trained), "keras", about))
+    images = np.random.default_rng(6).integers(0, 256, (4, 45, 80, 3), dtype=np.uint8)
+    found = open_network(tmp_path / "net.keras").predict(images)
+    np.testing.assert_allclose(found, trained.predict(images, verbose=0), atol=1e-6)

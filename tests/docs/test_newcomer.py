@@ -80,7 +80,9 @@ def test_three_commands_lead_from_a_folder_to_an_exported_network(tmp_path, phot
     for network in (f"{study}/sliced-7_s0", out):
         said = transfer(tmp_path, "predict", network, "data/photos", "--out", "predictions.csv")
         run = exported.metadata["run"] if network == out else "sliced-7_s0"
-        assert float(re.search("accuracy ([0-9.]+)", said)[1]) == pytest.approx(recorded[run], abs=0.02)
+        assert float(re.search("accuracy ([0-9.]+)", said)[1]) == pytest.approx(
+            recorded[run], abs=0.02
+        )
 
     said = transfer(tmp_path, "report", study)
     page = (tmp_path / study / "report.html").read_text()

@@ -51,14 +51,15 @@ class Answer:
     network : str or None
         The network to keep, such as ``sliced-7``; None where none is shown to be as good as baseB.
     confidence : float or None
-        Probability, given the data, that it is.
+        Probability, given the data, that it is, taken alone: not adjusted for the other slices.
     against : str
         What it is compared with.
     saves : dict
         ``parameters``, ``multiply_adds`` and, where files were measured, ``bytes``: those of the
         network as a share of baseB's.
     general : int or None
-        Blocks shown to be general; None if AnB was not run.
+        Blocks shown to be general; 0 if A1B is shown to be worse than baseB; None if that is open,
+        or AnB was not run.
     sentences : tuple of str
         Why, in a person's words.
     next_step : tuple of str

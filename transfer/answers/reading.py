@@ -25,6 +25,7 @@ class Reading:
 
     folder: Path
     name: str  #: of the data set
+    protocol: str  #: its name
     every_run: pd.DataFrame
     runs: pd.DataFrame  #: those on all training images
     tested: Tested
@@ -64,7 +65,7 @@ def read(study_dir: str | Path, margin: float, metric: str) -> Reading:
     ``runs.csv``.
     """
     folder = Path(study_dir)
-    every_run = read_runs(folder)
+    every_run, settings = read_runs(folder), read_settings(folder)
     tested = read_tested(folder, metric)
     column = "accuracy" if metric == "accuracy" else "balanced_accuracy"
     shares = pd.Series(tested.labels).value_counts(normalize=True)
@@ -72,7 +73,8 @@ def read(study_dir: str | Path, margin: float, metric: str) -> Reading:
     pixels = [(_BASELINES[key], float(baselines[key])) for key in _BASELINES if key in baselines]
     return Reading(
         folder=folder,
-        name=read_settings(folder).dataset,
+        name=settings.dataset,
+        protocol=settings.protocol.name,
         every_run=every_run,
         runs=on_all_images(every_run),
         tested=tested,

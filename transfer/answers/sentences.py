@@ -1,10 +1,12 @@
 """The answer in a person's words: a sentence each, and what speaks against it."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from transfer.answers.reading import Reading, name_of
 from transfer.deploy.costs.table import on_all_images, read_costs
-from transfer.runs import BLOCKS
+from transfer.networks.backbone import last_block
 from transfer.statistics.comparison import BASE, LEVEL, Comparison, Key, behind_the_best
 from transfer.statistics.differences import images_to_decide, seeds_to_decide
 from transfer.statistics.rules import fixed_sequence
@@ -81,19 +83,25 @@ def cut_in_words(study: Reading) -> tuple[int | None, list[str]]:
             f"Keep the whole network: every slice that was tried (n = {spans(tested)}) is shown to "
             f"be worse than baseB by more than {one_or_more(study.margin)}."
         ]
-    near = max(left, key=lambda n: (tested[n].probability, -n))
+    near = nearest(tested)
     return None, [
-        f"Where to cut is not decided. Nearest to it is sliced-{near} "
-        f"({_scores(study, ('sliced', near, ''))}), which taken alone is "
-        f"{_how_sure(tested[near])}; "
-        f"{what_would_decide(study, ('sliced', near, ''), tested[near])}."
+        f"Where to cut is open. Nearest is sliced-{near} "
+        f"({_scores(study, ('sliced', near, ''))}): taken alone, "
+        f"{_how_sure(tested[near])}."
     ]
+
+
+def nearest(tested: Mapping[int, Comparison]) -> int:
+    """Of the slices that are undecided, the n of the one most probably as good as baseB."""
+    left = [n for n, comparison in tested.items() if comparison.outcome == "undecided"]
+    return max(left, key=lambda n: (tested[n].probability, -n))
 
 
 def _keep(study: Reading, n: int, comparison: Comparison) -> list[str]:
     key: Key = ("sliced", n, "")
-    kept = f"Keep {n} of {BLOCKS} blocks (sliced-{n})." if n < BLOCKS else "Nothing can be cut."
-    subject = "It" if n < BLOCKS else "The whole source network"
+    blocks = last_block(study.runs)
+    kept = f"Keep {n} of {blocks} blocks (sliced-{n})." if n < blocks else "Nothing can be cut."
+    subject = "It" if n < blocks else "The whole source network"
     how = "better than" if comparison.at_least > 0.0005 else "as good as"
     needs = _needs(study, key)
     return [
@@ -161,11 +169,12 @@ def best_in_words(study: Reading, key: Key) -> str:
 
 
 def general_in_words(study: Reading, bn: str) -> tuple[int | None, str]:
-    """How many blocks are general: the number shown, None if AnB was not run, and a sentence."""
+    """How many blocks are general: the number shown, None if that is open, and a sentence."""
     tested = {n: c for n, c in study.of_kind("AnB", bn).items() if n > 0}
     if not tested:
         return None, "How many blocks are general was not tried: --kinds baseB,AnB answers it."
-    claimed = fixed_sequence(np.array([comparison.p for comparison in tested.values()]))
+    p = np.array([comparison.p for comparison in tested.values()])
+    claimed = fixed_sequence(p, study.tested.error)
     shown = [n for n, claim in zip(tested, claimed, strict=True) if claim]
     under = "" if bn == "inference" else f" (BatchNorm {bn})"
     if shown:
@@ -184,19 +193,14 @@ def general_in_words(study: Reading, bn: str) -> tuple[int | None, str]:
             f"No block of the source can stay frozen{under}: A{first}B is worse than baseB by more "
             f"than {one_or_more(study.margin)} ({_scores(study, key)})."
         )
-    return 0, (
-        f"How many blocks can stay frozen{under} is not decided: A{first}B "
-        f"({_scores(study, key)}) is {_how_sure(comparison)}; "
-        f"{what_would_decide(study, key, comparison)}."
+    return None, (
+        f"How many blocks can stay frozen{under} is open: A{first}B "
+        f"({_scores(study, key)}) is {_how_sure(comparison)}."
     )
 
 
 def _how_sure(comparison: Comparison) -> str:
-    sure = comparison.probability
-    if sure >= 0.5:
-        return f"as good as baseB with a probability of {percent(sure)}"
-    worse = f"worse than baseB by more than {one_or_more(comparison.margin)}"
-    return f"{worse} with a probability of {percent(1 - sure)}"
+    return f"as good as baseB with a probability of {percent(comparison.probability)}"
 
 
 def what_would_decide(study: Reading, key: Key, comparison: Comparison) -> str:

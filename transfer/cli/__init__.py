@@ -68,15 +68,9 @@ def make_parser() -> argparse.ArgumentParser:
     data.add_commands(commands)
     for call in (
         *(study.study, study.run, study.status),
-        *(answers.verdict, answers.figures, answers.report, answers.scores),
-        *(
-            deploy.export,
-            deploy.predict,
-            deploy.measure,
-            deploy.reestimate,
-            deploy.drive,
-            bench.bench,
-        ),
+        *(answers.verdict, answers.figures, answers.report, answers.scores, answers.blocks),
+        *(deploy.export, deploy.predict, deploy.measure, deploy.reestimate, deploy.drive),
+        bench.bench,
     ):
         add_command(commands, call)
     return parser

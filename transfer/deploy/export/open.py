@@ -22,7 +22,7 @@ from transfer.deploy.export.runtimes import (
     open_exported,
 )
 from transfer.errors import TransferError
-from transfer.networks.architecture import Architecture
+from transfer.networks.backbone import DEFAULT, Architecture
 from transfer.networks.weights import read_weights
 from transfer.runs import parse_runs
 from transfer.tasks.dataset import check_description
@@ -94,6 +94,7 @@ def _open_keras(path: Path) -> Opened:
             (height, width),
             (about["image_size"][0], about["image_size"][1]),
             len(about["classes"]),
+            about.get("backbone", DEFAULT),
         )
         with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
             if archive.getinfo(_WEIGHTS).file_size > _MAX_WEIGHT_BYTES:
@@ -114,7 +115,7 @@ def _open_keras(path: Path) -> Opened:
 def _built(
     architecture: Architecture, weights: dict[str, np.ndarray], about: dict[str, Any]
 ) -> Opened:
-    from transfer.networks.mobilenet import build
+    from transfer.networks.network import build
     from transfer.networks.transplant import set_weights
 
     model = build(architecture)

@@ -35,7 +35,7 @@ from transfer.deploy.export.runtimes import (
 )
 from transfer.errors import TransferError
 from transfer.files import write_atomically
-from transfer.networks.mobilenet import build
+from transfer.networks.network import build
 from transfer.networks.transplant import set_weights
 from transfer.networks.weights import hash_weights
 from transfer.results import has_predictions, read_predictions, to_repeat
@@ -230,6 +230,7 @@ def _metadata(finished: Finished, data: Dataset, kind: str, int8: bool) -> dict[
         "output": f"probabilities (N, {len(finished.classes)})"
         + (", uint8: times 1/256" if int8 else ", float32"),
         "input_size": list(finished.input_size),
+        "backbone": finished.backbone,
         "alpha": finished.alpha,
         "dataset": data.name,
         "test_images": len(data.test.labels),
