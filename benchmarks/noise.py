@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from transfer.networks.architecture import Architecture
-from transfer.networks.mobilenet import random_weights
+from transfer.networks.network import random_weights
 from transfer.networks.transplant import copy_blocks, frozen_layers
 from transfer.networks.weights import read_weights
 from transfer.runs import PROTOCOLS, Run, parse_run
@@ -68,7 +68,7 @@ def measure(data: Dataset, weights: Path, run: Run, epochs: int, folder: Path) -
     start = random_weights(architecture, run.seed, "baseB" if run.kind == "baseB" else "")
     train, valid, test = (split.images for split in (data.train, data.valid, data.test))
     if run.n is not None:
-        start = copy_blocks(start, read_weights(weights, architecture), run.n)
+        start = copy_blocks(start, read_weights(weights, architecture), run.n, architecture)
         kept = features(folder, data, architecture, start, run.n)
         train, valid, test = kept["train"], kept["valid"], kept["test"]
     indices = np.arange(len(train))
@@ -76,7 +76,7 @@ def measure(data: Dataset, weights: Path, run: Run, epochs: int, folder: Path) -
     trainer = Averaging(
         Setting(
             architecture,
-            frozen_layers(run),
+            frozen_layers(run, architecture),
             run.bn,
             batch_norm_momentum(len(indices), protocol.batch),
             protocol.momentum,
@@ -92,7 +92,7 @@ def measure(data: Dataset, weights: Path, run: Run, epochs: int, folder: Path) -
     )
     remove_checkpoint(checkpoint)
     drawn = np.random.default_rng(run.seed).choice(indices, _STATISTICS_IMAGES, replace=False)
-    trained = {layer.name for layer in trainer.model.layers} - set(frozen_layers(run))
+    trained = {layer.name for layer in trainer.model.layers} - set(frozen_layers(run, architecture))
     averaged = {**trainer.weights(), **trainer.mean}
     averaged = reestimate(architecture, averaged, data.train.images[np.sort(drawn)], trained)
     rows = []

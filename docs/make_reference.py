@@ -19,8 +19,8 @@ REFERENCE = ROOT / "docs" / "reference"
 #: Modules that notebooks and scripts call; the others serve these.
 MODULES = (
     *("api", "runs", "results", "tasks.dataset", "tasks.lanes.generate", "tasks.imports.importers"),
-    *("tasks.checks.check", "tasks.checks.leakage", "networks.architecture"),
-    *("networks.mobilenet", "networks.transplant", "networks.sources", "networks.weights"),
+    *("tasks.checks.check", "tasks.checks.leakage", "networks.architecture", "networks.backbone"),
+    *("networks.network", "networks.transplant", "networks.sources", "networks.weights"),
     *("studies.ask", "studies.study", "statistics.comparison", "statistics.rules"),
     *("scores.representation", "scores.attention", "figures.draw", "answers.answer"),
     *("deploy.export.finished", "deploy.export.write"),

@@ -14,7 +14,7 @@ import transfer
 from transfer import api
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
-from transfer.networks.mobilenet import build
+from transfer.networks.network import build
 from transfer.networks.transplant import get_weights, set_weights
 
 REPOSITORY = Path(__file__).parents[1]

@@ -32,7 +32,7 @@ from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
 from transfer.figures.draw import read_published
 from transfer.folding import fold, write_log, write_predictions, write_row, write_test_labels
-from transfer.networks.architecture import Architecture, weight_shapes
+from transfer.networks.architecture import Architecture, feature_shape, weight_shapes
 from transfer.networks.classifier import read_classifier
 from transfer.networks.weights import read_weights, write_weights
 from transfer.results import (
@@ -171,7 +171,7 @@ def keras_2_weights(folder):
 
 def classifier(folder):
     with h5py.File(folder / "a.h5", "w") as file:
-        kernel = np.full((SMALL.filters(1), 7), 0.5, np.float32)
+        kernel = np.full((feature_shape(SMALL, SMALL.depth)[-1], 7), 0.5, np.float32)
         file.create_dataset("layers/dense/vars/0", data=kernel, compression="gzip")
         file.create_dataset("layers/dense/vars/1", data=np.zeros(7, np.float32))
     return folder / "a.h5", lambda: read_classifier(folder / "a.h5", SMALL)

@@ -76,7 +76,7 @@ def test_names_are_those_of_the_field(name, run):
 @pytest.mark.parametrize(
     "name",
     [
-        *("A14B_s0", "sliced-0_s0", "baseA_s0", "A3B", "A03B_s0", "A3B_inference_s0"),
+        *("A100B_s0", "sliced-0_s0", "baseA_s0", "A3B", "A03B_s0", "A3B_inference_s0"),
         *("A3B+_legacy_s0", "../A3B_s0", "A3B_s0\n", "A3B_f1.0_s0", "A3B_f0.250_s0"),
         *("A3B_s00", "A٣B_s0", ""),
     ],

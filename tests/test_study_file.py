@@ -6,7 +6,7 @@ import pytest
 
 from tests.study_files import SETTINGS, call_for, write_study
 from transfer.errors import TransferError
-from transfer.runs import BLOCKS, parse_run
+from transfer.runs import parse_run
 from transfer.study_file import planned_runs, read_calls, read_settings
 
 
@@ -81,7 +81,7 @@ def test_a_protocol_of_something_else_is_refused(tmp_path, key, value):
     "call",
     [
         {"kinds": ["baseC"]},
-        {"n": [BLOCKS + 1], "kinds": ["AnB"], "bn": ["inference"]},
+        {"n": [100], "kinds": ["AnB"], "bn": ["inference"]},
         {"n": [2.0], "kinds": ["AnB"]},
         {"seeds": [-1]},
         {"seeds": list(range(500)), "n": list(range(500)), "kinds": ["AnB"]},

@@ -97,9 +97,10 @@ def network(
     name: str,
     data: str | Path | Dataset,
     source: str = "fractals",
-    alpha: float = 0.25,
+    alpha: float | None = None,
     input: tuple[int, int] = (48, 80),
     seed: int = 0,
+    backbone: str = "mobilenet",
     base: "keras.Model | None" = None,
 ) -> "keras.Model":
     """A network before training: its blocks copied, and frozen as its name says.
@@ -115,12 +116,14 @@ def network(
         The target task: it gives the size of the images and the number of classes.
     source : str
         Where baseA comes from: ``fractals`` (shipped), ``imagenet``, or a weight file.
-    alpha : float
-        Width multiplier, above 0 and at most 2.
+    alpha : float or None
+        Width multiplier, above 0 and at most 2; None: the usual one of the backbone.
     input : (int, int)
         Height and width that the network resizes images to; at least 32 each.
     seed : int
         Of the initial weights of what is not copied.
+    backbone : str
+        A key of `transfer.networks.backbone.BACKBONES`.
     base : keras.Model or None
         A trained baseB, from which BnB and BnB+ copy; other networks need none.
 
@@ -147,7 +150,10 @@ def network(
     from transfer.tasks.balance import stratified_fraction
 
     run, data = _run(name, seed), _opened(data)
-    with _context(run, data, source=source, alpha=alpha, input=input) as (context, _):
+    with _context(run, data, source=source, backbone=backbone, alpha=alpha, input=input) as (
+        context,
+        _,
+    ):
         for needed in run.depends_on:
             if base is None:
                 raise TransferError(
@@ -164,9 +170,10 @@ def train(
     name: str,
     data: str | Path | Dataset,
     source: str = "fractals",
-    alpha: float = 0.25,
+    alpha: float | None = None,
     input: tuple[int, int] = (48, 80),
     seed: int = 0,
+    backbone: str = "mobilenet",
     protocol: str = "fast",
     epochs: int | None = None,
     batch: int | None = None,
@@ -181,7 +188,7 @@ def train(
 
     Parameters
     ----------
-    name, data, source, alpha, input, seed
+    name, data, source, alpha, input, seed, backbone
         As in `network`.
     protocol : {"fast", "reference"}
     epochs, batch : int or None
@@ -212,9 +219,10 @@ def train(
 
     logging.getLogger("tensorflow").setLevel("ERROR")  # a graph a network is intended
     run, data = _run(name, seed), _opened(data)
-    options = {"protocol": protocol, "epochs": epochs, "batch": batch}
+    options: dict[str, Any] = {"protocol": protocol, "epochs": epochs, "batch": batch}
     logged: list[dict[str, float]] = []
-    with _context(run, data, source=source, alpha=alpha, input=input, **options) as (context, runs):
+    options |= {"source": source, "backbone": backbone, "alpha": alpha, "input": input}
+    with _context(run, data, **options) as (context, runs):
         for each in runs:  # those it copies from, then itself
             row = execute(each, context, lambda so_far: logged.__setitem__(slice(None), so_far))
         shape = architecture_of(run, context, data)
@@ -245,8 +253,8 @@ def study(
         Processes; None: one a core.
     **asked
         What differs from the preset, as on the command line: ``kinds``, ``n``, ``seeds``, ``bn``,
-        ``fractions``, ``source``, ``alpha``, ``input``, ``protocol``, ``epochs``, ``batch``. Text
-        as there (``n="1-3,7"``), or lists (``n=[1, 2, 3, 7]``, ``input=(48, 80)``).
+        ``fractions``, ``source``, ``backbone``, ``alpha``, ``input``, ``protocol``, ``epochs``,
+        ``batch``. Text as there (``n="1-3,7"``), or lists (``n=[1, 2, 3, 7]``, ``input=(48, 80)``).
 
     Returns
     -------
@@ -423,15 +431,16 @@ def _model(
     run: Run, context: Context, data: Dataset, weights: dict[str, Any], images: int
 ) -> "keras.Model":
     """The network with these weights, of Keras' own layers, frozen as its name says."""
-    from transfer.networks.mobilenet import build
+    from transfer.networks.network import build
     from transfer.networks.plain import with_keras_layers
     from transfer.networks.transplant import freeze, frozen_layers, set_weights
     from transfer.studies.execute import architecture_of
     from transfer.training.loop import batch_norm_momentum
 
     momentum = batch_norm_momentum(images, min(context.settings.protocol.batch, images))
-    model = build(architecture_of(run, context, data), momentum)
+    architecture = architecture_of(run, context, data)
+    model = build(architecture, momentum)
     set_weights(model, weights)
     model = with_keras_layers(model)
-    freeze(model, frozen_layers(run), run.bn)
+    freeze(model, frozen_layers(run, architecture), run.bn)
     return model

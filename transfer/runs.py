@@ -18,7 +18,8 @@ from typing import Any
 
 from transfer.errors import TransferError
 
-BLOCKS = 13  #: depthwise separable blocks of MobileNet v1
+BLOCKS = 13  #: of MobileNet v1, the usual backbone
+_MOST_BLOCKS = 99  # of any backbone; `transfer.networks.backbone.check_run` knows each
 
 #: The kinds of network, in the order of protocol and tables.
 KINDS: dict[str, str] = {
@@ -46,7 +47,8 @@ class Run:
     """One network trained once.
 
     ``kind``: a key of `KINDS`.
-    ``n``: blocks kept from the base, 0..13 (``sliced``: 1..13); None for baseB and baseB+.
+    ``n``: blocks kept from the base, from 0 (``sliced``: from 1); None for baseB and
+    baseB+. `transfer.networks.backbone.check_run` knows how many there are.
     ``seed``: 0 or more; every random choice of the run is a function of it.
     ``bn``: BatchNorm semantics of the frozen part; "" where nothing is frozen.
     ``fraction``: share of the training images used, in (0, 1].
@@ -66,8 +68,8 @@ class Run:
         if self.kind in ("baseB", "baseB+"):
             if self.n is not None:
                 raise TransferError(f"{self.kind} has no n. Received: n={self.n}.")
-        elif self.n is None or not lowest <= self.n <= BLOCKS:
-            raise TransferError(f"Expected {lowest} <= n <= {BLOCKS} for {self.kind}: n={self.n}.")
+        elif self.n is None or not lowest <= self.n <= _MOST_BLOCKS:
+            raise TransferError(f"Expected n of {lowest} or more for {self.kind}: n={self.n}.")
         if self.kind in FROZEN_KINDS and self.bn not in BN_SEMANTICS:
             raise TransferError(f"Expected bn of {', '.join(BN_SEMANTICS)}. Received: {self.bn!r}.")
         if self.kind not in FROZEN_KINDS and self.bn:
@@ -100,16 +102,9 @@ class Run:
         return f"{self.family}_s{self.seed}"
 
     @property
-    def source_blocks(self) -> int | None:
-        """How many blocks are copied from a base network; None if nothing is copied."""
-        if self.kind in ("baseB", "RnB"):
-            return None
-        return BLOCKS if self.kind in ("baseB+", "A@nB") else self.n
-
-    @property
-    def depth(self) -> int:
-        """Blocks of the network: n if it is sliced, else all."""
-        return self.n if self.kind == "sliced" and self.n is not None else BLOCKS
+    def depth(self) -> int | None:
+        """Blocks of the network: n if it is sliced; None: all of the backbone's."""
+        return self.n if self.kind == "sliced" else None
 
     @property
     def needs_base_a(self) -> bool:
@@ -234,6 +229,7 @@ class Study:
     input_size: tuple[int, int] = (48, 80)
     source: str = "fractals"
     listed: tuple[Run, ...] = ()
+    backbone: str = "mobilenet"
 
     def runs(self) -> list[Run]:
         """All runs asked for and those they depend on, dependencies first, none twice."""

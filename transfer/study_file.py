@@ -200,4 +200,5 @@ def _study_of(call: Mapping[str, Any], settings: Settings) -> Study:
         settings.alpha,
         settings.input_size,
         listed=tuple(parse_run(str(name)) for name in call.get("runs", ())),
+        backbone=settings.backbone,
     )

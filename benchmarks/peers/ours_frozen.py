@@ -11,7 +11,7 @@ from pathlib import Path  # noqa: E402
 import numpy as np  # noqa: E402
 
 from transfer.networks.architecture import Architecture  # noqa: E402
-from transfer.networks.mobilenet import random_weights  # noqa: E402
+from transfer.networks.network import random_weights  # noqa: E402
 from transfer.networks.transplant import frozen_layers  # noqa: E402
 from transfer.runs import BLOCKS, Run  # noqa: E402
 from transfer.tasks.dataset import Dataset, Split  # noqa: E402
@@ -34,7 +34,9 @@ def seconds(n: int, folder: Path) -> float:
     run = Run("AnB", n, bn="inference")
     after = cached_after(run, architecture, len(images))
     trainer = Trainer(
-        Setting(architecture, frozen_layers(run), run.bn, 0.9, 0.9, False, BATCH, after)
+        Setting(
+            architecture, frozen_layers(run, architecture), run.bn, 0.9, 0.9, False, BATCH, after
+        )
     )
     trainer.start(weights, 0)
     start = time.perf_counter()

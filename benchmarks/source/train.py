@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.source.fractals import generate
-from transfer.networks.architecture import Architecture
+from transfer.networks.backbone import Architecture
 from transfer.runs import Protocol
 
 CLASSES, PER_CLASS, VALIDATION, SEED = 64, 400, 20, 0
@@ -27,7 +27,7 @@ def train_source(path: Path) -> float:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    from transfer.networks.mobilenet import random_weights
+    from transfer.networks.network import random_weights
     from transfer.networks.weights import write_weights
     from transfer.training.loop import Images, batch_norm_momentum, fit, use_deterministic_cpu
     from transfer.training.step import Setting, Trainer

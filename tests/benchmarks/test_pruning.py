@@ -22,7 +22,7 @@ from transfer.deploy.costs.measure import weight_bytes
 from transfer.deploy.costs.table import write_exported
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
-from transfer.networks.mobilenet import random_weights
+from transfer.networks.network import random_weights
 from transfer.results import read_predictions
 from transfer.runs import Protocol
 from transfer.statistics.accuracies import measure

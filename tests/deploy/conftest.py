@@ -10,7 +10,7 @@ from tests.study_files import call_for, write_study
 from transfer.deploy.export.write import export
 from transfer.folding import write_row
 from transfer.networks.architecture import Architecture
-from transfer.networks.mobilenet import random_weights
+from transfer.networks.network import random_weights
 from transfer.networks.weights import hash_weights, write_weights
 from transfer.results import RUN_COLUMNS
 from transfer.runs import parse_run

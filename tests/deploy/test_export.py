@@ -20,7 +20,7 @@ from transfer.deploy.export.write import TOLERANCE, export
 from transfer.errors import TransferError
 from transfer.folding import write_predictions
 from transfer.networks.architecture import Architecture
-from transfer.networks.mobilenet import build
+from transfer.networks.network import build
 from transfer.networks.transplant import set_weights
 from transfer.program import how_to_install
 from transfer.tasks.dataset import load_dataset

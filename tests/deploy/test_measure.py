@@ -13,7 +13,7 @@ from transfer.deploy.export.convert import plain_layers
 from transfer.errors import TransferError
 from transfer.folding import write_row
 from transfer.networks.architecture import Architecture, multiply_adds, parameters
-from transfer.networks.mobilenet import build
+from transfer.networks.network import build
 from transfer.networks.weights import write_weights
 from transfer.results import working
 from transfer.tasks.dataset import load_dataset

@@ -13,7 +13,7 @@ from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
 from transfer.folding import write_row
 from transfer.networks.architecture import Architecture
-from transfer.networks.mobilenet import build, random_weights
+from transfer.networks.network import build, random_weights
 from transfer.networks.transplant import set_weights
 from transfer.networks.weights import write_weights
 from transfer.results import working
@@ -146,7 +146,7 @@ def test_a_study_with_its_source_gets_a_probe_of_every_block(spoilt):
     ("arguments", "code"),
     [
         (["reestimate", "{study}", NAME, "--images", "0"], 2),
-        (["reestimate", "{study}", "A14B_s0"], 2),
+        (["reestimate", "{study}", "A100B_s0"], 2),
         (["reestimate", "{study}", "A3B_s0"], 1),
         (["reestimate", "{study}", NAME, "--images", "64", "--source", "fractals"], 1),
         (["export", "{study}/" + NAME, "--out", "{study}/x.keras", "--reestimate", "-1"], 2),

@@ -7,7 +7,7 @@ import pytest
 
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
-from transfer.networks.mobilenet import build
+from transfer.networks.network import build
 from transfer.networks.sources import find_source
 from transfer.networks.transplant import get_weights
 from transfer.networks.weights import write_weights
@@ -37,6 +37,9 @@ def test_imagenet_weights_come_from_keras_cache(tmp_path, monkeypatch):
 
     monkeypatch.setattr(keras.utils, "get_file", fetch)
     path = tmp_path / "models/mobilenet_5_0_224_tf_no_top.h5"
+    path.parent.mkdir()
+    half = Architecture(alpha=0.5)
+    write_weights(path, get_weights(build(half)), half)
     assert find_source("imagenet", 0.5) == ("imagenet", path)
 
 

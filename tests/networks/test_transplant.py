@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from transfer.networks.architecture import Architecture
-from transfer.networks.mobilenet import build
+from transfer.networks.network import build
 from transfer.networks.transplant import (
     copy_blocks,
     freeze,
@@ -56,7 +56,7 @@ def test_all_weights_train_when_nothing_is_frozen(network):
 
 @pytest.mark.parametrize("bn", ["inference", "legacy", "adapt"])
 def test_what_moves_under_each_semantics(network, bn):
-    frozen = frozen_layers(Run("AnB", 1, bn=bn))
+    frozen = frozen_layers(Run("AnB", 1, bn=bn), ARCHITECTURE)
     freeze(network, frozen, bn)
     before = hash_weights(frozen_weights(get_weights(network), frozen, bn))
     moved = {name for name in train_one_step(network) if name.split("/")[0] in frozen}
@@ -71,7 +71,7 @@ def test_what_moves_under_each_semantics(network, bn):
 
 @pytest.mark.parametrize("bn", ["inference", "legacy", "adapt"])
 def test_which_statistics_normalise_in_training(network, bn):
-    freeze(network, frozen_layers(Run("AnB", 1, bn=bn)), bn)
+    freeze(network, frozen_layers(Run("AnB", 1, bn=bn), ARCHITECTURE), bn)
     stem = features(network, "conv1_bn", training=True)
     evaluated = features(network, "conv1_bn", training=False)
     if bn == "inference":
@@ -87,7 +87,7 @@ def test_which_statistics_normalise_in_training(network, bn):
 
 @pytest.mark.parametrize("bn", ["legacy", "adapt"])
 def test_which_statistics_normalise_in_evaluation(network, bn):
-    freeze(network, frozen_layers(Run("AnB", 1, bn=bn)), bn)
+    freeze(network, frozen_layers(Run("AnB", 1, bn=bn), ARCHITECTURE), bn)
     before = features(network, "conv_pw_1_bn", training=False)
     train_one_step(network)
     after = features(network, "conv_pw_1_bn", training=False)
@@ -95,10 +95,10 @@ def test_which_statistics_normalise_in_evaluation(network, bn):
 
 
 def test_the_frozen_layers_of_each_kind():
-    assert frozen_layers(Run("AnB+", 3)) == ()
-    assert frozen_layers(Run("AnB", 0, bn="inference")) == ("conv1", "conv1_bn")
-    assert len(frozen_layers(Run("BnB", 13, bn="inference"))) == 2 + 4 * 13
-    surgical = frozen_layers(Run("A@nB", 5, bn="inference"))
+    assert frozen_layers(Run("AnB+", 3), Architecture()) == ()
+    assert frozen_layers(Run("AnB", 0, bn="inference"), Architecture()) == ("conv1", "conv1_bn")
+    assert len(frozen_layers(Run("BnB", 13, bn="inference"), Architecture())) == 2 + 4 * 13
+    surgical = frozen_layers(Run("A@nB", 5, bn="inference"), Architecture())
     assert "conv_dw_5" not in surgical
     assert {"conv1", "conv_pw_4_bn", "conv_dw_6"} <= set(surgical)
 
@@ -106,7 +106,7 @@ def test_the_frozen_layers_of_each_kind():
 def test_copying_takes_stem_and_blocks_and_leaves_the_rest(network):
     before = get_weights(network)
     base = {name: value + 1 for name, value in before.items()}
-    for name, value in copy_blocks(before, base, 1).items():
+    for name, value in copy_blocks(before, base, 1, ARCHITECTURE).items():
         copied = name.startswith(("conv1", "conv_dw_1", "conv_pw_1"))
         np.testing.assert_array_equal(value, base[name] if copied else before[name])
 

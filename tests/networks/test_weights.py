@@ -9,7 +9,7 @@ import pytest
 
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, weight_shapes
-from transfer.networks.mobilenet import build
+from transfer.networks.network import build
 from transfer.networks.transplant import get_weights
 from transfer.networks.weights import read_weights, write_weights
 

@@ -5,7 +5,7 @@ import pytest
 
 from transfer.errors import TransferError
 from transfer.networks.architecture import HEAD, Architecture
-from transfer.networks.mobilenet import build, part_of, random_weights
+from transfer.networks.network import build, part_of, random_weights
 from transfer.networks.transplant import get_weights, set_weights
 from transfer.scores.attention import filter_similarity, grad_cam, stem_filters
 

@@ -34,7 +34,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def model(weights):
-    from transfer.networks.mobilenet import build
+    from transfer.networks.network import build
     from transfer.networks.transplant import set_weights
 
     found = build(ARCHITECTURE)
@@ -48,7 +48,7 @@ def pooled(weights, images):
 
 
 def test_every_block_gives_what_it_gives_when_run_after_the_one_before(model, images, pooled):
-    from transfer.networks.mobilenet import part_of
+    from transfer.networks.network import part_of
 
     x = images
     for block in range(14):

@@ -8,7 +8,7 @@ from scipy import linalg
 
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
-from transfer.networks.mobilenet import random_weights
+from transfer.networks.network import random_weights
 from transfer.networks.sources import find_source
 from transfer.networks.weights import read_weights, write_weights
 from transfer.scores.representation import feature_function

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.study_files import SETTINGS
-from transfer.networks.architecture import layers_of_block
+from transfer.networks.architecture import Architecture, layers_of_block
 from transfer.networks.sources import find_source
 from transfer.networks.weights import write_weights
 from transfer.runs import parse_run
@@ -33,7 +33,9 @@ def start_of(small_data, tmp_path_factory):
 
 
 def kernels(weights, first, last=13):
-    names = {name for block in range(first, last + 1) for name in layers_of_block(block)}
+    names = {
+        name for block in range(first, last + 1) for name in layers_of_block(Architecture(), block)
+    }
     return {k: v for k, v in weights.items() if k.split("/")[0] in names and k.endswith("/kernel")}
 
 

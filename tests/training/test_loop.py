@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
-from transfer.networks.mobilenet import build, random_weights
+from transfer.networks.network import build, random_weights
 from transfer.networks.transplant import get_weights, set_weights
 from transfer.networks.weights import hash_weights
 from transfer.runs import PROTOCOLS, Protocol

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from transfer.networks.architecture import Architecture, feature_shape
-from transfer.networks.mobilenet import build, part_of, random_weights
+from transfer.networks.network import build, part_of, random_weights
 from transfer.networks.transplant import frozen_layers, set_weights
 from transfer.runs import parse_run
 from transfer.tasks.dataset import load_dataset
@@ -118,7 +118,7 @@ def test_features_that_are_too_large_are_not_kept():
 
 
 def test_training_on_features_equals_training_on_images(data, weights, tmp_path):
-    frozen = frozen_layers(parse_run("A4B_s0"))
+    frozen = frozen_layers(parse_run("A4B_s0"), WHOLE)
     given = features(tmp_path, data, WHOLE, weights, 4)
     results = []
     for after, inputs in ((None, data.train.images), (4, given["train"])):

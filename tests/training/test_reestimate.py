@@ -6,7 +6,7 @@ import pytest
 
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
-from transfer.networks.mobilenet import build, random_weights
+from transfer.networks.network import build, random_weights
 from transfer.networks.transplant import get_weights, set_weights
 from transfer.training.reestimate import reestimate
 

@@ -68,7 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     data.add_commands(commands)
     for call in (
         *(study.study, study.run, study.status),
-        *(answers.verdict, answers.figures, answers.report, answers.scores),
+        *(answers.verdict, answers.figures, answers.report, answers.scores, answers.blocks),
         *(deploy.export, deploy.measure, deploy.reestimate, deploy.drive, bench.bench),
     ):
         add_command(commands, call)

@@ -1,4 +1,4 @@
-"""``verdict``, ``figures``, ``report`` and ``scores``: what a study or a source network shows."""
+"""``verdict``, ``figures``, ``report``, ``scores``, ``blocks``: what studies and networks show."""
 
 import argparse
 import dataclasses
@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 from transfer.cli.arguments import (
+    ALPHA,
+    BACKBONE,
     DATA_OF_STUDY,
+    INPUT,
     NETWORK,
     OUT,
     STUDY,
@@ -17,6 +20,7 @@ from transfer.cli.arguments import (
     print_sentences,
 )
 from transfer.errors import UsageError
+from transfer.files import write_atomically
 from transfer.program import say
 
 _BESIDE = option(
@@ -115,9 +119,10 @@ def scores(given: argparse.Namespace) -> None:
     from transfer.scores.table import print_scores, write_scores
     from transfer.studies.ask import ask
 
-    asked = ask("quick", source=given.source, alpha=given.alpha, input=given.input)
+    names = ("source", "backbone", "alpha", "input")
+    asked = ask("quick", **{name: getattr(given, name) for name in names})
     data, architecture, weights, classifier = read_inputs(
-        given.data, asked.source, asked.alpha, asked.input_size
+        given.data, asked.source, asked.alpha, asked.input_size, asked.backbone
     )
     load_tensorflow()
     features = feature_function(architecture, weights, "positions" if given.positions else "pooled")
@@ -126,3 +131,43 @@ def scores(given: argparse.Namespace) -> None:
     print_scores(table)
     print_sentences(in_words(table))
     say(f"Scores: {path}")
+
+
+@options(
+    BACKBONE,
+    ALPHA,
+    INPUT,
+    option("--csv", type=Path, metavar="FILE", help="write the table here too"),
+)
+def blocks(given: argparse.Namespace) -> None:
+    """Show where a backbone can be cut: its blocks, and what each costs.
+
+    n = 0 is the stem. The columns up to n say which share of the backbone's parameters and
+    multiply-adds lies in the stem and the first n blocks.
+    """
+    from transfer.studies.ask import ask
+
+    asked = ask("quick", backbone=given.backbone, alpha=given.alpha, input=given.input)
+    load_tensorflow()
+    from rich.console import Console
+    from rich.table import Table
+
+    from transfer.networks.architecture import cuts_table
+
+    table = cuts_table(asked.backbone, asked.alpha, asked.input_size)
+    printed = Table(box=None, pad_edge=False)
+    names = "n,layer,channels,stride,parameters,up to n,multiply-adds,up to n"
+    for name in names.split(","):
+        printed.add_column(name, justify="left" if name == "layer" else "right")
+    for cut in table.itertuples():
+        printed.add_row(
+            *(str(cut.n), str(cut.layer), str(cut.channels), str(cut.stride)),
+            *(f"{cut.parameters:,}", f"{cut.parameters_up_to:.1%}"),
+            *(f"{cut.multiply_adds:,}", f"{cut.multiply_adds_up_to:.1%}"),
+        )
+    console = Console()
+    console.width = max(console.width, 100)  # so that names of layers are whole
+    console.print(printed)
+    if given.csv:
+        write_atomically(given.csv, table.to_csv(index=False))
+        say(f"Table: {given.csv}")

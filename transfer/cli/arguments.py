@@ -75,6 +75,18 @@ STUDY = option("study", type=Path, metavar="DIR", help="folder of the study")
 OUT = option("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
 _MOVED = "the study's data set (default: where the study found it)"
 DATA_OF_STUDY = option("--data", type=Path, metavar="DATA", help=_MOVED)
+BACKBONE = option(
+    "--backbone",
+    metavar="NAME",
+    help="mobilenet (default: MobileNet v1), mobilenet_v2, mobilenet_v3_small, "
+    "mobilenet_v3_large, efficientnet_b0, efficientnet_v2_b0, resnet50 or convnext_tiny",
+)
+ALPHA = option(
+    "--alpha",
+    type=float,
+    help="width of the network, a factor above 0 (default: 0.25; mobilenet_v2 0.35, others 1)",
+)
+INPUT = option("--input", metavar="HxW", help="size the images are resized to (default: 48x80)")
 #: Which baseA, how wide, and what size of images it sees.
 NETWORK = (
     option(
@@ -82,8 +94,9 @@ NETWORK = (
         help="baseA, the network that blocks are taken from: fractals (default, shipped: trained "
         "on drawn fractals), imagenet (downloaded) or a Keras weight file",
     ),
-    option("--alpha", type=float, help="width of the network, a factor above 0 (default: 0.25)"),
-    option("--input", metavar="HxW", help="size the images are resized to (default: 48x80)"),
+    BACKBONE,
+    ALPHA,
+    INPUT,
 )
 
 

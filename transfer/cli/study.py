@@ -173,7 +173,7 @@ def run(given: argparse.Namespace) -> None:
 
 
 def _settings(given: argparse.Namespace) -> dict[str, Any]:
-    names = ("source", "alpha", "input", "protocol", "epochs", "batch")
+    names = ("source", "backbone", "alpha", "input", "protocol", "epochs", "batch")
     return {name: getattr(given, name) for name in names}
 
 

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 
 from transfer.errors import TransferError
 from transfer.figures import style
+from transfer.networks.backbone import BACKBONES, DEFAULT, last_block
 from transfer.results import as_keras_3, on_all_images
-from transfer.runs import BLOCKS, FROZEN_KINDS
+from transfer.runs import FROZEN_KINDS
 from transfer.statistics.comparison import against_base, read_tested
 
 _KINDS_A_PANEL = 4
@@ -55,7 +56,7 @@ def accuracy_against_n(
             hollow |= style.draw_published(axes, published, kind)
         if baselines is not None:
             style.draw_baselines(axes, baselines, in_legend=axes is all_axes[-1])
-        style.label_blocks(axes, BLOCKS)
+        style.label_blocks(axes, last_block(runs))
         axes.set_title(name)
         axes.set_ylabel(style.METRIC_NAME)
     if hollow:  # one entry in the legend, at its end
@@ -87,7 +88,7 @@ def bn_semantics(
             label = f"AnB, {look.label}"
             style.draw_against_n(axes, frozen[frozen["bn"] == bn], look, label, 0.1 * place)
     style.draw_published(axes, published, "AnB", "AnB, published (hollow)")
-    style.label_blocks(axes, BLOCKS)
+    style.label_blocks(axes, last_block(runs))
     axes.set_ylabel(style.METRIC_NAME)
     style.set_title(figure, title, style.interval_note(runs))
     style.legend_below(figure)
@@ -126,7 +127,7 @@ def negative_transfer(study_dir: Path, published: pd.DataFrame, title: str = "")
         marker = style.KINDS[kind].marker
         y = 100 * (points[style.METRIC] - base)
         axes.plot(points["n"], y, marker=marker, label=label, **style.PUBLISHED)
-        style.label_blocks(axes, BLOCKS)
+        style.label_blocks(axes, BACKBONES[DEFAULT].blocks)  # as published
         axes.set_title(style.KINDS[kind].label)
     all_axes[0].set_ylabel("balanced test accuracy\nminus baseB, points")
     style.set_title(figure, title, "95 % intervals over test images and seeds")

@@ -12,8 +12,8 @@ from transfer.deploy.driving.table import by_network
 from transfer.deploy.reestimation.table import gains_of_reestimation
 from transfer.errors import TransferError
 from transfer.figures import style
+from transfer.networks.backbone import last_block
 from transfer.results import as_keras_3, on_all_images
-from transfer.runs import BLOCKS
 
 #: Of a panel of the closed loop: its axis, and the columns of mean, low, high.
 _PANELS = {
@@ -47,7 +47,7 @@ def driving_against_n(drives: pd.DataFrame, runs: pd.DataFrame, title: str = "")
         _draw_loop(axes, driven, columns, in_legend=axes is loops[0])
         axes.set_ylabel(name)
         axes.set_ylim(bottom=0)
-    style.label_blocks(loops[-1], BLOCKS)
+    style.label_blocks(loops[-1], last_block(runs))
     for axes in (above, loops[0]):
         axes.grid(axis="y")
     above.set_ylabel(style.METRIC_NAME)
@@ -111,7 +111,7 @@ def reestimation_against_n(frame: pd.DataFrame, title: str = "") -> Figure:
             _draw_pair(axes, rows, look, label)
         axes.set_ylabel(name)
         axes.grid(axis="y")
-    style.label_blocks(all_axes[-1], BLOCKS)
+    style.label_blocks(all_axes[-1], int(table["n"].max()))
     images = ", ".join(f"{count:,}" for count in sorted(set(frame["images"])))
     note = f"dashed: statistics as trained; solid: re-estimated on {images} images"
     style.set_title(figure, title, note)

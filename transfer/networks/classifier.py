@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 
 from transfer.errors import TransferError
-from transfer.networks.architecture import HEAD, Architecture
+from transfer.networks.architecture import Architecture, feature_shape
+from transfer.networks.backbone import HEAD
 from transfer.networks.weights import arrays_of, open_weights, read_values
 
 #: Where Keras 3, and older Keras (a dense layer, before that a 1x1 convolution), keep it.
@@ -20,8 +21,8 @@ def read_classifier(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Kernel and bias of the source task's softmax classifier on the pooled last block.
 
-    ``path``: path of a Keras MobileNet v1 weight file (.h5).
-    ``architecture``: of the network, n = 13; its number of classes does not matter.
+    ``path``: path of a Keras weight file (.h5).
+    ``architecture``: of the whole network; its number of classes does not matter.
     Returns None if the file was saved without top.
     Raises `TransferError` if the file is missing or damaged, or its classifier does not fit the
     network.
@@ -32,7 +33,7 @@ def read_classifier(
         if set(arrays) != {"kernel", "bias"}:
             return None
         (classes,) = arrays["bias"].shape
-        channels = architecture.filters(architecture.n)
+        channels = feature_shape(architecture, architecture.depth)[-1]
         shape = arrays["kernel"].shape
         if shape not in ((channels, classes), (1, 1, channels, classes)):
             raise TransferError(

@@ -16,13 +16,14 @@ from collections.abc import Iterable, Mapping
 import keras
 import numpy as np
 
-from transfer.networks.architecture import layers_of_block
-from transfer.runs import BLOCKS, FROZEN_KINDS, Run
+from transfer.networks.architecture import Architecture, layers_of_block
+from transfer.networks.network import variables
+from transfer.runs import FROZEN_KINDS, Run
 
 _STATISTICS = ("moving_mean", "moving_variance")
 
 
-def frozen_layers(run: Run) -> tuple[str, ...]:
+def frozen_layers(run: Run, architecture: Architecture) -> tuple[str, ...]:
     """Names of the layers that training must not change: stem and first n blocks.
 
     In ``A@nB`` it is the other way round: every block but block n (n = 0: but the stem).
@@ -31,20 +32,15 @@ def frozen_layers(run: Run) -> tuple[str, ...]:
         return ()
     assert run.n is not None
     if run.kind == "A@nB":
-        blocks = [block for block in range(BLOCKS + 1) if block != run.n]
+        blocks = [block for block in range(architecture.depth + 1) if block != run.n]
     else:
         blocks = list(range(run.n + 1))
-    return tuple(name for block in blocks for name in layers_of_block(block))
+    return tuple(name for block in blocks for name in layers_of_block(architecture, block))
 
 
 def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
     """Every weight of the network as float32, keyed ``layer/weight``, in the network's order."""
-    return {
-        f"{layer.name}/{weight.name}": np.asarray(weight.numpy(), np.float32)
-        for layer in model.layers
-        for weight in layer.weights
-        if "seed_generator" not in weight.path
-    }
+    return {name: np.asarray(v.numpy(), np.float32) for name, v in variables(model).items()}
 
 
 def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
@@ -52,21 +48,24 @@ def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
 
     Raises `ValueError` if a name is not the network's or a shape differs.
     """
-    variables = {f"{layer.name}/{w.name}": w for layer in model.layers for w in layer.weights}
+    known = variables(model)
     for name, value in weights.items():
-        if name not in variables or tuple(variables[name].shape) != value.shape:
+        if name not in known or tuple(known[name].shape) != value.shape:
             raise ValueError(f"{name} {value.shape} does not fit the network.")
-        variables[name].assign(value)
+        known[name].assign(value)
 
 
 def copy_blocks(
-    weights: Mapping[str, np.ndarray], base: Mapping[str, np.ndarray], n: int
+    weights: Mapping[str, np.ndarray],
+    base: Mapping[str, np.ndarray],
+    n: int,
+    architecture: Architecture,
 ) -> dict[str, np.ndarray]:
     """``weights`` with the stem and the first ``n`` blocks replaced by those of ``base``.
 
     Both are keyed ``layer/weight``; ``base`` may be of another depth, with or without a head.
     """
-    wanted = {name for block in range(n + 1) for name in layers_of_block(block)}
+    wanted = {name for block in range(n + 1) for name in layers_of_block(architecture, block)}
     return {k: base[k] if k.split("/")[0] in wanted else v for k, v in weights.items()}
 
 
@@ -75,9 +74,12 @@ def freeze(model: keras.Model, names: Iterable[str], bn: str) -> None:
 
     ``inference``: ``trainable = False``. Otherwise the layer stays in training mode with gamma
     and beta untrainable; under ``legacy`` its momentum is 1, so its statistics never move.
+    Dropout in a frozen block (stochastic depth) is off: frozen blocks are a function of the image.
     """
     for name in names:
         layer = model.get_layer(name)
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
         if bn == "inference" or not isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
             continue

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import io
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,7 +19,8 @@ import numpy as np
 
 from transfer.errors import TransferError
 from transfer.files import write_atomically
-from transfer.networks.architecture import HEAD, Architecture, weight_shapes
+from transfer.networks.architecture import Architecture, weight_shapes
+from transfer.networks.backbone import BACKBONES, snake_case
 
 _MAX_FILE_BYTES = 128 << 20
 _MAX_ENTRIES = 20_000
@@ -27,7 +29,7 @@ _MAX_ENTRIES = 20_000
 def read_weights(
     path: str | Path, architecture: Architecture, head: bool = False
 ) -> dict[str, np.ndarray]:
-    """Read a Keras MobileNet v1 weight file, by default without its top.
+    """Read a Keras weight file of a backbone, by default without its top.
 
     Understands the HDF5 files of Keras 1 to 3 (``save_weights`` and whole models, of which only
     the arrays are read).
@@ -43,7 +45,9 @@ def read_weights(
     with open_weights(path) as file:
         arrays = _arrays_by_name(file, architecture)
         shapes = weight_shapes(architecture, head)
-        return {name: _read(arrays, name, shape, path) for name, shape in shapes.items()}
+        return {
+            name: _read(arrays, name, shape, path, architecture) for name, shape in shapes.items()
+        }
 
 
 @contextlib.contextmanager
@@ -65,43 +69,57 @@ def open_weights(path: Path) -> Iterator[h5py.File]:
 
 def _keras_paths(architecture: Architecture) -> dict[str, str]:
     """Where Keras 3 keeps each weight: layers counted by class, weights counted by layer."""
-    paths: dict[str, str] = {}
+    from transfer.networks.network import skeleton, variables
+
+    model, paths = skeleton(architecture), {}
     counts: dict[str, int] = {}
-    for layer, names in _weights_by_layer(architecture).items():
-        kind = "conv2d"
-        if layer.endswith("_bn"):
-            kind = "batch_normalization"
-        elif layer.startswith("conv_dw"):
-            kind = "depthwise_conv2d"
-        elif layer == HEAD:
-            kind = "dense"
-        count = counts.get(kind, 0)
-        counts[kind] = count + 1
-        group = f"layers/{kind}_{count}" if count else f"layers/{kind}"
-        for position, name in enumerate(names):
-            paths[name] = f"{group}/vars/{position}"
+    groups: dict[str, str] = {}
+    for layer in model.layers:
+        kind = snake_case(type(layer).__name__)
+        count = counts[kind] = counts.get(kind, -1) + 1
+        groups[layer.name] = f"layers/{kind}_{count}" if count else f"layers/{kind}"
+    position: dict[str, int] = {}
+    for name in variables(model):
+        layer = name.split("/")[0]
+        place = position[layer] = position.get(layer, -1) + 1
+        paths[name] = f"{groups[layer]}/vars/{place}"
     return paths
-
-
-def _weights_by_layer(architecture: Architecture) -> dict[str, list[str]]:
-    layers: dict[str, list[str]] = {}
-    for name in weight_shapes(architecture):
-        layers.setdefault(name.split("/")[0], []).append(name)
-    return layers
 
 
 def _arrays_by_name(file: h5py.File, architecture: Architecture) -> dict[str, h5py.Dataset]:
     """Every array of the file, keyed ``layer/weight``, whatever the layout."""
     entries = arrays_of(file)
-    found = {
-        name: entries[path] for name, path in _keras_paths(architecture).items() if path in entries
-    }
+    paths = _keras_paths(architecture)
+    by_name = {name: entries[path] for name, path in paths.items() if path in entries}
     for path, entry in entries.items():  # older files: .../conv1/kernel:0
         parts = path.split("/")
         if len(parts) > 1:
             weight = parts[-1].split(":")[0].removeprefix("depthwise_")
-            found.setdefault(f"{parts[-2]}/{weight}", entry)
-    return found
+            by_name.setdefault(f"{parts[-2]}/{weight}", entry)
+    shapes = weight_shapes(architecture, head=False)
+    if not shapes.keys() <= by_name.keys():
+        ordered = _in_order(file, entries)
+        if list(shapes.values()) == [entry.shape for entry in ordered[: len(shapes)]]:
+            by_name |= zip(shapes, ordered, strict=False)
+    return by_name
+
+
+def _in_order(file: h5py.File, entries: Mapping[str, h5py.Dataset]) -> list[h5py.Dataset]:
+    """Arrays of an older file as Keras reads them: in the order it lists, whatever their names."""
+    prefix = "model_weights/" if any(p.startswith("model_weights/") for p in entries) else ""
+    group = file[prefix] if prefix else file
+    return [
+        entries[f"{prefix}{layer}/{weight}"]
+        for layer in _texts(group, "layer_names")
+        if any(path.startswith(f"{prefix}{layer}/") for path in entries)  # no link is followed
+        for weight in _texts(group[layer], "weight_names")
+        if f"{prefix}{layer}/{weight}" in entries
+    ]
+
+
+def _texts(group: h5py.Group, attribute: str) -> list[str]:
+    texts = group.attrs.get(attribute, [])
+    return [text.decode() if isinstance(text, bytes) else str(text) for text in texts]
 
 
 def arrays_of(file: h5py.File) -> dict[str, h5py.Dataset]:
@@ -135,15 +153,22 @@ def _walk(
 
 
 def _read(
-    found: Mapping[str, h5py.Dataset], name: str, shape: tuple[int, ...], path: Path
+    arrays: Mapping[str, h5py.Dataset],
+    name: str,
+    shape: tuple[int, ...],
+    path: Path,
+    architecture: Architecture,
 ) -> np.ndarray:
-    if name not in found:
-        raise TransferError(f"Expected the weights of a MobileNet v1 in {path}. {name} is missing.")
-    entry = found[name]
+    if name not in arrays:
+        raise TransferError(
+            f"Expected the weights of a {architecture.backbone} in {path}. {name} is missing. "
+            f"{_hint(arrays, architecture)}"
+        )
+    entry = arrays[name]
     if entry.shape != shape or entry.dtype.kind != "f":
         raise TransferError(
             f"Expected {name} of shape {shape} in {path}. Received: {entry.dtype} {entry.shape}. "
-            f"{_hint(found, shape)}"
+            f"{_hint(arrays, architecture)}"
         )
     return read_values(entry, name, path)
 
@@ -169,12 +194,19 @@ def read_values(entry: h5py.Dataset, name: str, path: Path) -> np.ndarray:
     return values
 
 
-def _hint(found: Mapping[str, h5py.Dataset], expected: tuple[int, ...]) -> str:
-    """If the stem is there but of another width, say which --alpha the file has."""
-    stem = found.get("conv1/kernel")
-    if stem is None or len(stem.shape) != 4 or stem.shape[:3] != (3, 3, 3):
-        return "Is it a MobileNet v1?"
-    return f"The file is of alpha {stem.shape[3] / 32:g}; give --alpha accordingly."
+def _hint(arrays: Mapping[str, h5py.Dataset], architecture: Architecture) -> str:
+    """Which backbone or width the file is of, if its names say so."""
+    for name, backbone in BACKBONES.items():
+        matches = (re.match(backbone.pattern, array) for array in arrays)
+        if len({match[1] for match in matches if match}) != backbone.blocks:
+            continue
+        if name != architecture.backbone:
+            return f"The file is of {name}; give --backbone {name}."
+        stem = arrays.get("conv1/kernel")
+        if name == "mobilenet" and stem is not None and len(stem.shape) == 4:
+            return f"The file is of alpha {stem.shape[3] / 32:g}; give --alpha accordingly."
+        return f"The file is of a {name}, but of another width; give its --alpha."
+    return f"Is it a {architecture.backbone}?"
 
 
 def write_weights(

@@ -12,7 +12,7 @@ import matplotlib as mpl
 from matplotlib.colors import to_hex
 
 from transfer.figures.style import BASELINES, BASES, KINDS, PAGE, SEMANTICS
-from transfer.runs import BLOCKS
+from transfer.networks.backbone import BACKBONES
 
 Numbers = Iterable[float]
 Trace = dict[str, Any]  # of plotly
@@ -31,14 +31,15 @@ _SYMBOLS = {
 }
 _DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
 _SCALE = mpl.colormaps["viridis"]
+_MOST = max(backbone.blocks for backbone in BACKBONES.values())
 #: Colours by their names, on light paper and on a dark screen: of the page, of looks, of n.
 PALETTES = {
     "light": PAGE["light"]
     | {name: look.colour for name, look in LOOKS.items()}
-    | {f"n{n}": to_hex(_SCALE(0.9 * n / BLOCKS)) for n in range(BLOCKS + 1)},
+    | {f"n{n}": to_hex(_SCALE(0.9 * n / _MOST)) for n in range(_MOST + 1)},
     "dark": PAGE["dark"]
     | {name: look.dark for name, look in LOOKS.items()}
-    | {f"n{n}": to_hex(_SCALE(0.3 + 0.7 * n / BLOCKS)) for n in range(BLOCKS + 1)},
+    | {f"n{n}": to_hex(_SCALE(0.3 + 0.7 * n / _MOST)) for n in range(_MOST + 1)},
 }
 
 
@@ -92,9 +93,9 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
     return {"title": {"text": title}, **more}
 
 
-def axis_of_n(title: str) -> dict[str, Any]:
-    """The axis of blocks."""
-    return axis(title, range=[-0.5, BLOCKS + 0.5], dtick=1)
+def axis_of_n(title: str, last: int) -> dict[str, Any]:
+    """The axis of blocks, up to the last."""
+    return axis(title, range=[-0.5, last + 0.5], dtick=1)
 
 
 def line(key: str, x: Numbers, y: Numbers, texts: Iterable[str], **more: Any) -> Trace:

@@ -17,6 +17,7 @@ from transfer.figures.style import (
     SEMANTICS,
     mean_and_interval,
 )
+from transfer.networks.backbone import last_block
 from transfer.report.chart import (
     Chart,
     Choice,
@@ -29,12 +30,16 @@ from transfer.report.chart import (
     switches_of,
 )
 from transfer.results import as_keras_3
-from transfer.runs import BLOCKS, parse_run
+from transfer.runs import parse_run
 from transfer.statistics.gain import gains, has_sizes
 from transfer.wording import count_seeds, points
 
 _SEEDS_SHOWN = 6
-_AXES = {"xaxis": axis_of_n("n, blocks from the base network"), "yaxis": axis(METRIC_NAME)}
+
+
+def _axes(runs: pd.DataFrame) -> dict[str, Any]:
+    x = axis_of_n("n, blocks from the base network", last_block(runs))
+    return {"xaxis": x, "yaxis": axis(METRIC_NAME)}
 
 
 def network_text(group: pd.DataFrame) -> str:
@@ -56,7 +61,7 @@ def network_text(group: pd.DataFrame) -> str:
 def _bases(runs: pd.DataFrame) -> list[Trace]:
     """The bases that were run, as level lines with their bands."""
     traces = []
-    x = range(BLOCKS + 1)
+    x = range(last_block(runs) + 1)
     for base in BASES:
         group = runs[runs["kind"] == base]
         if group.empty:
@@ -94,7 +99,7 @@ def accuracy_chart(runs: pd.DataFrame, baselines: pd.DataFrame) -> Chart:
             "BatchNorm is finished."
         )
     traces = _bases(runs)
-    x = range(BLOCKS + 1)
+    x = range(last_block(runs) + 1)
     for row in baselines[baselines["baseline"].isin(BASELINES)].to_dict("records"):
         look, value = BASELINES[row["baseline"]], row[METRIC.removeprefix("test_")]
         text = f"<b>{look.label}</b><br>{METRIC_NAME} {value:.3f}"
@@ -106,7 +111,7 @@ def accuracy_chart(runs: pd.DataFrame, baselines: pd.DataFrame) -> Chart:
         f"{METRIC_NAME.capitalize()} against n, the number of blocks from the base network, by "
         "kind",
         traces,
-        _AXES,
+        _axes(runs),
         switches_of(traces),
         "Kinds shown",
         *_scales(runs),
@@ -143,7 +148,7 @@ def semantics_chart(runs: pd.DataFrame) -> Chart:
         "semantics",
         f"{METRIC_NAME.capitalize()} of AnB against n under each semantics of a frozen BatchNorm",
         traces,
-        _AXES,
+        _axes(runs),
         switches_of(traces, {bn: f"AnB, {look.label}" for bn, look in SEMANTICS.items()}),
         "Semantics shown",
     )

@@ -6,10 +6,11 @@ import pandas as pd
 
 from transfer.errors import TransferError
 from transfer.figures.style import BASES, KINDS
+from transfer.networks.backbone import last_block
 from transfer.report.chart import Chart, Choice, Switch, Trace, axis, axis_of_n, line, switch
 from transfer.report.facts import Facts
 from transfer.results import read_log
-from transfer.runs import BLOCKS, BN_SEMANTICS, KERAS_3, parse_run
+from transfer.runs import BN_SEMANTICS, KERAS_3, parse_run
 from transfer.scores.agreement import agreement, measured
 from transfer.scores.table import read_scores, score_name
 from transfer.wording import count_seeds
@@ -56,7 +57,8 @@ def learning_curves(facts: Facts) -> tuple[Chart, int]:
         choices = (Choice("kind", "Kind", tuple(kinds)), *choices)
     keys = {trace["meta"]["switch"] for trace in traces}
     switches = [switch(base) for base in BASES if base in keys]
-    switches += [Switch(f"n{n}", str(n), "━") for n in range(BLOCKS + 1) if f"n{n}" in keys]
+    last = last_block(facts.runs)
+    switches += [Switch(f"n{n}", str(n), "━") for n in range(last + 1) if f"n{n}" in keys]
     return Chart(
         "curves",
         "Learning curves: accuracy or loss against the epoch, a line for each n",
@@ -109,7 +111,8 @@ def score_chart(facts: Facts) -> tuple[Chart, list[dict[str, str]]]:
             f"-m transfer scores --data ... --out {facts.folder}` writes it)."
         )
     scores = read_scores(facts.folder)
-    scores = scores[scores["block"].between(0, BLOCKS)]
+    last = last_block(facts.runs)
+    scores = scores[scores["block"].between(0, last)]
     traces: list[Trace] = []
     names: dict[str, str] = {}
     for key, of_score in scores.groupby("score", sort=False):
@@ -132,7 +135,7 @@ def score_chart(facts: Facts) -> tuple[Chart, list[dict[str, str]]]:
         "scores",
         "A transferability score against the block of baseA, without training",
         traces,
-        {"xaxis": axis_of_n("block; 0 is the stem")},
+        {"xaxis": axis_of_n("block; 0 is the stem", last)},
         choices=(Choice("score", "Score", tuple(names.items())),),
         layouts={key: {"yaxis": axis(name)} for key, name in names.items()},
     ), _agreement(scores, facts)

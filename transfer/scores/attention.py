@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from transfer.errors import TransferError
-from transfer.networks.architecture import BLOCK_TABLE
+from transfer.networks.backbone import blocks_of
 
 if TYPE_CHECKING:
     import keras
@@ -60,7 +60,7 @@ def grad_cam(
     After the last block, which the head averages and weights linearly, this is CAM, divided by the
     number of positions.
 
-    ``model``: as from `transfer.networks.mobilenet.build`. BatchNorm normalises by its moving
+    ``model``: as from `transfer.networks.network.build`. BatchNorm normalises by its moving
     statistics.
     ``images``: uint8 (N, height, width, 3).
     ``block``: 0 (the stem) to the network's last.
@@ -72,9 +72,9 @@ def grad_cam(
     """
     import tensorflow as tf  # here, so that reading a study needs no TensorFlow
 
-    from transfer.networks.mobilenet import part_of
+    from transfer.networks.network import part_of
 
-    if not 0 <= block <= len(BLOCK_TABLE) or not _has(model, block):
+    if not 0 <= block < len(blocks_of(model)):
         raise TransferError(f"Expected a block of the network. Received: {block}.")
     below, above = part_of(model, None, block), part_of(model, block, None)
     count = above.output.shape[-1]
@@ -94,8 +94,3 @@ def grad_cam(
         alpha = tf.reduce_mean(tape.gradient(score, features), axis=(1, 2), keepdims=True)
         maps.append(tf.nn.relu(tf.reduce_sum(alpha * features, -1)).numpy())
     return np.concatenate(maps)
-
-
-def _has(model: "keras.Model", block: int) -> bool:
-    name = f"conv_pw_{block}_relu" if block else "conv1_relu"
-    return any(layer.name == name for layer in model.layers)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from transfer.networks.architecture import Architecture
+from transfer.networks.backbone import DEFAULT, Architecture
 from transfer.networks.classifier import read_classifier
 from transfer.networks.sources import find_source
 from transfer.networks.weights import read_weights
@@ -41,7 +41,11 @@ _RULES: dict[str, Callable[[Moments], tuple[LinearRule, ...]]] = {
 
 
 def read_inputs(
-    data: str | Path, source: str, alpha: float, input_size: tuple[int, int]
+    data: str | Path,
+    source: str,
+    alpha: float,
+    input_size: tuple[int, int],
+    backbone: str = DEFAULT,
 ) -> tuple[Dataset, Architecture, dict[str, np.ndarray], Classifier | None]:
     """What `measure_scores` needs, checked before anything slow begins.
 
@@ -56,8 +60,9 @@ def read_inputs(
         input_size=input_size,
         image_size=(dataset.height, dataset.width),
         classes=len(dataset.classes),
+        backbone=backbone,
     )
-    path = find_source(source, alpha)[1]
+    path = find_source(source, alpha, backbone)[1]
     weights = read_weights(path, architecture)
     return dataset, architecture, weights, read_classifier(path, architecture)
 

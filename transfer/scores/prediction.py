@@ -18,6 +18,8 @@ from pathlib import Path
 import pandas as pd
 
 from transfer.errors import TransferError
+from transfer.networks.backbone import last_block
+from transfer.results import read_runs
 from transfer.runs import BLOCKS, KERAS_3
 from transfer.statistics.comparison import Comparison, against_base, read_tested
 
@@ -71,6 +73,7 @@ def check_predictions(
     """
     predicted = predict(scores, margin)
     compared = against_base(read_tested(study_dir), margin, QUESTIONS.values())
+    blocks = last_block(read_runs(study_dir))
     rows = []
     for question, kind in QUESTIONS.items():
         tested = {
@@ -78,7 +81,7 @@ def check_predictions(
             for (of_kind, n, bn), comparison in compared.items()
             if of_kind == kind and n and bn in KERAS_3 and comparison.difference.seeds > 1
         }
-        if sorted(tested) != list(range(1, BLOCKS + 1)):
+        if sorted(tested) != list(range(1, blocks + 1)):
             continue
         low, high = _left_open(question, tested)
         n = predicted[question]
@@ -90,16 +93,17 @@ def check_predictions(
 
 def _left_open(question: str, tested: dict[int, Comparison]) -> tuple[int, int]:
     """The least and the greatest n that a study allows as the answer."""
-    outcomes = [tested[n].outcome for n in range(1, BLOCKS + 1)]
+    blocks = len(tested)
+    outcomes = [tested[n].outcome for n in range(1, blocks + 1)]
 
     def first(outcome: str, is_it: bool, otherwise: int) -> int:
         places = (n for n, o in enumerate(outcomes, 1) if (o == outcome) == is_it)
         return next(places, otherwise)
 
     if question == "general up to":
-        stop = first("shown", False, BLOCKS + 1)
-        return stop - 1, first("shown not", True, BLOCKS + 1) - 1
-    return first("shown not", False, BLOCKS), first("shown", True, BLOCKS)
+        stop = first("shown", False, blocks + 1)
+        return stop - 1, first("shown not", True, blocks + 1) - 1
+    return first("shown not", False, blocks), first("shown", True, blocks)
 
 
 def in_words(scores: pd.DataFrame, record: pd.DataFrame | None = None) -> list[str]:
@@ -123,7 +127,7 @@ def in_words(scores: pd.DataFrame, record: pd.DataFrame | None = None) -> list[s
             "study.",
         ]
     for question, rows in record.groupby("question", sort=False):
-        # 0 can be general, but nothing is cut at 0.
+        # 0 can be general, but nothing is cut at 0. The committed studies are of MobileNet v1.
         choices = BLOCKS + (question == "general up to")
         open_n = rows["answer_high"] - rows["answer_low"] + 1
         sentences.append(

@@ -21,7 +21,8 @@ import numpy as np
 from scipy import special
 
 from transfer.errors import TransferError
-from transfer.networks.architecture import Architecture, feature_shape, layers_of_block
+from transfer.networks.architecture import Architecture, feature_shape
+from transfer.networks.backbone import blocks_of
 
 Samples = Literal["pooled", "positions"]
 Features = Callable[[np.ndarray], list[np.ndarray]]
@@ -47,13 +48,12 @@ def feature_function(
     import keras  # here, so that reading a study needs no TensorFlow
     import tensorflow as tf
 
-    from transfer.networks.mobilenet import build
+    from transfer.networks.network import build
     from transfer.networks.transplant import set_weights
 
     model = build(architecture)
     set_weights(model, weights)
-    ends = [layers_of_block(b)[-1].removesuffix("_bn") + "_relu" for b in range(architecture.n + 1)]
-    cuts = keras.Model(model.input, [model.get_layer(name).output for name in ends])
+    cuts = keras.Model(model.input, [block[-1].output for block in blocks_of(model)])
 
     @tf.function(input_signature=[tf.TensorSpec((None, *architecture.image_size, 3), tf.uint8)])
     def features(images: tf.Tensor) -> list[tf.Tensor]:
@@ -80,7 +80,7 @@ def stream(images: np.ndarray, features: Features, batch: int = 128) -> Iterator
 
 def batch_size(architecture: Architecture) -> int:
     """Images a batch: 128, or as many as leave 64 MiB of features."""
-    cuts = range(architecture.n + 1)
+    cuts = range(architecture.depth + 1)
     bytes_an_image = sum(4 * math.prod(feature_shape(architecture, block)) for block in cuts)
     return max(1, min(_BATCH, _MOST_BYTES_A_BATCH // bytes_an_image))
 

@@ -24,7 +24,7 @@ from scipy import linalg
 from threadpoolctl import threadpool_limits
 
 from transfer.errors import TransferError
-from transfer.networks.architecture import Architecture
+from transfer.networks.backbone import Architecture
 from transfer.networks.weights import read_weights
 from transfer.scores.representation import batch_size, feature_function, stream
 from transfer.tables import read_table, upsert

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from transfer.errors import TransferError, UsageError
-from transfer.networks.architecture import Architecture
+from transfer.networks.backbone import DEFAULT, Architecture, backbone_of, check_run
 from transfer.runs import BN_SEMANTICS, KINDS, PRESETS, PROTOCOLS, Study, parse_run
 from transfer.study_file import read_calls, read_settings
 
@@ -23,6 +23,7 @@ def ask(
     bn: str | None = None,
     fractions: str | None = None,
     source: str | None = None,
+    backbone: str | None = None,
     alpha: float | None = None,
     input: str | None = None,
     protocol: str | None = None,
@@ -54,6 +55,14 @@ def ask(
         changes["fractions"] = _fractions(fractions)
     if source is not None:
         changes["source"] = source
+    if backbone is not None and backbone != study.backbone:
+        with _as_usage_error():
+            usual = backbone_of(backbone)
+        changes = {"alpha": usual.alpha or 1.0, "backbone": backbone} | changes
+        if isinstance(preset, str):  # its first n and its steps, over the blocks of this backbone
+            first, second = study.n[:2]
+            steps = [*range(first, usual.blocks + 1, second - first), usual.blocks]
+            changes = {"n": tuple(dict.fromkeys(steps))} | changes
     if alpha is not None:
         changes["alpha"] = alpha
     if input is not None:
@@ -66,8 +75,9 @@ def ask(
             base = dataclasses.replace(base, **{name: value})  # type: ignore[arg-type]
     asked = dataclasses.replace(study, protocol=base, **changes)  # type: ignore[arg-type]
     with _as_usage_error():
-        asked.runs()
-        Architecture(alpha=asked.alpha, input_size=asked.input_size)
+        for run in asked.runs():
+            check_run(run, asked.backbone)
+        Architecture(None, asked.alpha, asked.input_size, backbone=asked.backbone)
     return asked
 
 
@@ -91,6 +101,7 @@ def ask_run(name: str, out: str | Path, **settings: Any) -> Study:
         study = dataclasses.replace(
             study,
             protocol=settled.protocol,
+            backbone=settled.backbone,
             alpha=settled.alpha,
             input_size=settled.input_size,
             source=source,
@@ -132,6 +143,11 @@ def check_until_decided(
     ``budget``: minutes, above 0.
     ``**others``: the other options by name: those that say which networks are run are refused.
     """
+    if until_decided and others.get("backbone") not in (None, DEFAULT):
+        raise UsageError(
+            f"Expected --until-decided with {DEFAULT}: its first n are chosen for that backbone. "
+            f"Received: --backbone {others['backbone']}."
+        )
     if not until_decided:
         for name, value in (("margin", margin), ("budget", budget)):
             if value is not None:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from transfer.errors import TransferError
 from transfer.folding import write_log, write_predictions, write_row
 from transfer.networks.architecture import Architecture, multiply_adds, parameters
-from transfer.networks.mobilenet import random_weights
+from transfer.networks.network import random_weights
 from transfer.networks.transplant import (
     copy_blocks,
     frozen_layers,
@@ -48,6 +48,7 @@ def architecture_of(run: Run, context: Context, data: Dataset) -> Architecture:
         settings.input_size,
         (data.height, data.width),
         len(data.classes),
+        settings.backbone,
     )
 
 
@@ -74,7 +75,7 @@ def execute(
     trainer = _trainer(
         Setting(
             architecture,
-            frozen_layers(run),
+            frozen_layers(run, architecture),
             run.bn,
             bn_momentum,
             protocol.momentum,
@@ -95,7 +96,7 @@ def execute(
 
     progress, weights = fit(trainer, start, images, protocol, run.seed, checkpoint, log, began)
     trained = time.perf_counter()
-    audit(run, start, weights)
+    audit(run, architecture, start, weights)
     # Rounded first, so that the accuracies are those of the predictions that are kept.
     of_last_epoch = trainer.predict(test).round(4)
     trainer.start(weights, run.seed)
@@ -147,8 +148,8 @@ def starting_weights(
             train_indices, min(_STATISTICS_IMAGES, len(train_indices)), replace=False
         )
         images = data.train.images[np.sort(chosen)]
-        weights = reestimate(architecture, weights, images, frozen_layers(run))
-    if run.source_blocks is None:
+        return reestimate(architecture, weights, images, frozen_layers(run, architecture))
+    if run.kind == "baseB":
         return weights
     if run.needs_base_a:
         assert context.source_path is not None
@@ -162,17 +163,23 @@ def starting_weights(
                 f"{to_repeat(context.study_dir, needed.name)}"
             )
         base = read_weights(path, architecture_of(needed, context, data))
-    return copy_blocks(weights, base, run.source_blocks)
+    n = architecture.depth if run.n is None or run.kind == "A@nB" else run.n
+    return copy_blocks(weights, base, n, architecture)
 
 
-def audit(run: Run, start: dict[str, np.ndarray], weights: dict[str, np.ndarray]) -> None:
+def audit(
+    run: Run,
+    architecture: Architecture,
+    start: dict[str, np.ndarray],
+    weights: dict[str, np.ndarray],
+) -> None:
     """The freeze audit: every frozen weight is, bit for bit, what it was.
 
     Raises `TransferError` if one moved: a defect of this program or of Keras, not of the input.
     """
     if run.kind not in FROZEN_KINDS:
         return
-    frozen = frozen_layers(run)
+    frozen = frozen_layers(run, architecture)
     before, after = (frozen_weights(w, frozen, run.bn) for w in (start, weights))
     if hash_weights(before) != hash_weights(after):
         moved = [name for name in before if not np.array_equal(before[name], after[name])]

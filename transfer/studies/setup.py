@@ -17,9 +17,8 @@ from transfer.errors import TransferError
 from transfer.files import WORKING, exclusively, remove_temporaries, sha256_of
 from transfer.folding import write_test_labels
 from transfer.machine import cores
-from transfer.networks.architecture import Architecture
 from transfer.networks.sources import find_source
-from transfer.networks.weights import read_weights
+from transfer.progress import quietly
 from transfer.results import working
 from transfer.runs import Protocol, Study
 from transfer.studies.context import Context
@@ -85,8 +84,8 @@ def prepare(
         _refuse_contradiction(out, read_settings(out), asked)
     source_path = None
     if any(run.needs_base_a for run in study.runs()):
-        name, source_path = find_source(study.source, study.alpha)
-        read_weights(source_path, Architecture(alpha=study.alpha))
+        with quietly():  # TensorFlow greets when it is loaded to read shapes
+            name, source_path = find_source(study.source, study.alpha, study.backbone)
         asked = dataclasses.replace(asked, source=Source(name, sha256_of(source_path)))
     call = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -119,7 +118,7 @@ def _settings_of(study: Study, dataset: Dataset) -> Settings:
         content_hash(dataset),
         {name: len(split.labels) for name, split in dataset.splits.items()},
         tuple(dataset.classes),
-        "mobilenet",
+        study.backbone,
         study.alpha,
         study.input_size,
         study.protocol,

@@ -22,10 +22,10 @@ from transfer.archives import open_array
 from transfer.errors import TransferError
 from transfer.files import exclusively, open_atomically
 from transfer.networks.architecture import Architecture, feature_shape, layers_of_block
-from transfer.networks.mobilenet import build, part_of
+from transfer.networks.network import build, part_of
 from transfer.networks.transplant import set_weights
 from transfer.networks.weights import hash_weights
-from transfer.runs import BLOCKS, Run
+from transfer.runs import Run
 from transfer.tasks.dataset import Dataset
 
 _BATCH = 128
@@ -63,13 +63,13 @@ def features(
 
     ``folder``: of one data set and one input size.
     ``weights``: all weights of the network, keyed ``layer/weight``.
-    ``n``: 0 (the stem) to 13.
+    ``n``: 0 (the stem) to the last.
     Returns ``train``, ``valid``, ``test``: float32 (N, h, w, channels), memory-mapped.
     Raises `TransferError` if the features cannot be written.
     """
     splits = {"train": data.train, "valid": data.valid, "test": data.test}
     found: dict[str, np.ndarray] = {}
-    keys = [_key(weights, block) for block in range(n + 1)]
+    keys = [_key(architecture, weights, block) for block in range(n + 1)]
     with _lock(folder, keys[0]):
         for name, split in splits.items():
             kept = _open(folder / f"{keys[n]}-{name}.npy")
@@ -80,7 +80,7 @@ def features(
     return found
 
 
-def _key(weights: Mapping[str, np.ndarray], block: int) -> str:
+def _key(architecture: Architecture, weights: Mapping[str, np.ndarray], block: int) -> str:
     """A file name for the features of a block: a function of the weights that they depend on.
 
     It begins with a hash of the stem's weights, since features of one stem share a lock. A hash of
@@ -88,7 +88,7 @@ def _key(weights: Mapping[str, np.ndarray], block: int) -> str:
     """
     hashes = []
     for last in (0, block):
-        names = {name for b in range(last + 1) for name in layers_of_block(b)}
+        names = {name for b in range(last + 1) for name in layers_of_block(architecture, b)}
         prefix = {key: value for key, value in weights.items() if key.split("/")[0] in names}
         hashes.append(hash_weights(prefix)[:16])
     return f"{'-'.join(hashes)}-{block}"
@@ -138,7 +138,8 @@ def _network(
 ) -> tuple[keras.Model, list[Callable[[tf.Tensor], tf.Tensor]]]:
     """A network and a function a block, stem first: traced once, whatever weights it is given."""
     model = build(architecture)
-    parts = [part_of(model, block - 1 if block else None, block) for block in range(BLOCKS + 1)]
+    blocks = range(architecture.depth + 1)
+    parts = [part_of(model, block - 1 if block else None, block) for block in blocks]
     # training=False is not the default here: Keras' Resizing turns it on for all layers after it.
     functions = [
         tf.function(

@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from transfer.errors import TransferError
-from transfer.networks.architecture import Architecture
-from transfer.networks.mobilenet import build
+from transfer.networks.backbone import Architecture, inputs_of
+from transfer.networks.network import build
 from transfer.networks.transplant import get_weights, set_weights
 
 _BATCH = 64
@@ -59,19 +59,28 @@ def reestimate(
 
 
 def _estimate(model: keras.Model, images: np.ndarray, names: set[str]) -> None:
-    batches = [
-        tf.constant(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)
-    ]
+    """Walk through the graph, all images at once, an operation at a time."""
+    operations = [(each, inputs_of(each)) for each in model.operations[1:]]
+    last_use = {id(x): number for number, (_, inputs) in enumerate(operations) for x in inputs}
+    batches = range(0, len(images), _BATCH)
+    values = {id(model.input): [tf.constant(images[b : b + _BATCH]) for b in batches]}
     left = len(names)
-    for layer in model.layers[1:]:
-        if layer.name in names:
-            mean, variance = _moments(batches)
-            layer.moving_mean.assign(mean)
-            layer.moving_variance.assign(variance)
+    for number, (operation, inputs) in enumerate(operations):
+        given = [values[id(x)] for x in inputs]
+        if operation.name in names:
+            mean, variance = _moments(given[0])
+            operation.moving_mean.assign(mean)
+            operation.moving_variance.assign(variance)
             left -= 1
             if left == 0:
                 return
-        batches = [layer(batch, training=False) for batch in batches]
+        step = keras.Model(inputs, operation.output)
+        values[id(operation.output)] = [
+            step(list(batch), training=False) for batch in zip(*given, strict=True)
+        ]
+        for x in inputs:
+            if last_use[id(x)] == number:
+                values.pop(id(x), None)
 
 
 def _moments(batches: list[tf.Tensor]) -> tuple[np.ndarray, np.ndarray]:

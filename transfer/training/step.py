@@ -4,14 +4,16 @@ The graph is traced once for a setting and used by every run of that setting: be
 weights are replaced, not the graph.
 """
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from transfer.networks.architecture import Architecture
-from transfer.networks.mobilenet import build, part_of
+from transfer.networks.backbone import Architecture
+from transfer.networks.network import build, part_of
 from transfer.networks.transplant import freeze, get_weights, set_weights
 
 _PREDICTION_BATCH = 128
@@ -48,7 +50,11 @@ class Trainer:
         self._logits = part_of(self.model, setting.after, None)
         self._variables = [variable.value for variable in self.model.trainable_variables]
         self._momenta = [tf.Variable(tf.zeros_like(variable)) for variable in self._variables]
-        self._dropout_state = self.model.get_layer("dropout").seed_generator.state
+        self._dropouts = {
+            layer.name: layer.seed_generator.state
+            for layer in self.model.layers
+            if isinstance(layer, keras.layers.Dropout)
+        }
         given = self._logits.input
         self._train = tf.function(
             self._train_step,
@@ -91,7 +97,10 @@ class Trainer:
         set_weights(self.model, weights)
         for momentum in self._momenta:
             momentum.assign(tf.zeros_like(momentum))
-        self._dropout_state.assign([seed & 0x7FFFFFFF, 0])
+        for name, state in self._dropouts.items():
+            # The head's is the seed itself. The others are functions of (seed, layer).
+            own = 0 if name == "dropout" else zlib.crc32(name.encode())
+            state.assign([(seed ^ own) & 0x7FFFFFFF, 0])
 
     def train_step(
         self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float
@@ -120,7 +129,7 @@ class Trainer:
         state = {f"weights/{name}": value for name, value in self.weights().items()}
         for number, momentum in enumerate(self._momenta):
             state[f"momentum/{number}"] = momentum.numpy()
-        state["dropout"] = np.asarray(self._dropout_state)
+        state["dropout"] = np.array([np.asarray(s) for s in self._dropouts.values()])
         return state
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
@@ -131,4 +140,7 @@ class Trainer:
         )
         for number, momentum in enumerate(self._momenta):
             momentum.assign(state[f"momentum/{number}"])
-        self._dropout_state.assign(state["dropout"])
+        for own, value in zip(
+            self._dropouts.values(), state["dropout"].reshape(-1, 2), strict=True
+        ):
+            own.assign(value)

@@ -138,11 +138,15 @@ def weight_bytes(architecture: Architecture, name: str) -> int:
     if name == "keras":
         return 4 * parameters(architecture)
     total = 0
-    for weight, shape in weight_shapes(architecture).items():
+    shapes = weight_shapes(architecture)
+    for weight, shape in shapes.items():
         if weight.endswith("/kernel"):
-            total += math.prod(shape) * (1 if name == "litert-int8" else 4)
-        elif weight.endswith(("/beta", "/bias")) or (
-            name == "onnx" and "conv_dw_" in weight and weight.endswith("/gamma")
-        ):
-            total += math.prod(shape) * 4
+            depthwise = len(shape) == 4 and shape[3] == 1
+            channels = shape[2] if depthwise else shape[-1]
+            numbers = 2 if name == "onnx" and depthwise else 1
+            total += math.prod(shape) * (1 if name == "litert-int8" else 4) + 4 * numbers * channels
+        elif not weight.endswith("/bias") and (
+            f"{weight.split('/')[0]}/moving_mean" not in shapes
+        ):  # of other normalisations: not folded
+            total += 4 * math.prod(shape)
     return total

@@ -88,7 +88,7 @@ def open_pilot(network: str | Path, courses: Sequence[Course]) -> tuple[str, Pil
         return _name(about, path), network_pilot(opened.predict)
     finished = read_finished(path)
     _check_classes(list(finished.classes), path)
-    from transfer.networks.mobilenet import build
+    from transfer.networks.network import build
     from transfer.networks.transplant import set_weights
 
     model = build(finished.architecture((HEIGHT, WIDTH)))

@@ -35,7 +35,7 @@ def plain_layers(model: keras.Model, dtype: str = "uint8") -> keras.Model:
     Training uses layers of this package, which have a fast backward pass. A file with these layers
     could be opened only where this package is installed.
 
-    ``model``: as from `transfer.networks.mobilenet.build`, with its weights.
+    ``model``: as from `transfer.networks.network.build`, with its weights.
     ``dtype``: ``uint8`` or ``float32``, of the images, 0..255 either way. A converter that
     quantises expects float32.
     Returns a model from images (N, height, width, 3), RGB, to class probabilities float32 (N,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from transfer.errors import TransferError
-from transfer.networks.architecture import Architecture
+from transfer.networks.backbone import Architecture
 from transfer.networks.weights import read_weights
 from transfer.program import command
 from transfer.results import read_runs, to_repeat
@@ -27,6 +27,7 @@ class Finished:
 
     study_dir: Path
     run: Run
+    backbone: str
     alpha: float
     input_size: tuple[int, int]
     classes: tuple[str, ...]
@@ -38,7 +39,12 @@ class Finished:
     def architecture(self, image_size: tuple[int, int] = (HEIGHT, WIDTH)) -> Architecture:
         """The network's shape, for images of this height and width."""
         return Architecture(
-            self.run.depth, self.alpha, self.input_size, image_size, len(self.classes)
+            self.run.depth,
+            self.alpha,
+            self.input_size,
+            image_size,
+            len(self.classes),
+            self.backbone,
         )
 
     def weights(self) -> dict[str, np.ndarray]:
@@ -74,6 +80,7 @@ def read_finished(path: str | Path) -> Finished:
     return Finished(
         study_dir,
         run,
+        settings.backbone,
         settings.alpha,
         settings.input_size,
         settings.classes,

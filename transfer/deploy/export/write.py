@@ -35,7 +35,7 @@ from transfer.deploy.export.runtimes import (
 )
 from transfer.errors import TransferError
 from transfer.files import write_atomically
-from transfer.networks.mobilenet import build
+from transfer.networks.network import build
 from transfer.networks.transplant import set_weights
 from transfer.networks.weights import hash_weights
 from transfer.results import has_predictions, read_predictions, to_repeat

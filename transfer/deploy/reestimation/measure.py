@@ -16,7 +16,7 @@ from transfer.deploy.export.write import chosen_images
 from transfer.deploy.reestimation.table import COLUMNS, read_reestimation
 from transfer.errors import TransferError
 from transfer.files import sha256_of
-from transfer.networks.architecture import Architecture
+from transfer.networks.backbone import Architecture
 from transfer.networks.sources import find_source
 from transfer.networks.transplant import frozen_layers
 from transfer.networks.weights import read_weights
@@ -91,7 +91,7 @@ def _rows(finished: Finished, data: Dataset, images: np.ndarray) -> Iterator[dic
     before = measured(weights)
     named: dict[str, Any] = {"run": run.name, "kind": run.kind, "n": run.n, "bn": run.bn}
     named |= {"seed": run.seed, "images": len(images), "split": "test", "before": before}
-    if frozen := frozen_layers(run):
+    if frozen := frozen_layers(run, architecture):
         again = reestimate(architecture, weights, images, frozen)
         yield {**named, "layers": "frozen", "after": measured(again)}
     again = reestimate(architecture, weights, images)
@@ -106,7 +106,7 @@ def _network(architecture: Architecture) -> Trainer:
 
 def _source(finished: Finished, source: str) -> Path:
     """The weight file of the study's own source."""
-    name, path = find_source(source, finished.alpha)
+    name, path = find_source(source, finished.alpha, finished.backbone)
     own = read_settings(finished.study_dir).source
     if own is None or own.sha256 != sha256_of(path):
         raise TransferError(
@@ -125,6 +125,7 @@ def _probe(
         input_size=finished.input_size,
         image_size=(data.height, data.width),
         classes=len(data.classes),
+        backbone=finished.backbone,
     )
     weights = read_weights(base_a, architecture)
     before, after = (

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from transfer.errors import TransferError
-from transfer.networks.architecture import Architecture, multiply_adds
+from transfer.networks.backbone import BACKBONES
 from transfer.results import finished
 from transfer.runs import FROZEN_KINDS, Run
 from transfer.studies.context import Context
@@ -81,12 +81,16 @@ def do_all(missing: list[Run], pool: Pool, context: Context, total: int) -> Fail
 
 
 def cost(run: Run, settings: Settings) -> float:
-    """Expected cost of a run relative to others: forward, and backward through what is trained."""
-    whole = multiply_adds(Architecture(run.depth, settings.alpha, settings.input_size))
+    """Expected cost of a run relative to others: forward, and backward through what is trained.
+
+    The stem and each block count the same: their multiply-adds need TensorFlow, which the parent
+    of the workers does not import.
+    """
+    depth = run.depth or BACKBONES[settings.backbone].blocks
     frozen = 0
     if run.kind in FROZEN_KINDS and run.kind != "A@nB" and run.n:
-        frozen = multiply_adds(Architecture(run.n, settings.alpha, settings.input_size))
-    return run.fraction * (3 * whole - 2 * min(frozen, whole))
+        frozen = run.n
+    return run.fraction * (3 * (depth + 1) - 2 * frozen)
 
 
 def in_order(runs: list[Run], costs: Costs) -> list[Run]:

@@ -12,7 +12,7 @@ from transfer.networks.architecture import (
     parameters,
     weight_shapes,
 )
-from transfer.networks.mobilenet import build, random_weights
+from transfer.networks.network import build, random_weights
 from transfer.networks.transplant import get_weights, set_weights
 
 
@@ -106,7 +106,7 @@ def test_what_is_no_architecture_is_refused(wrong):
 
 def test_there_is_no_block_14():
     with pytest.raises(TransferError, match="Received: 14"):
-        layers_of_block(14)
+        layers_of_block(Architecture(), 14)
 
 
 def test_a_random_start_has_the_spread_of_glorot_and_depends_on_the_seed():
