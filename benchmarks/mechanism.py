@@ -51,7 +51,7 @@ def measure(study: Path, name: str, data: Dataset, images: np.ndarray) -> pd.Dat
     finished = read_finished(study / name)
     run, brought = finished.run, finished.weights()
     architecture = finished.architecture((data.height, data.width))
-    frozen = frozen_layers(run)
+    frozen = frozen_layers(run, architecture)
     target = reestimate(architecture, brought, images, frozen)
     moments = [(f"{layer}/moving_mean", f"{layer}/moving_variance") for layer in frozen]
     distances = [
