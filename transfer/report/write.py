@@ -25,6 +25,7 @@ from transfer.deploy.costs.table import read_costs
 from transfer.errors import TransferError
 from transfer.figures.style import METRIC_NAME, interval_note
 from transfer.files import write_atomically
+from transfer.networks.backbone import backbone_in
 from transfer.report.chart import PALETTES, Chart
 from transfer.report.charts import accuracy_chart, gain_chart, semantics_chart
 from transfer.report.classes import (
@@ -78,6 +79,7 @@ def _contents(
             return None
 
     content: dict[str, Any] = {"facts": facts, "metric": METRIC_NAME}
+    content["backbone"] = backbone_in(facts.runs).title
     shown_answer = content["answer"] = make(lambda: answer(facts.folder, beside=beside))
     content["accuracy"] = make(lambda: accuracy_chart(runs, read_baselines(facts.folder)))
     content["intervals"] = interval_note(runs) if not runs.empty else ""
