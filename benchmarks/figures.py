@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from transfer.figures.style import COLUMN, RC, legend_below, save
+from transfer.figures.style import COLUMN, GUIDE, KINDS, RC, legend_below, save
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -108,12 +108,41 @@ def draw_verdicts(path: Path) -> list[Path]:
         return save(figure, path.with_suffix(""))
 
 
+def draw_mechanism(path: Path) -> list[Path]:
+    """Accuracy against the target's share of the statistics, and the fall against the distance."""
+    table = pd.read_csv(path)
+    table["points"] = 100 * (table["balanced_accuracy"] - table["base"])
+    named = table["study"].str.split("-").str[0]
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(2 * COLUMN, 2.4), layout="constrained")
+        dose, distance = figure.subplots(1, 2)
+        looks = {("AnB", True): "o", ("AnB", False): "s", ("BnB", True): "^", ("BnB", False): "v"}
+        for (kind, study), rows in table.groupby(["kind", named]):
+            marker = looks[kind, study == named.iloc[0]]
+            drawn = {"color": KINDS[kind].colour, "marker": marker, "label": f"{kind}, {study}"}
+            mean = rows.groupby("share")["points"].mean()
+            filled = "full" if study == named.iloc[0] else "none"
+            dose.plot(mean.index, mean, fillstyle=filled, **drawn)
+            ends = rows[rows["share"] == 0].groupby("n")[["distance", "points"]].mean()
+            distance.semilogx(
+                ends["distance"], ends["points"], linestyle="", fillstyle=filled, **drawn
+            )
+        for axis in (dose, distance):
+            axis.axhline(0, color=GUIDE, linewidth=0.6)
+        dose.set(xlabel="share of the target's statistics", ylabel="points above baseB")
+        distance.set(xlabel="distance of the statistics brought along, nats")
+        handles, labels = dose.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4)
+        return save(figure, path.with_suffix(""))
+
+
 def main() -> None:
     """Redraw every figure whose CSV is there."""
     figures = (
         ("steps.csv", draw_steps),
         ("growth.csv", draw_growth),
         ("verdicts.csv", draw_verdicts),
+        ("mechanism.csv", draw_mechanism),
     )
     for name, draw in figures:
         if (RESULTS / name).exists():

@@ -10,7 +10,6 @@ from PIL import Image
 from scipy import stats
 
 from transfer.cli import main
-from transfer.deploy.driving import drives
 from transfer.deploy.driving.drives import drive_network
 from transfer.deploy.driving.simulate import (
     Drive,
@@ -21,6 +20,7 @@ from transfer.deploy.driving.simulate import (
     simulator_pilot,
 )
 from transfer.deploy.driving.table import COLUMNS, by_network, read_drives, summarise
+from transfer.deploy.export import open as opening
 from transfer.deploy.export.runtimes import Opened
 from transfer.errors import TransferError
 from transfer.tasks.lanes.driver import LEFT, RIGHT, SPEED, make_driver, record_lap, start
@@ -261,7 +261,8 @@ def test_what_a_file_says_of_itself_leads_nowhere_else(tmp_path, monkeypatch, ab
     metadata = {"image_size": [45, 80], "classes": ["forward", "left", "right"], **about}
     metadata = {"format": "litert"} | metadata
     opened = Opened(lambda images: np.zeros((len(images), 3)), metadata)
-    monkeypatch.setattr(drives, "open_exported", lambda path: opened)
+    monkeypatch.setattr(opening, "open_exported", lambda path: opened)
+    (tmp_path / "net.tflite").touch()
     with pytest.raises(TransferError, match="metadata of"):
         drive_network(tmp_path / "net.tflite", tmp_path / "out")
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["net.tflite"]

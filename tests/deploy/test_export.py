@@ -4,12 +4,10 @@ import json
 import subprocess
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from PIL import Image
 
 from transfer.cli import main
 from transfer.deploy.export import write as exporting
@@ -233,20 +231,3 @@ def test_a_damaged_file_is_one_sentence(tmp_path):
     (tmp_path / "net.keras").write_bytes(b"not a network")
     with pytest.raises(TransferError, match="Expected a network"):
         open_exported(tmp_path / "net.keras")
-
-
-@needs_litert
-@pytest.mark.slow
-def test_the_example_classifies_a_folder_with_the_exported_file(exported, tmp_path):
-    network = exported("q.tflite").path
-    frame = np.random.default_rng(2).integers(0, 256, (45, 80, 3), dtype=np.uint8)
-    Image.fromarray(frame).save(tmp_path / "a.png")
-    example = Path(__file__).parents[2] / "examples" / "classify.py"
-    done = subprocess.run(
-        [sys.executable, "-I", example, network, tmp_path], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    name, choice, probability = done.stdout.split()
-    expected = open_exported(network).predict(frame[None])[0]
-    assert (name, choice) == ("a.png", ("forward", "left", "right")[expected.argmax()])
-    assert float(probability) == pytest.approx(expected.max(), abs=1e-3)

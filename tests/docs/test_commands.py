@@ -79,7 +79,6 @@ def test_what_is_not_run_stands_in_the_pages():
 @pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of_a_page_run(page, photos, tmp_path):
     shutil.copytree(photos, tmp_path / "photos")
-    shutil.copytree(ROOT / "examples", tmp_path / "examples")
     shutil.copy(find_source("fractals", 0.25)[1], tmp_path / "weights.h5")
     if page != "tutorial.md":  # the recipes begin where the tutorial ends
         for command in commands("tutorial.md"):

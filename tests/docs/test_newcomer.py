@@ -76,6 +76,14 @@ def test_three_commands_lead_from_a_folder_to_an_exported_network(tmp_path, phot
     assert exported.predict(data.test.images[:2]).shape == (2, 5)
     assert json.loads((tmp_path / f"{out}.json").read_text())["classes"] == list(CLASSES)
 
+    recorded = read_runs(tmp_path / study).set_index("run")["test_accuracy"]
+    for network in (f"{study}/sliced-7_s0", out):
+        said = transfer(tmp_path, "predict", network, "data/photos", "--out", "predictions.csv")
+        run = exported.metadata["run"] if network == out else "sliced-7_s0"
+        assert float(re.search("accuracy ([0-9.]+)", said)[1]) == pytest.approx(
+            recorded[run], abs=0.02
+        )
+
     said = transfer(tmp_path, "report", study)
     page = (tmp_path / study / "report.html").read_text()
     assert all(name in page for name in CLASSES)

@@ -69,7 +69,8 @@ def make_parser() -> argparse.ArgumentParser:
     for call in (
         *(study.study, study.run, study.status),
         *(answers.verdict, answers.figures, answers.report, answers.scores, answers.blocks),
-        *(deploy.export, deploy.measure, deploy.reestimate, deploy.drive, bench.bench),
+        *(deploy.export, deploy.predict, deploy.measure, deploy.reestimate, deploy.drive),
+        bench.bench,
     ):
         add_command(commands, call)
     return parser

@@ -1,4 +1,4 @@
-"""``export``, ``measure``, ``reestimate`` and ``drive``: take a network away from its study."""
+"""Commands that take a network away from its study: export, predict, measure, reestimate, drive."""
 
 import argparse
 from pathlib import Path
@@ -23,8 +23,11 @@ _PILOTS = ("driver", "forward")
 
 def _network(text: str) -> Path:
     path = Path(text)
-    is_file = path.suffix in (".keras", ".tflite", ".onnx")
-    return path if text in _PILOTS or is_file else run_path(text)
+    return path if path.suffix in (".keras", ".tflite", ".onnx") else run_path(text)
+
+
+def _pilot(text: str) -> Path:
+    return Path(text) if text in _PILOTS else _network(text)
 
 
 @options(
@@ -76,6 +79,41 @@ def export(given: argparse.Namespace) -> None:
     )
     if given.int8 and done.accuracy_lost > 0.02:
         say("warning: int8 loses more than 2 points of accuracy here", error=True)
+
+
+@options(
+    option(
+        "network",
+        type=_network,
+        metavar="RUN_OR_FILE",
+        help="a run, DIR/RUN, or an exported .keras, .tflite or .onnx file",
+    ),
+    option(
+        "images",
+        type=Path,
+        metavar="IMAGES",
+        help="an image, a folder of images, or a data set, of which the test images are taken",
+    ),
+    option("--out", type=Path, required=True, metavar="FILE.csv", help="table to write"),
+    DATA_OF_STUDY,
+)
+def predict(given: argparse.Namespace) -> None:
+    """Classify images with a run or an exported file.
+
+    Writes one row an image: its file (of a data set its index too), the predicted class and the
+    probability of each class. Images are read as `data import` reads them; what cannot be read is
+    left out and listed. The class of an image is known in a data set, and below a folder named as
+    the class; then accuracy is told, and balanced accuracy: the mean over classes.
+    """
+    if given.out.suffix != ".csv":
+        raise UsageError(f"Expected --out to end in .csv. Received: {given.out}.")
+    if given.network.suffix not in (".tflite", ".onnx"):
+        load_tensorflow()
+    from transfer.deploy.predict import predict
+
+    done = predict(given.network, given.images, given.out, given.data)
+    say(*(f"left out: {name}: {reason}" for name, reason in done.left_out), error=True)
+    say(*done.lines(), f"Predictions: {given.out}")
 
 
 @options(
@@ -150,7 +188,7 @@ def reestimate(given: argparse.Namespace) -> None:
 @options(
     option(
         "network",
-        type=_network,
+        type=_pilot,
         metavar="NETWORK",
         help="DIR/RUN, an exported file, or for comparison: driver (the simulator's own), "
         "forward (never presses a key)",

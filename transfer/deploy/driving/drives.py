@@ -4,10 +4,9 @@
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from transfer.deploy.costs.table import FORMAT_LABELS
@@ -23,8 +22,7 @@ from transfer.deploy.driving.simulate import (
     simulator_pilot,
 )
 from transfer.deploy.driving.table import COLUMNS, Summary, summarise
-from transfer.deploy.export.finished import read_finished
-from transfer.deploy.export.runtimes import SUFFIXES, open_exported
+from transfer.deploy.export.open import is_exported, open_network
 from transfer.errors import TransferError
 from transfer.runs import parse_runs
 from transfer.tables import upsert
@@ -76,25 +74,21 @@ def open_pilot(network: str | Path, courses: Sequence[Course]) -> tuple[str, Pil
     if str(network) == "forward":
         return "forward", forward_pilot()
     path = Path(network)
-    if path.suffix in SUFFIXES.values():
-        opened = open_exported(path)
-        about = opened.metadata
-        if about.get("image_size") != [HEIGHT, WIDTH]:
-            raise TransferError(
-                f"Expected a network for frames of {HEIGHT}x{WIDTH}, which the simulator draws. "
-                f"{path} is for {about.get('image_size')}."
-            )
-        _check_classes(about.get("classes"), path)
-        return _name(about, path), network_pilot(opened.predict)
-    finished = read_finished(path)
-    _check_classes(list(finished.classes), path)
-    from transfer.networks.network import build
-    from transfer.networks.transplant import set_weights
-
-    model = build(finished.architecture((HEIGHT, WIDTH)))
-    set_weights(model, finished.weights())
-    predict: Callable[[np.ndarray], np.ndarray] = model.predict_on_batch
-    return finished.run.name, network_pilot(predict)
+    opened = open_network(path, (HEIGHT, WIDTH))
+    about = opened.metadata
+    if about["image_size"] != [HEIGHT, WIDTH]:
+        height, width = about["image_size"]
+        raise TransferError(
+            f"Expected a network for frames of {HEIGHT}x{WIDTH}, which the simulator draws. "
+            f"{path} is for {height}x{width}."
+        )
+    if about["classes"] != list(CLASSES):
+        raise TransferError(
+            f"Expected a network of the classes {', '.join(CLASSES)}, the keys of the car. "
+            f"{path} has {', '.join(about['classes'])}."
+        )
+    name = _name(about, path) if is_exported(path) else about["run"]
+    return name, network_pilot(opened.predict)
 
 
 def _name(about: Mapping[str, object], path: Path) -> str:
@@ -104,11 +98,3 @@ def _name(about: Mapping[str, object], path: Path) -> str:
     if name not in FORMAT_LABELS:
         raise TransferError(f"Expected a known format in the metadata of {path}.")
     return f"{run.name}_{name}"
-
-
-def _check_classes(classes: object, path: Path) -> None:
-    if classes != list(CLASSES):
-        raise TransferError(
-            f"Expected a network of the classes {', '.join(CLASSES)}, the keys of the car. "
-            f"{path} has {classes}."
-        )

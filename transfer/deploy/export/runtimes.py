@@ -124,7 +124,7 @@ def first_line(error: Exception) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
-def _in_batches(predict: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
+def in_batches(predict: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
     starts = range(0, len(images), _BATCH)
     return np.concatenate([predict(images[start : start + _BATCH]) for start in starts])
 
@@ -149,7 +149,7 @@ def _open_litert(path: Path, threads: int) -> Opened:
         out = interpreter.get_tensor(result["index"])
         return out if scale == 0 else (out.astype(np.float32) - zero) * np.float32(scale)
 
-    return Opened(partial(_in_batches, predict), _metadata_of_archive(path))
+    return Opened(partial(in_batches, predict), metadata_of_archive(path))
 
 
 def _open_onnx(path: Path, threads: int) -> Opened:
@@ -163,18 +163,21 @@ def _open_onnx(path: Path, threads: int) -> Opened:
         return session.run(None, {name: images})[0]
 
     text = session.get_modelmeta().custom_metadata_map.get(METADATA, "{}")
-    return Opened(partial(_in_batches, predict), _parsed(text, path))
+    return Opened(partial(in_batches, predict), _parsed(text, path))
 
 
 def _open_keras(path: Path, threads: int) -> Opened:
     import keras
 
     model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    return Opened(partial(_in_batches, model.predict_on_batch), _metadata_of_archive(path))
+    return Opened(partial(in_batches, model.predict_on_batch), metadata_of_archive(path))
 
 
-def _metadata_of_archive(path: Path) -> dict[str, Any]:
-    """.keras is a zip archive; a .tflite carries one behind its last byte, as LiteRT's own do."""
+def metadata_of_archive(path: Path) -> dict[str, Any]:
+    """The metadata inside a .keras or .tflite file; none if there are none.
+
+    .keras is a zip archive; a .tflite carries one behind its last byte, as LiteRT's own do.
+    """
     if not zipfile.is_zipfile(path):
         return {}
     with zipfile.ZipFile(path) as archive:

@@ -230,6 +230,7 @@ def _metadata(finished: Finished, data: Dataset, kind: str, int8: bool) -> dict[
         "output": f"probabilities (N, {len(finished.classes)})"
         + (", uint8: times 1/256" if int8 else ", float32"),
         "input_size": list(finished.input_size),
+        "backbone": finished.backbone,
         "alpha": finished.alpha,
         "dataset": data.name,
         "test_images": len(data.test.labels),

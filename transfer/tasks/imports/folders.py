@@ -23,7 +23,7 @@ _IGNORED = ("__MACOSX",)  # what an archive made on a Mac brings along
 
 def holds_images(src: Path) -> bool:
     """Whether there are images in folders below ``src``."""
-    return any(is_image and "/" in name for name, is_image, _ in _walk(src))
+    return any(is_image and "/" in name for name, is_image, _ in walk(src))
 
 
 def read_image_folders(src: Path) -> Listing:
@@ -34,7 +34,7 @@ def read_image_folders(src: Path) -> Listing:
     images: list[str] = []
     left_out: list[tuple[str, str]] = []
     folders_of_others: dict[str, int] = {}
-    for name, is_image, is_link in _walk(src):
+    for name, is_image, is_link in walk(src):
         refuse_more(len(images) + len(left_out), src)
         folder = name.rpartition("/")[0]
         if is_link:
@@ -94,7 +94,7 @@ def _shared(parts: list[list[str]]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*folders, strict=False)))
 
 
-def _walk(src: Path) -> Iterator[tuple[str, bool, bool]]:
+def walk(src: Path) -> Iterator[tuple[str, bool, bool]]:
     """Each file below ``src``: its path, whether its name is that of an image, if it is a link.
 
     Hidden files and folders are ignored. No link is followed; a link to a folder counts as a file.

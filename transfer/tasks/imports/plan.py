@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from transfer.errors import TransferError
+from transfer.files import read_bytes
 from transfer.progress import track
+from transfer.tables import MOST_BYTES
 from transfer.tasks.checks.contact_sheet import contact_sheet
 from transfer.tasks.dataset import SPLITS, Split, check_description, default_name, write_dataset
 from transfer.tasks.imports.images import Decoded, read_images
@@ -138,12 +140,34 @@ def _like(aspect: float, area: int) -> str:
 
 
 def _table(header: tuple[str, str], rows: Iterable[tuple[object, str]]) -> bytes:
-    """A CSV whose cells no spreadsheet takes for a formula: of a path, ``./`` changes nothing."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(
-        [f"./{cell}" if str(cell).startswith(("=", "+", "-", "@")) else cell for cell in row]
-        for row in rows
-    )
+    writer.writerows([harmless(cell) for cell in row] for row in rows)
     return stream.getvalue().encode("utf-8", "surrogateescape")
+
+
+def harmless(cell: object) -> object:
+    """A cell that no spreadsheet takes for a formula: of a path, ``./`` changes nothing."""
+    return f"./{cell}" if str(cell).startswith(("=", "+", "-", "@")) else cell
+
+
+def file_names(data: Path, split: str) -> list[str]:
+    """The file that each image of a split was imported from; empty if nobody recorded it.
+
+    Raises `TransferError` if the table is damaged.
+    """
+    path = data / f"{split}_files.csv"
+    try:
+        text = read_bytes(path, MOST_BYTES).decode("utf-8", "backslashreplace")
+        header, *rows = csv.reader(io.StringIO(text))
+        indices, names = zip(*rows, strict=True)
+        if header != ["index", "file"] or list(map(int, indices)) != list(range(len(names))):
+            raise ValueError("other columns or indices")
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, csv.Error) as error:
+        raise TransferError(
+            f"Expected a table of index and file, in order, in {path}. It is malformed."
+        ) from error
+    return list(names)

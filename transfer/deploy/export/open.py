@@ -1,0 +1,124 @@
+"""Open a network to run it: a run of a study, or an exported file.
+
+A ``.keras`` file may come from anywhere. Its configuration, which could name code to run, is not
+looked at: the network is built from what the metadata say, and the weights are read into it by name
+and shape. ``.tflite`` and ``.onnx`` hold no code; they are given to their runtime.
+"""
+
+import tempfile
+import zipfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfer.deploy.export.finished import open_data, read_finished
+from transfer.deploy.export.runtimes import (
+    SUFFIXES,
+    Opened,
+    in_batches,
+    metadata_of_archive,
+    open_exported,
+)
+from transfer.errors import TransferError
+from transfer.networks.backbone import DEFAULT, Architecture
+from transfer.networks.weights import read_weights
+from transfer.runs import parse_runs
+from transfer.tasks.dataset import check_description
+
+_WEIGHTS = "model.weights.h5"  # as Keras names them in its archive
+_MAX_WEIGHT_BYTES = 128 << 20
+
+
+def is_exported(path: Path) -> bool:
+    """Whether the name is that of an exported file, not of a run."""
+    return path.suffix in SUFFIXES.values()
+
+
+def open_network(
+    path: str | Path, image_size: tuple[int, int] | None = None, data: str | Path | None = None
+) -> Opened:
+    """A network that is ready to run, and what it says about itself.
+
+    ``path``: ``STUDY_DIR/RUN_NAME``, or an exported file of any format.
+    ``image_size``: height and width of the images that a run will be given; None: those of its
+    study's data set. A file has its own.
+    ``data``: folder of the study's data set, if it has moved.
+    The metadata have ``run``, ``format``, ``classes`` and ``image_size``, checked.
+    Raises `TransferError` if the network is not there, damaged, or is none of ours.
+    """
+    path = Path(path)
+    if not is_exported(path):
+        finished = read_finished(path)
+        if image_size is None:
+            dataset = open_data(finished, data)
+            image_size = dataset.height, dataset.width
+        about = {"run": finished.run.name, "format": "keras", "classes": list(finished.classes)}
+        return _built(
+            finished.architecture(image_size),
+            finished.weights(),
+            about | {"image_size": list(image_size)},
+        )
+    if not path.is_file():
+        raise TransferError(f"Expected an exported network at {path}. It is not there.")
+    if path.suffix == SUFFIXES["keras"]:
+        return _open_keras(path)
+    opened = open_exported(path)
+    _check(opened.metadata, path)
+    return opened
+
+
+def _check(about: dict[str, Any], path: Path) -> None:
+    """Raise a `TransferError` unless the metadata are those of an exported network."""
+    sides = about.get("image_size")
+    if not isinstance(sides, list) or len(sides) != 2:
+        raise TransferError(
+            f"Expected a network that `export` has written in {path}. It does not say what images "
+            "it takes."
+        )
+    height, width = sides
+    check_description(str(path), "network", height, width, about.get("classes"))
+    parse_runs([about.get("run")], f"the metadata of {path}")
+
+
+def _open_keras(path: Path) -> Opened:
+    try:
+        about = metadata_of_archive(path)
+        _check(about, path)
+        (run,) = parse_runs([about["run"]], str(path))
+        height, width = about["input_size"]
+        architecture = Architecture(
+            run.depth,
+            about["alpha"],
+            (height, width),
+            (about["image_size"][0], about["image_size"][1]),
+            len(about["classes"]),
+            about.get("backbone", DEFAULT),
+        )
+        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+            if archive.getinfo(_WEIGHTS).file_size > _MAX_WEIGHT_BYTES:
+                raise TransferError(f"Expected weights of at most 128 MiB in {path}.")
+            inside = Path(folder) / _WEIGHTS
+            inside.write_bytes(archive.read(_WEIGHTS))
+            weights = read_weights(inside, architecture, head=True)
+    except TransferError:
+        raise
+    except Exception as error:  # damaged archives and JSON of other shapes raise anything
+        raise TransferError(
+            f"Expected a network that `export` has written in {path}. It is damaged, or another "
+            "file."
+        ) from error
+    return _built(architecture, weights, about)
+
+
+def _built(
+    architecture: Architecture, weights: dict[str, np.ndarray], about: dict[str, Any]
+) -> Opened:
+    from transfer.networks.network import build
+    from transfer.networks.transplant import set_weights
+
+    model = build(architecture)
+    set_weights(model, weights)
+
+    return Opened(partial(in_batches, model.predict_on_batch), about)
