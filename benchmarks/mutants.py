@@ -136,7 +136,7 @@ def _keep_sample(work: WorkDB, subject: Subject, most: int, seed: int) -> None:
             kind = mutation.operator_name.split("_")[0]
             kinds.setdefault((mutation.start_pos, kind), []).append(item)
     chosen = [rng.choice(items) for items in kinds.values()]
-    name = Path(work.name).with_suffix(".mutants")
+    name = Path(work.name()).with_suffix(".mutants")
     name.write_text(str(len(chosen)))
     work.clear()
     work.add_work_items(rng.sample(chosen, min(most, len(chosen))))
@@ -169,7 +169,7 @@ def _digest_of_tests(subject: Subject) -> str:
 
 def _try_survivors_again(work: WorkDB, tests: str) -> None:
     """Where other tests were run before, forget who survived them."""
-    note = Path(work.name).with_suffix(".tests")
+    note = Path(work.name()).with_suffix(".tests")
     if note.exists() and note.read_text() != tests:
         survivors = [j for j, r in work.results if r.test_outcome == TestOutcome.SURVIVED]
         items = [item for item in work.work_items if item.job_id in survivors]

@@ -2,19 +2,21 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.made_study import make_study
+from tests.made_study import make_study, row_of
 from tests.study_files import write_study
 from transfer.errors import TransferError
-from transfer.results import read_test_clusters
+from transfer.folding import write_row
+from transfer.results import names_in, read_test_clusters
 from transfer.studies import setup
 from transfer.studies.ask import ask, ask_run
 from transfer.studies.setup import prepare
-from transfer.studies.study import _other_versions
+from transfer.studies.study import _other_versions, perform
 from transfer.study_file import planned_runs, read_calls, read_settings
 from transfer.tasks.dataset import load_dataset
 
@@ -97,6 +99,27 @@ def test_another_width_is_refused_before_weights_are_fetched(out, small_data, mo
     monkeypatch.setattr(setup, "find_source", fetch)
     with pytest.raises(TransferError, match=r"the alpha 0\.25, not 0\.5"):
         prepare(out, ask_run("A1B_s0", out, source="imagenet", alpha=0.5), small_data)
+
+
+@pytest.mark.parametrize("file", ["train_data.npy", "valid_data.npy", "test_labels.npy"])
+def test_runs_trained_while_images_or_labels_changed_are_not_kept(
+    tmp_path, small_data, monkeypatch, file
+):
+    data, out = shutil.copytree(small_data, tmp_path / "data"), tmp_path / "study"
+
+    def change(missing, *_):
+        array = np.load(data / file)
+        array[:2] = array[1::-1]  # two images or two labels change places
+        np.save(data / file, array)
+        write_row(out, row_of(missing[0].name))
+        return {}
+
+    monkeypatch.setattr("transfer.studies.study.do_all", change)
+    monkeypatch.setattr("transfer.studies.study.processes", lambda *_: nullcontext())
+    with pytest.raises(TransferError, match="changed while the study ran, so the runs of this"):
+        perform(out, BASE_ONLY, data)
+    assert names_in(out, "rows") == []
+    assert not (out / "runs.csv").exists()
 
 
 def test_class_names_that_were_swapped_are_refused(out, small_data, tmp_path):

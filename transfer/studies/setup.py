@@ -19,7 +19,7 @@ from transfer.folding import write_test_labels
 from transfer.machine import cores
 from transfer.networks.sources import find_source
 from transfer.progress import quietly
-from transfer.results import working
+from transfer.results import folded_runs, names_in, read_runs, refuse_links, working
 from transfer.runs import Protocol, Study
 from transfer.studies.context import Context
 from transfer.study_file import (
@@ -78,6 +78,7 @@ def prepare(
     Raises `TransferError` if the data set or the source is at fault, or ``out`` holds another
     study.
     """
+    refuse_links(out)
     dataset = load_dataset(data)
     asked = _settings_of(study, dataset)
     if (out / "study.json").exists():  # before weights are fetched
@@ -98,6 +99,8 @@ def prepare(
         **environment(),
     }
     _refuse_foreign(out)
+    if folded_runs(out) or names_in(out, "rows"):
+        read_runs(out)  # a table that is damaged is said before anything is trained
     # Another study may begin in the same folder.
     with exclusively(working(out, "locks", "study.lock")):
         remove_temporaries(out, "study.json")
