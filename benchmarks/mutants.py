@@ -14,21 +14,32 @@ import argparse
 import ast
 import csv
 import hashlib
+import importlib
 import os
 import random
 import shutil
-import subprocess
+import signal
+import sys
+import time
 from dataclasses import dataclass
+from difflib import unified_diff
 from pathlib import Path
 
-from cosmic_ray.commands import execute, init
-from cosmic_ray.config import ConfigDict
+import pytest
+from cosmic_ray.commands import init
+from cosmic_ray.mutating import use_mutation
+from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import WorkDB, use_db
-from cosmic_ray.work_item import TestOutcome
+from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkResult
 
 ROOT = Path(__file__).parents[1]
 COPY = ROOT / "build" / "mutants"
 TABLE = ROOT / "benchmarks" / "results" / "mutants.csv"
+#: What tests load that is not ours; no copy of ours may be loaded before a mutant is in its place.
+LOADED = (
+    *("h5py", "hypothesis", "keras", "pandas", "PIL.Image", "scipy.stats", "sklearn.metrics"),
+    "statsmodels.api",
+)
 COLUMNS = ("room", "module", "mutants", "tried", "killed")
 
 
@@ -87,6 +98,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds of a mutant")
     asked = parser.parse_args()
+    os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONDONTWRITEBYTECODE": "1"}
+    for module in LOADED:
+        importlib.import_module(module)
     for room in asked.rooms or ROOMS:
         for subject in ROOMS[room]:
             _try(room, subject, asked.most, asked.seed, asked.timeout)
@@ -102,20 +116,27 @@ def _try(room: str, subject: Subject, most: int, seed: int, timeout: float) -> N
         shutil.copy(path, folder)
     os.environ["PYTHONPATH"] = str(folder)
     os.chdir(folder)
-    command = f"{ROOT}/.venv/bin/python -m pytest -x -p no:cacheprovider {subject.tests}"
-    subprocess.run(command.split(), check=True)  # a failure here would be taken for a kill
-    settings = {"timeout": timeout, "test-command": command, "distributor": {"name": "local"}}
-    config = ConfigDict(settings)
+    if not _pass(subject.tests, 10 * timeout):  # it would be taken for a kill
+        raise SystemExit(f"The tests {subject.tests} fail on the code as it is.")
     code = hashlib.sha256(Path(subject.module).read_bytes()).hexdigest()[:16]
-    with use_db(f"{code}-{most}-{seed}.sqlite", WorkDB.Mode.create) as work:
-        if not work.num_work_items:
+    session, counted = (Path(f"{code}-{most}-{seed}.{end}") for end in ("sqlite", "mutants"))
+    with use_db(session, WorkDB.Mode.create) as work:
+        if not counted.exists():
             init([Path(subject.module)], work, {})
-            _keep_sample(work, subject, most, seed)
+            counted.write_text(str(_keep_sample(work, subject, most, seed)))
         _try_survivors_again(work, _digest_of_tests(subject))
-        execute(work, config)
+        for item in work.pending_work_items:
+            (mutation,) = item.mutations
+            operator = get_operator(mutation.operator_name)()
+            with use_mutation(mutation.module_path, operator, mutation.occurrence) as codes:
+                survived = _pass(subject.tests, timeout)
+            outcome = TestOutcome.SURVIVED if survived else TestOutcome.KILLED
+            changed = "\n".join(unified_diff(*(code.splitlines() for code in codes), n=0))
+            result = WorkResult(WorkerOutcome.NORMAL, "", outcome, changed)
+            work.set_result(item.job_id, result)
         results = [(job, result) for job, result in work.results]
         killed = sum(result.is_killed for _, result in results)
-        mutants = int(Path(f"{code}-{most}-{seed}.mutants").read_text())
+        mutants = int(counted.read_text())
         _record(room, subject, mutants, len(results), killed)
         print(f"{room}: {subject.module}: {killed} of {len(results)} killed ({mutants} in all)")
         for _, result in results:
@@ -124,8 +145,35 @@ def _try(room: str, subject: Subject, most: int, seed: int, timeout: float) -> N
                 print("\n".join(changed[2:]), flush=True)
 
 
-def _keep_sample(work: WorkDB, subject: Subject, most: int, seed: int) -> None:
-    """Leave a sample of the work: of a place and a kind of change one, by the seed."""
+def _pass(tests: str, timeout: float) -> bool:
+    """Whether all tests pass in the working folder.
+
+    They are run in a child that has loaded what is not ours already, as that takes the longest.
+    """
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        sys.path.insert(0, os.getcwd())
+        os._exit(pytest.main(["-x", "-p", "no:cacheprovider", *tests.split()]))
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return status == 0
+        time.sleep(0.05)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def _keep_sample(work: WorkDB, subject: Subject, most: int, seed: int) -> int:
+    """Leave a sample of the work, by the seed; returns what it is a sample of.
+
+    Of a place and a kind of change, ``<`` to ``<=`` or to ``>`` say, one is taken.
+    """
     rng = random.Random(seed)
     lines = _types(Path(subject.module).read_text())
     kinds: dict[tuple[object, ...], list] = {}
@@ -136,10 +184,9 @@ def _keep_sample(work: WorkDB, subject: Subject, most: int, seed: int) -> None:
             kind = mutation.operator_name.split("_")[0]
             kinds.setdefault((mutation.start_pos, kind), []).append(item)
     chosen = [rng.choice(items) for items in kinds.values()]
-    name = Path(work.name()).with_suffix(".mutants")
-    name.write_text(str(len(chosen)))
     work.clear()
     work.add_work_items(rng.sample(chosen, min(most, len(chosen))))
+    return len(chosen)
 
 
 def _place(mutation) -> tuple[object, ...]:

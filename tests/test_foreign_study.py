@@ -1,4 +1,4 @@
-"""The folder of somebody else's study: links in it lead nowhere, and its tables are not believed."""
+"""Somebody else's study: links in it are not followed, and its tables are not believed."""
 
 from base64 import b64encode
 
@@ -99,6 +99,9 @@ def change(study, run, column, value):
         ("val_accuracy", "1.5", "val_accuracy"),
         ("test_balanced_accuracy", "inf", "test_balanced_accuracy"),
         ("kind", "BnB", "the kind that the name"),
+        ("dataset", "=cmd|'/C calc'!A0", "is a formula"),
+        ("source", "@SUM(A1:A9)", "is a formula"),
+        ("run", "=cmd_s0", "Expected the name of a run"),
     ],
 )
 def test_a_row_that_contradicts_itself_is_one_sentence_before_anything_is_done(

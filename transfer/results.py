@@ -30,7 +30,7 @@ from transfer.archives import members, read_member, read_probabilities
 from transfer.errors import TransferError
 from transfer.files import WORKING, Version, read_json, version_of
 from transfer.runs import KERAS_3, Run, parse_run, parse_runs
-from transfer.tables import place, read_table
+from transfer.tables import is_formula, place, read_table
 
 _COLUMNS_BY_TYPE = (
     ("string", "run kind"),
@@ -62,11 +62,8 @@ _T = TypeVar("_T")
 
 
 #: Folders of a study that are written into or looked through.
-_FOLDERS = (
-    *(WORKING, "models", "figures"),
-    *(f"{WORKING}/{name}" for name in "checkpoints failed features locks logs predictions".split()),
-    f"{WORKING}/rows",
-)
+_IN_WORKING = ("checkpoints", "failed", "features", "locks", "logs", "predictions", "rows")
+_FOLDERS = (WORKING, "models", "figures", *(f"{WORKING}/{name}" for name in _IN_WORKING))
 
 
 def working(study_dir: str | Path, *parts: str) -> Path:
@@ -178,6 +175,8 @@ def _refuse_impossible(runs: pd.DataFrame, path: Path) -> None:
     low, high = runs["test_low"] - _ROUNDING, runs["test_high"] + _ROUNDING
     if not (runs["test_accuracy"].between(low, high) & (low >= -2 * _ROUNDING)).all():
         raise TransferError(f"Expected test_accuracy inside its interval in every row of {path}.")
+    if any(map(is_formula, {*runs["source"], *runs["dataset"]})):
+        raise TransferError(f"Expected names in {path}. A source or data set is a formula there.")
     if (runs["n"].dropna() < 0).any():
         raise TransferError(f"Expected n of 0 or more in every row of {path}.")
 

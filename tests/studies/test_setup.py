@@ -170,6 +170,14 @@ def test_one_run_takes_the_source_that_was_given_to_the_study(tmp_path, small_da
     assert ask_run("A4B_s0", tmp_path / "study").source == path
 
 
+def test_a_source_that_is_called_like_a_formula_is_refused(tmp_path, small_data):
+    context = prepare(tmp_path / "first", WITH_SOURCE, small_data, 1)
+    path = str(shutil.copy(context.source_path, tmp_path / "=cmd.weights.h5"))
+    with pytest.raises(TransferError, match="not called like a formula: =cmd.weights.h5"):
+        prepare(tmp_path / "study", ask("quick", kinds="AnB", n="3", source=path), small_data)
+    assert not (tmp_path / "study").exists()
+
+
 def test_another_tensorflow_than_that_of_the_rows_is_a_warning(tmp_path):
     study = make_study(tmp_path / "study", {("baseB", None): 0.8}, seeds=(0, 1))
     (sentence,) = _other_versions(study)

@@ -30,6 +30,7 @@ from transfer.study_file import (
     read_settings,
     write_study_file,
 )
+from transfer.tables import is_formula
 from transfer.tasks.dataset import Dataset, content_hash, load_dataset
 from transfer.tasks.lanes.generate import generate
 
@@ -87,6 +88,8 @@ def prepare(
     if any(run.needs_base_a for run in study.runs()):
         with quietly():  # TensorFlow greets when it is loaded to read shapes
             name, source_path = find_source(study.source, study.alpha, study.backbone)
+        if is_formula(name):  # it will stand in tables
+            raise TransferError(f"Expected a weight file that is not called like a formula: {name}")
         asked = dataclasses.replace(asked, source=Source(name, sha256_of(source_path)))
     call = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
