@@ -131,7 +131,7 @@ def _try(room: str, subject: Subject, most: int, seed: int, timeout: float) -> N
             with use_mutation(mutation.module_path, operator, mutation.occurrence) as codes:
                 survived = _pass(subject.tests, timeout)
             outcome = TestOutcome.SURVIVED if survived else TestOutcome.KILLED
-            changed = "\n".join(unified_diff(*(code.splitlines() for code in codes), n=0))
+            changed = "\n".join(unified_diff(codes[0].splitlines(), codes[1].splitlines(), n=0))
             result = WorkResult(WorkerOutcome.NORMAL, "", outcome, changed)
             work.set_result(item.job_id, result)
         results = [(job, result) for job, result in work.results]
@@ -141,8 +141,8 @@ def _try(room: str, subject: Subject, most: int, seed: int, timeout: float) -> N
         print(f"{room}: {subject.module}: {killed} of {len(results)} killed ({mutants} in all)")
         for _, result in results:
             if result.test_outcome == TestOutcome.SURVIVED:
-                changed = [line for line in str(result.diff).splitlines() if line[:1] in "@-+"]
-                print("\n".join(changed[2:]), flush=True)
+                lines = [line for line in str(result.diff).splitlines() if line[:1] in "@-+"]
+                print("\n".join(lines[2:]), flush=True)
 
 
 def _pass(tests: str, timeout: float) -> bool:
@@ -202,7 +202,8 @@ def _types(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
         elif isinstance(node, ast.FunctionDef) and node.returns:
             types.append(node.returns)
     return [
-        ((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)) for node in types
+        ((node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0))
+        for node in types
     ]
 
 

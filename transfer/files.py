@@ -7,6 +7,7 @@ and synced, and is then renamed over the target.
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import secrets
@@ -166,7 +167,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def open_plain(path: str | Path) -> IO[bytes]:
+def open_plain(path: str | Path) -> io.BufferedReader:
     """Open a plain file of a folder that came from elsewhere, to read its bytes.
 
     Raises `OSError` if it cannot be read, and `TransferError` if it is a link, which is not
