@@ -7,7 +7,7 @@ from tests.reported_study import every_run, make_data, make_study
 from tests.study_files import committed
 from transfer.answers.answer import Answer, answer
 from transfer.deploy.costs.table import COLUMNS
-from transfer.networks.backbone import last_block
+from transfer.networks.backbone import backbone_in
 from transfer.report import write_report
 from transfer.report.facts import read_facts
 from transfer.report.summary import card, segments, slice_of
@@ -80,10 +80,10 @@ def test_bars_of_committed_studies_are_all_of_the_network(study):
         return
     for share in ("weights", "work"):
         assert sum(getattr(segment, share) for segment in found) == pytest.approx(1, abs=0.01)
-    assert found[-1].blocks.split("-")[-1] == str(last_block(facts.runs))
+    assert found[-1].blocks.split("-")[-1] == str(backbone_in(facts.runs).blocks)
     cut = [segment.blocks for segment in found if segment.finding == "cut"]
     keep = slice_of(said)
-    assert bool(cut) == (keep is not None and keep < last_block(facts.runs))
+    assert bool(cut) == (keep is not None and keep < backbone_in(facts.runs).blocks)
 
 
 def test_a_study_without_slices_has_no_bars_and_a_report_all_the_same(tmp_path):

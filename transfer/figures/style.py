@@ -5,6 +5,8 @@ figure. Those that meet differ in marker or dash too, and their colours are told
 red-green vision (a test simulates it). Most are those of Okabe and Ito.
 """
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,12 +192,20 @@ def draw_published(axes: Axes, published: pd.DataFrame | None, kind: str, label:
     return True
 
 
-def label_blocks(axes: Axes, last: int) -> None:
-    """The axis of n."""
+def label_blocks(axes: Axes, last: int, stages: Sequence[int] = ()) -> None:
+    """The axis of n, to the last block; lines and numbers at the top tell its stages apart.
+
+    ``stages``: as `transfer.networks.backbone.Backbone.stages`.
+    """
     axes.set_xlabel("n: blocks from the base network")
     axes.set_xticks(range(last + 1))
     axes.set_xlim(-0.5, last + 0.5)
     axes.grid(axis="y")
+    for stage, (first, after) in enumerate(itertools.pairwise([*stages, last + 1]), 1):
+        axes.axvline(first - 0.5, color="0.8", linewidth=0.5, zorder=0)
+        middle, above = (first + after - 1) / 2, axes.get_xaxis_transform()
+        text = "stage 1" if stage == 1 else str(stage)
+        axes.text(middle, 1, text, transform=above, ha="center", va="bottom", fontsize=5)
 
 
 def set_title(figure: Figure, title: str, note: str) -> None:

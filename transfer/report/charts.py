@@ -17,7 +17,7 @@ from transfer.figures.style import (
     SEMANTICS,
     mean_and_interval,
 )
-from transfer.networks.backbone import last_block
+from transfer.networks.backbone import backbone_in
 from transfer.report.chart import (
     Chart,
     Choice,
@@ -39,7 +39,7 @@ _SEEDS_SHOWN = 6
 
 
 def _axes(runs: pd.DataFrame) -> dict[str, Any]:
-    x = axis_of_n("n, blocks from the base network", last_block(runs))
+    x = axis_of_n("n, blocks from the base network", backbone_in(runs).blocks)
     return {"xaxis": x, "yaxis": axis(METRIC_NAME)}
 
 
@@ -62,7 +62,7 @@ def network_text(group: pd.DataFrame) -> str:
 def _bases(runs: pd.DataFrame) -> list[Trace]:
     """The bases that were run, as level lines with their bands."""
     traces = []
-    x = range(last_block(runs) + 1)
+    x = range(backbone_in(runs).blocks + 1)
     for base in BASES:
         group = runs[runs["kind"] == base]
         if group.empty:
@@ -103,7 +103,7 @@ def accuracy_chart(
             "BatchNorm is finished."
         )
     traces = _bases(runs)
-    x = range(last_block(runs) + 1)
+    x = range(backbone_in(runs).blocks + 1)
     for row in baselines[baselines["baseline"].isin(BASELINES)].to_dict("records"):
         look, value = BASELINES[row["baseline"]], row[METRIC.removeprefix("test_")]
         text = f"<b>{look.label}</b><br>{METRIC_NAME} {value:.3f}"

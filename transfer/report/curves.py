@@ -6,7 +6,7 @@ import pandas as pd
 
 from transfer.errors import TransferError
 from transfer.figures.style import BASES, KINDS
-from transfer.networks.backbone import last_block
+from transfer.networks.backbone import backbone_in
 from transfer.report.chart import Chart, Choice, Switch, Trace, axis, axis_of_n, line, ring, switch
 from transfer.report.facts import Facts
 from transfer.results import read_log
@@ -61,7 +61,7 @@ def learning_curves(facts: Facts, recommended: int | None = None) -> tuple[Chart
         choices = (Choice("kind", "Kind", tuple(kinds)), *choices)
     keys = {trace["meta"]["switch"] for trace in traces}
     switches = [switch(base) for base in BASES if base in keys]
-    last = last_block(facts.runs)
+    last = backbone_in(facts.runs).blocks
     switches += [Switch(f"n{n}", str(n), "━") for n in range(last + 1) if f"n{n}" in keys]
     return Chart(
         "curves",
@@ -117,7 +117,7 @@ def score_chart(facts: Facts, recommended: int | None = None) -> tuple[Chart, li
             f"-m transfer scores --data ... --out {facts.folder}` writes it)."
         )
     scores = read_scores(facts.folder)
-    last = last_block(facts.runs)
+    last = backbone_in(facts.runs).blocks
     scores = scores[scores["block"].between(0, last)]
     traces: list[Trace] = []
     names: dict[str, str] = {}

@@ -7,7 +7,7 @@ import pandas as pd
 from transfer.answers.answer import Answer
 from transfer.deploy.costs.table import FORMAT_LABELS, on_all_images, read_costs
 from transfer.figures.style import mean_and_interval
-from transfer.networks.backbone import last_block
+from transfer.networks.backbone import backbone_in
 from transfer.report.facts import Facts
 from transfer.results import as_keras_3
 from transfer.runs import parse_run
@@ -75,7 +75,7 @@ def segments(facts: Facts, answer: Answer) -> list[Segment]:
     slices at its two ends.
     """
     runs = as_keras_3(facts.whole)
-    last, keep = last_block(runs), slice_of(answer)
+    last, keep = backbone_in(runs).blocks, slice_of(answer)
     ends = [(int(n), rows.iloc[0]) for n, rows in runs[runs["kind"] == "sliced"].groupby("n")]
     whole = runs[runs["kind"] == "baseB"]
     if not ends or whole.empty:

@@ -25,6 +25,7 @@ from transfer.deploy.costs.table import read_costs
 from transfer.errors import TransferError
 from transfer.figures.style import FINDINGS, METRIC_NAME, interval_note
 from transfer.files import write_atomically
+from transfer.networks.backbone import backbone_in
 from transfer.program import command
 from transfer.report.chart import PALETTES, Chart
 from transfer.report.charts import accuracy_chart, gain_chart, semantics_chart
@@ -80,6 +81,7 @@ def _contents(
             return None
 
     content: dict[str, Any] = {"facts": facts, "metric": METRIC_NAME}
+    content["backbone"] = backbone_in(facts.runs).title
     shown_answer = content["answer"] = make(lambda: answer(facts.folder, beside=beside))
     keep = slice_of(shown_answer)
     content["card"] = None if keep is None else make(lambda: card(facts, keep))
