@@ -24,13 +24,13 @@ def row_of(name):
     return {**text, **numbers, **counts, **facts}
 
 
-def make_study(folder, accuracies, seeds=(0, 1, 2), noise=0.02):
+def make_study(folder, accuracies, seeds=(0, 1, 2), noise=0.02, backbone="mobilenet"):
     """Write a study; ``accuracies`` by `Run` or by (kind, n), which stands for every seed.
 
     Most images are easy or hard for every network, as real ones are: ``noise`` is how much runs
     differ in that.
     """
-    write_study(folder)
+    write_study(folder, backbone=backbone)
     write_test_labels(folder, LABELS.astype(np.int64))
     blank = {"string": "", "Int64": None, "int64": 0, "float64": 0.5}
     hard = np.random.default_rng(0).random(len(LABELS))
@@ -49,5 +49,6 @@ def make_study(folder, accuracies, seeds=(0, 1, 2), noise=0.02):
         row |= {"fraction": run.fraction, "test_accuracy": float(right.mean())}
         row |= {"test_balanced_accuracy": balanced, "train_images": int(1000 * run.fraction)}
         row |= {"test_low": 0.0, "test_high": 1.0, "epochs": 5, "best_epoch": 3}
+        row |= {"backbone": backbone}
         write_row(folder, row)
     return folder

@@ -7,6 +7,7 @@ import pytest
 
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
+from transfer.networks.backbone import BACKBONES
 from transfer.networks.network import build
 from transfer.networks.sources import find_source
 from transfer.networks.transplant import get_weights
@@ -29,6 +30,31 @@ def test_sources_that_are_not_there_say_what_to_do(monkeypatch):
     monkeypatch.setattr(keras.utils, "get_file", refuse)
     with pytest.raises(TransferError, match=r"mobilenet_2_5_224_tf_no_top\.h5.*put it into"):
         find_source("imagenet", 0.25)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_without_a_network_the_file_that_keras_would_fetch_is_named(name, monkeypatch):
+    """What ``keras.applications`` itself asks its server for is the oracle."""
+    asked = []
+
+    def refuse(*args, **kwargs):
+        asked.append(args or (kwargs["fname"], kwargs["origin"]))
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.src.utils.file_utils, "get_file", refuse)
+    monkeypatch.setattr(keras.utils, "get_file", refuse)
+    backbone = BACKBONES[name]
+    options = {"alpha": backbone.alpha} if backbone.alpha else {}
+    with pytest.raises(Exception, match="URL fetch failure"):
+        getattr(keras.applications, backbone.function)(
+            input_shape=(224, 224, 3), include_top=False, weights="imagenet", **options
+        )
+    with pytest.raises(TransferError) as error:
+        find_source("imagenet", backbone.alpha or 1.0, name)
+    (file, url), ours = asked
+    assert ours[:2] == (file, url)
+    assert f"{url}." in str(error.value)
+    assert "into the folder models of Keras' home (~/.keras)" in str(error.value)
 
 
 def test_imagenet_weights_come_from_keras_cache(tmp_path, monkeypatch):

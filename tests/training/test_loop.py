@@ -1,6 +1,7 @@
 """The training loop against Keras' SGD, closed forms, and itself killed and resumed."""
 
 import dataclasses
+import re
 
 import keras
 import numpy as np
@@ -10,9 +11,10 @@ import tensorflow as tf
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
 from transfer.networks.network import build, random_weights
-from transfer.networks.transplant import get_weights, set_weights
+from transfer.networks.transplant import frozen_layers, get_weights, set_weights
 from transfer.networks.weights import hash_weights
-from transfer.runs import PROTOCOLS, Protocol
+from transfer.runs import PROTOCOLS, Protocol, parse_run
+from transfer.studies.execute import audit
 from transfer.training.loop import Images, batch_norm_momentum, fit, learning_rate
 from transfer.training.step import Setting, Trainer
 
@@ -23,6 +25,13 @@ PROTOCOL = Protocol("one_cycle", 0.05, 0.9, True, 16, 4)
 @pytest.fixture(scope="module")
 def trainer():
     return Trainer(Setting(ARCHITECTURE, (), "", 0.9, 0.9, True, 16))
+
+
+#: Two networks with shortcuts; the second drops whole blocks at random.
+OTHERS = [
+    Architecture(4, 0.35, (32, 32), (32, 32), backbone="mobilenet_v2"),
+    Architecture(4, 1.0, (32, 32), (32, 32), backbone="efficientnet_b0"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +125,31 @@ def test_a_killed_run_ends_with_the_same_weights(trainer, start, images, tmp_pat
     assert resumed.seconds >= sum(epoch["seconds"] for epoch in resumed.epochs)
     for ours, theirs in zip(resumed.epochs, progress.epochs, strict=True):
         assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
+
+
+@pytest.mark.parametrize("architecture", OTHERS, ids=lambda a: a.backbone)
+@pytest.mark.parametrize("bn", ["inference", "legacy", "adapt"])
+def test_of_other_backbones_what_is_frozen_stays_and_a_killed_run_is_the_same(
+    architecture, bn, images, tmp_path
+):
+    network = parse_run("A2B_s0" if bn == "inference" else f"A2B_{bn}_s0")
+    frozen = frozen_layers(network, architecture)
+    trainer = Trainer(Setting(architecture, frozen, bn, 0.9, 0.9, True, 16))
+    start = random_weights(architecture, 0)
+    _, whole = run(trainer, start, images, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(trainer, start, images, tmp_path / "killed", stop_after=2)
+    _, resumed = run(trainer, start, images, tmp_path / "killed")
+    assert hash_weights(resumed) == hash_weights(whole)
+    audit(network, architecture, start, whole)
+    moved = {name for name in whole if not np.array_equal(whole[name], start[name])}
+    statistics = {name for name in whole if "/moving_" in name}
+    of_frozen = {name for name in whole if name.split("/")[0] in frozen}
+    assert moved & of_frozen == (statistics & of_frozen if bn == "adapt" else set())
+    assert moved >= whole.keys() - of_frozen
+    name = next(iter(of_frozen - statistics))
+    with pytest.raises(TransferError, match=re.escape(name)):
+        audit(network, architecture, start, {**whole, name: whole[name] + 1e-6})
 
 
 def test_the_best_epoch_is_kept(trainer, start, images, tmp_path):

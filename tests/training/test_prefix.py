@@ -144,12 +144,22 @@ def test_features_that_are_too_large_are_not_kept():
     assert cached_after(parse_run("A7B_s0"), large, 65_194) is None
 
 
-def test_training_on_features_equals_training_on_images(data, weights, tmp_path):
-    frozen = frozen_layers(parse_run("A4B_s0"), WHOLE)
-    given = features(tmp_path, data, WHOLE, weights, 4)
+@pytest.mark.parametrize(
+    "whole",
+    [
+        WHOLE,
+        Architecture(6, 0.35, backbone="mobilenet_v2"),
+        Architecture(6, 1.0, backbone="efficientnet_b0"),
+    ],
+    ids=lambda architecture: architecture.backbone,
+)
+def test_training_on_features_equals_training_on_images(data, whole, tmp_path):
+    weights = random_weights(whole, 3)
+    frozen = frozen_layers(parse_run("A4B_s0"), whole)
+    given = features(tmp_path, data, whole, weights, 4)
     results = []
     for after, inputs in ((None, data.train.images), (4, given["train"])):
-        trainer = Trainer(Setting(WHOLE, frozen, "inference", 0.9, 0.9, True, 16, after))
+        trainer = Trainer(Setting(whole, frozen, "inference", 0.9, 0.9, True, 16, after))
         trainer.start(weights, 0)
         labels = data.train.labels.astype(np.int32)
         losses = [
