@@ -13,6 +13,7 @@ import pytest
 import transfer
 from transfer import api
 from transfer.errors import TransferError
+from transfer.figures.style import KINDS
 from transfer.networks.architecture import Architecture
 from transfer.networks.network import build, random_weights
 from transfer.networks.transplant import get_weights, set_weights
@@ -177,6 +178,13 @@ def test_plot_draws_the_kinds_asked_for_and_the_published(checkout):
     labels = drawn.axes[0].get_legend_handles_labels()[1]
     assert any(label.startswith("AnB") for label in labels)
     assert not any("BnB" in label or "sliced" in label for label in labels)
+
+
+def test_plot_draws_the_fall_that_was_published_as_the_command_does(checkout):
+    drawn = transfer.plot("experiments-results/donkey-bn", "negative_transfer")
+    assert [axes.get_title() for axes in drawn.axes] == [KINDS["AnB"].label, KINDS["BnB"].label]
+    with pytest.raises(TransferError, match="legacy"):
+        transfer.plot("experiments-results/lanes-alpha-0.1", "negative_transfer")
 
 
 @pytest.mark.slow

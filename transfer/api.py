@@ -17,7 +17,12 @@ from transfer.deploy.costs.pareto import candidates
 from transfer.deploy.driving.table import read_drives
 from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
-from transfer.figures.accuracy import accuracy_against_n, bn_semantics, gain_against_images
+from transfer.figures.accuracy import (
+    accuracy_against_n,
+    bn_semantics,
+    gain_against_images,
+    negative_transfer,
+)
 from transfer.figures.draw import published_table, read_published, runs_of
 from transfer.figures.measured import driving_against_n, reestimation_against_n
 from transfer.figures.pareto import pareto_figure
@@ -53,6 +58,9 @@ _OF_FOLDER: dict[str, Callable[[Path, str], Figure]] = {
     ),
     "reestimation_against_n": lambda folder, title: reestimation_against_n(
         read_reestimation(folder / "reestimation.csv"), title
+    ),
+    "negative_transfer": lambda folder, title: negative_transfer(
+        folder, read_published(published_table()), title
     ),
 }
 
@@ -364,7 +372,7 @@ def plot(
     figure : str
         Of runs: ``accuracy_against_n``, ``bn_semantics``. Of a folder that has what they need,
         also ``gain_against_images``, ``pareto``, ``driving_against_n``,
-        ``reestimation_against_n``.
+        ``reestimation_against_n``, ``negative_transfer``.
     kinds : sequence of str or None
         Kinds of network to draw of runs, as ``["baseB", "AnB"]``; None: all.
     title : str

@@ -65,6 +65,13 @@ SEMANTICS = {
     "adapt": Look("adapt (PyTorch)", "#44aa99", "#44aa99", "o", ":"),
     "legacy": Look("legacy (Keras 2.1.3 to 2.3.1)", "#332288", "#8f7bff", "x", "--"),
 }
+#: What a study finds about blocks, in a picture of the network.
+FINDINGS = {
+    "frozen": Look("can stay frozen", "#0072b2", "#2f8fd8"),
+    "tuned": Look("must be tuned", "#d55e00", "#f0752a"),
+    "open": Look("kept; frozen or tuned is open", "#8a8377", "#9a978f"),
+    "cut": Look("can be cut", "#e6e1d6", "#34332f"),
+}
 _FORMATS = {"litert": ("#0072b2", "o"), "litert-int8": ("#d55e00", "s"), "onnx": ("#009e73", "^")}
 FORMATS = {
     name: Look(FORMAT_LABELS[name], colour, colour, marker)

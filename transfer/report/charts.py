@@ -27,6 +27,7 @@ from transfer.report.chart import (
     band,
     bars,
     line,
+    ring,
     switches_of,
 )
 from transfer.results import as_keras_3
@@ -85,11 +86,14 @@ def _against_n(runs: pd.DataFrame, key: str) -> list[Trace]:
     return [line(key, n, mean, texts, error_y=bars(low, mean, high, key))]
 
 
-def accuracy_chart(runs: pd.DataFrame, baselines: pd.DataFrame) -> Chart:
+def accuracy_chart(
+    runs: pd.DataFrame, baselines: pd.DataFrame, recommended: int | None = None
+) -> Chart:
     """Test accuracy against n, a colour for each kind; frozen BatchNorm as Keras 3 does it.
 
     ``runs``: rows of runs.csv on all training images.
     ``baselines``: as from `read_baselines`: level lines.
+    ``recommended``: n of the slice that is marked.
     Raises `TransferError` if there is no run with ``inference`` BatchNorm.
     """
     runs = as_keras_3(runs)
@@ -106,11 +110,13 @@ def accuracy_chart(runs: pd.DataFrame, baselines: pd.DataFrame) -> Chart:
         traces.append(line(row["baseline"], x, [value] * len(x), [text] * len(x)))
     for kind in KINDS:
         traces += _against_n(runs[runs["kind"] == kind], kind)
+    chosen = runs[(runs["kind"] == "sliced") & (runs["n"] == recommended)]
+    rings = [] if chosen.empty else [ring(int(recommended or 0), chosen[METRIC].mean(), "sliced")]
     return Chart(
         "accuracy",
         f"{METRIC_NAME.capitalize()} against n, the number of blocks from the base network, by "
         "kind",
-        traces,
+        rings + traces,
         _axes(runs),
         switches_of(traces),
         "Kinds shown",
