@@ -59,7 +59,8 @@ def measure(name: str) -> dict[str, float]:
     def theirs() -> None:
         plain.fit(data, verbose=0)
 
-    ours(), theirs()  # tracing
+    for once in (ours, theirs):
+        once()  # tracing
     turns = np.array([[*_seconds(ours), *_seconds(theirs)] for _ in range(_TURNS)])
     names = ("ours_cpu", "ours_wall", "keras_cpu", "keras_wall")
     medians = dict(zip(names, np.median(turns, axis=0).tolist(), strict=True))
