@@ -138,11 +138,18 @@ def read_runs(study_dir: str | Path) -> pd.DataFrame:
     if path.exists():
         table = read_table(path, list(RUN_COLUMNS), RUN_COLUMNS, optional=_LATER_COLUMNS)
         runs = pd.concat([table[~table["run"].isin(runs["run"])], runs])
-    if [run.kind for run in parse_runs(runs["run"], path)] != runs["kind"].tolist():
-        raise TransferError(f"Expected in {path} the kind that the name of each run says.")
-    accuracies = runs["test_accuracy"]
-    if not accuracies.between(0, 1).all() or (runs["n"].dropna() < 0).any():
-        raise TransferError(f"Expected accuracies in 0..1 and n of 0 or more in {path}.")
+    if not runs["run"].is_unique:
+        raise TransferError(f"Expected a row a run in {path}. Received a run twice.")
+    columns = runs[["kind", "n", "seed", "bn", "fraction"]].astype(object)
+    named = [
+        (run.kind, run.n, run.seed, run.bn, run.fraction) for run in parse_runs(runs["run"], path)
+    ]
+    if list(columns.where(columns.notna(), None).itertuples(index=False, name=None)) != named:
+        raise TransferError(
+            f"Expected in {path} the kind, n, seed, bn and fraction that the name of each run says."
+        )
+    if not runs["test_accuracy"].between(0, 1).all() or not (runs["parameters"] > 0).all():
+        raise TransferError(f"Expected accuracies in 0..1 and 1 or more parameters in {path}.")
     order = sorted(range(len(runs)), key=[*map(place, runs["run"])].__getitem__)
     return runs.iloc[order].reset_index(drop=True)
 

@@ -135,7 +135,7 @@ def _more_seeds(comparison: Comparison) -> int | None:
     needed = seeds_to_decide(seen, -comparison.margin, comparison.level, power=0.5)
     if needed is None or needed > _MOST_SEEDS:
         return None
-    return min(needed, 2 * int(seen.seeds))
+    return min(needed, 2 * int(seen.fewest_seeds))
 
 
 def _runs(seeds: Mapping[Key, int]) -> tuple[Run, ...]:
