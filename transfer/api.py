@@ -17,7 +17,12 @@ from transfer.deploy.costs.pareto import candidates
 from transfer.deploy.driving.table import read_drives
 from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
-from transfer.figures.accuracy import accuracy_against_n, bn_semantics, gain_against_images
+from transfer.figures.accuracy import (
+    accuracy_against_n,
+    bn_semantics,
+    gain_against_images,
+    negative_transfer,
+)
 from transfer.figures.draw import published_table, read_published, runs_of
 from transfer.figures.measured import driving_against_n, reestimation_against_n
 from transfer.figures.pareto import pareto_figure
@@ -53,6 +58,9 @@ _OF_FOLDER: dict[str, Callable[[Path, str], Figure]] = {
     ),
     "reestimation_against_n": lambda folder, title: reestimation_against_n(
         read_reestimation(folder / "reestimation.csv"), title
+    ),
+    "negative_transfer": lambda folder, title: negative_transfer(
+        folder, read_published(published_table()), title
     ),
 }
 
@@ -100,7 +108,8 @@ def network(
     alpha: float | None = None,
     input: tuple[int, int] = (48, 80),
     seed: int = 0,
-    backbone: str = "mobilenet",
+    backbone: "str | keras.Model" = "mobilenet",
+    cuts: Sequence[str] = (),
     base: "keras.Model | None" = None,
 ) -> "keras.Model":
     """A network before training: its blocks copied, and frozen as its name says.
@@ -122,8 +131,11 @@ def network(
         Height and width that the network resizes images to; at least 32 each.
     seed : int
         Of the initial weights of what is not copied.
-    backbone : str
-        A key of `transfer.networks.backbone.BACKBONES`.
+    backbone : str or keras.Model
+        A key of `transfer.networks.backbone.BACKBONES`; or baseA itself, any functional model from
+        images of 0..255 (source, alpha and input are then its own).
+    cuts : sequence of str
+        With a model: names of the layers whose outputs end the stem, block 1, block 2, ...
     base : keras.Model or None
         A trained baseB, from which BnB and BnB+ copy; other networks need none.
 
@@ -135,7 +147,8 @@ def network(
     Raises
     ------
     TransferError
-        If the name is not that of a network, or data, source or base do not fit.
+        If the name is not that of a network; data, source or base do not fit; or a cut is none,
+        since a shortcut jumps over it.
 
     Examples
     --------
@@ -150,6 +163,11 @@ def network(
     from transfer.tasks.balance import stratified_fraction
 
     run, data = _run(name, seed), _opened(data)
+    if not isinstance(backbone, str):
+        from transfer.networks.own import cut_from
+
+        size = (data.height, data.width)
+        return cut_from(run, backbone, cuts, size, len(data.classes), base)
     with _context(run, data, source=source, backbone=backbone, alpha=alpha, input=input) as (
         context,
         _,
@@ -355,7 +373,7 @@ def plot(
     figure : str
         Of runs: ``accuracy_against_n``, ``bn_semantics``. Of a folder that has what they need,
         also ``gain_against_images``, ``pareto``, ``driving_against_n``,
-        ``reestimation_against_n``.
+        ``reestimation_against_n``, ``negative_transfer``.
     kinds : sequence of str or None
         Kinds of network to draw of runs, as ``["baseB", "AnB"]``; None: all.
     title : str

@@ -50,6 +50,14 @@ def exported(found):
     return make_parser().parse_args(shlex.split(command)[3:])
 
 
+def test_blocks_are_counted_of_the_backbone_of_the_study(tmp_path):
+    accuracies = {("baseB", None): 0.8, ("sliced", 9): 0.83, ("sliced", 17): 0.85}
+    found = answer(make_study(tmp_path / "v2", accuracies, backbone="mobilenet_v2"))
+    assert found.recommendation == "Keep 9 of 17 blocks (sliced-9)."
+    whole = make_study(tmp_path / "all", accuracies | {("sliced", 9): 0.6}, backbone="mobilenet_v2")
+    assert answer(whole).recommendation == "Nothing can be cut."
+
+
 def test_the_smallest_slice_that_is_as_good_is_kept(tmp_path):
     found = answer(make_study(tmp_path / "my study", CUT_TO_7))
     assert found.recommendation == "Keep 7 of 13 blocks (sliced-7)."

@@ -57,6 +57,16 @@ def test_every_point_is_where_the_table_says():
     assert axes.get_ylabel() == "balanced test accuracy"
 
 
+@pytest.mark.parametrize(("backbone", "last"), [(None, 13), ("mobilenet_v2", 17)])
+def test_the_axis_of_n_ends_at_the_last_block_and_names_the_stages(backbone, last):
+    frame = runs(2) if backbone is None else runs(2).assign(backbone=backbone)
+    for (axes,) in (accuracy_against_n(frame).axes, bn_semantics(frame).axes):
+        assert list(axes.get_xticks()) == list(range(last + 1))
+        assert axes.get_xlim() == (-0.5, last + 0.5)
+        stages = [text.get_text() for text in axes.texts]
+        assert stages == (["stage 1", "2", "3", "4", "5"] if backbone else [])
+
+
 def test_many_kinds_are_drawn_in_two_panels():
     base = runs(2)
     others = [base[base["bn"] == "inference"].assign(kind=kind) for kind in list(KINDS)[2:]]

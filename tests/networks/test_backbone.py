@@ -22,10 +22,10 @@ from transfer.networks.architecture import (
 from transfer.networks.backbone import (
     BACKBONES,
     Architecture,
+    backbone_in,
     blocks_of,
     check_run,
     cuts_of,
-    last_block,
 )
 from transfer.networks.network import build, part_of, random_weights, skeleton, variables
 from transfer.networks.transplant import freeze, frozen_layers, set_weights
@@ -237,8 +237,8 @@ def test_what_a_backbone_does_not_have_is_refused_in_one_sentence():
 
 
 def test_rows_say_their_backbone_and_old_rows_do_not():
-    assert last_block(pd.DataFrame({"backbone": ["mobilenet_v2"] * 2})) == 17
-    assert last_block(pd.DataFrame({"backbone": pd.Series([None], dtype="string")})) == 13
+    assert backbone_in(pd.DataFrame({"backbone": ["mobilenet_v2"] * 2})).blocks == 17
+    assert backbone_in(pd.DataFrame({"backbone": pd.Series([None], dtype="string")})).blocks == 13
 
 
 def test_a_file_of_another_backbone_is_named_as_what_it_is(tmp_path):

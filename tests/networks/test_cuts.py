@@ -181,6 +181,13 @@ def convnext_tiny(begin):
     block.parameters += 2 * 768  # the LayerNorm after the last block
 
 
+@pytest.mark.parametrize("name", [name for name in BACKBONES if name != "mobilenet"])
+def test_a_stage_is_blocks_with_maps_of_one_size(name):
+    strides = CUTS[(CUTS["backbone"] == name) & (CUTS["n"] > 0)]
+    begins = strides.groupby("stride")["n"].min()
+    assert BACKBONES[name].stages == tuple(begins)
+
+
 @pytest.mark.parametrize("name", BACKBONES)
 def test_the_table_is_what_the_definition_counts_to(name):
     blocks = []

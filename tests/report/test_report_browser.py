@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from tests.reported_study import every_run, make_data, make_study
+from tests.study_files import committed
 from transfer.report import write_report
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is missing")
@@ -211,3 +212,35 @@ def test_names_that_are_markup_do_nothing(opened):
     page = opened()
     assert page.locator("script").count() == 3
     assert page.get_by_text("<script>alert('x')</script>").count() > 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 800, 1400])
+def test_nothing_is_cut_at_any_width(opened, width, scheme):
+    page = opened(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("main *")].filter((element) =>
+             !element.closest(".wide, .plot, .readout")
+             && element.getBoundingClientRect().right > innerWidth + 1).length"""
+    )
+    assert cut == 0
+    page.mouse.wheel(0, 3000)
+    wait_until(page, "scrollY > 1000")
+    assert page.evaluate("document.querySelector('nav').getBoundingClientRect().top") == 0
+
+
+def test_the_next_step_is_copied(browser, tmp_path):
+    study = committed("deploy.csv")[0]
+    address = write_report(shutil.copytree(study, tmp_path / "study"))[0].as_uri()
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(address)
+    command = page.locator(".copy code").text_content()
+    assert command.startswith("python -m transfer export")
+    page.locator(".copy button").click()
+    page.evaluate("document.body.append(document.createElement('textarea'))")
+    page.locator("body > textarea").focus()
+    page.keyboard.press("Control+V")
+    assert page.locator("body > textarea").input_value() == command
+    context.close()

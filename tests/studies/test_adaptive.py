@@ -60,6 +60,18 @@ def test_it_starts_with_two_n_of_each_verdict_and_more_seeds_of_what_all_are_com
     assert len(runs) == 4 + 4 * 2
 
 
+def test_another_backbone_starts_at_the_same_share_of_its_depth_and_ends_at_its_last_block():
+    assert networks(start(17)) == {
+        ("baseB", None),
+        *(("sliced", n) for n in (7, 12)),
+        *(("AnB", n) for n in (9, 14)),
+    }
+    rows = after_start(sliced={7: 0.8, 12: 0.8}, AnB={9: 0.8, 14: 0.8})
+    ahead = plan(rows, 0.01, blocks=17)
+    assert networks(ahead.runs) == {("sliced", 3), ("AnB", 16)}
+    assert ("AnB", 17, "inference") in ahead.open
+
+
 def test_between_what_is_shown_and_what_is_not_the_middle_comes_next():
     ahead = plan(after_start(sliced={5: 0.6, 9: 0.8}, AnB={7: 0.8, 11: 0.6}), 0.01)
     assert {("sliced", 7), ("AnB", 9)} == networks(ahead.runs)
@@ -208,7 +220,7 @@ def test_the_budget_holds_where_nothing_is_open_but_runs_are_planned(trained, mo
     out, _ = trained
     perform_until_decided(out, STUDY, budget=0.11)
     some = (Run("sliced", 3),)
-    monkeypatch.setattr(adaptive, "plan", lambda tested, margin: adaptive.Plan(some, ()))
+    monkeypatch.setattr(adaptive, "plan", lambda tested, margin, blocks: adaptive.Plan(some, ()))
     assert "are left" in perform_until_decided(out, STUDY, budget=0.05).reason
     assert rounds(out) == 1
 

@@ -37,9 +37,23 @@ def test_every_part_can_be_asked_for():
     assert study.protocol.learning_rate == PROTOCOLS["reference"].learning_rate
 
 
+def test_another_backbone_brings_its_blocks_and_its_width():
+    quick = ask("quick", backbone="mobilenet_v2")
+    assert (quick.backbone, quick.alpha) == ("mobilenet_v2", 0.35)
+    assert quick.n == (1, 4, 7, 10, 13, 16, 17)
+    assert ask("full", backbone="mobilenet_v3_small").n == tuple(range(12))
+    assert ask("paper", backbone="mobilenet_v2").alpha == 1  # the preset's own
+    assert ask("quick", backbone="mobilenet_v2", alpha=1.0, n="17").n == (17,)
+    assert ask("quick", backbone="mobilenet") == PRESETS["quick"].study
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"backbone": "vgg16"},
+        {"backbone": "mobilenet_v2", "n": "18"},
+        {"n": "14"},
+        {"backbone": "resnet50", "alpha": 0.5},
         {"kinds": "baseC"},
         {"kinds": ""},
         {"n": "a"},
@@ -55,5 +69,14 @@ def test_every_part_can_be_asked_for():
     ],
 )
 def test_what_is_not_understood_is_said(wrong):
-    with pytest.raises(UsageError, match="Expected"):
+    with pytest.raises(UsageError, match="Expected|has 1[37] blocks"):
         ask("quick", **wrong)
+
+
+@pytest.mark.parametrize("bn", ["legacy", "adapt"])
+def test_a_backbone_without_batch_norm_refuses_its_semantics_in_one_sentence(bn):
+    with pytest.raises(UsageError) as error:
+        ask("quick", backbone="convnext_tiny", bn=bn)
+    assert str(error.value) == (
+        f"convnext_tiny has no BatchNorm, so {bn} has no meaning: leave --bn at inference."
+    )

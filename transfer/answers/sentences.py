@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from transfer.answers.reading import Reading, name_of
 from transfer.deploy.costs.table import on_all_images, read_costs
-from transfer.networks.backbone import last_block
+from transfer.networks.backbone import backbone_in
 from transfer.statistics.comparison import (
     BASE,
     FEWEST_IMAGES,
@@ -121,7 +121,7 @@ def nearest(tested: Mapping[int, Comparison]) -> int:
 
 def _keep(study: Reading, n: int, comparison: Comparison) -> list[str]:
     key: Key = ("sliced", n, "")
-    blocks = last_block(study.runs)
+    blocks = backbone_in(study.runs).blocks
     kept = f"Keep {n} of {blocks} blocks (sliced-{n})." if n < blocks else "Nothing can be cut."
     subject = "It" if n < blocks else "The whole source network"
     how = "better than" if comparison.at_least > 0.0005 else "as good as"

@@ -32,7 +32,8 @@ _EPILOG = """examples:
 
 words:
   baseA is a network trained on the source task (ImageNet, say), baseB one trained on your
-  task. n counts blocks of MobileNet v1, 0 to 13; n = 0 is the first convolution alone.
+  task. n counts blocks of the network, 0 to 13 for MobileNet v1 ({0} blocks shows those
+  of other backbones); n = 0 is the first convolution alone.
   Frozen: training leaves these weights as they are. Fine-tuned: it changes all of them.
 
 names of networks (a run is a network and a seed, e.g. A3B+_s1):
@@ -59,7 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     """All commands with their help."""
     parser: argparse.ArgumentParser = _Parser(
         prog=command(),
-        description="How much of a pretrained MobileNet v1 does your image task really need?",
+        description="How much of a pretrained network does your image task really need?",
         epilog=_EPILOG.format(command()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from transfer.errors import TransferError
 from transfer.figures import style
-from transfer.networks.backbone import BACKBONES, DEFAULT, last_block
+from transfer.networks.backbone import BACKBONES, DEFAULT, backbone_in
 from transfer.results import as_keras_3, on_all_images
 from transfer.runs import FROZEN_KINDS
 from transfer.statistics.comparison import against_base, read_tested
@@ -47,7 +47,7 @@ def accuracy_against_n(
     height = (1.9 if len(panels) > 1 else 2.3) * len(panels) + 0.14 * (len(drawn) // 2 + 3)
     figure = Figure(figsize=(style.COLUMN, height))
     all_axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
-    hollow = False
+    hollow, backbone = False, backbone_in(runs)
     for axes, (name, kinds) in zip(all_axes, panels.items(), strict=True):
         style.draw_bases(axes, runs, in_legend=axes is all_axes[0])
         for place, kind in enumerate(kinds):
@@ -56,7 +56,7 @@ def accuracy_against_n(
             hollow |= style.draw_published(axes, published, kind)
         if baselines is not None:
             style.draw_baselines(axes, baselines, in_legend=axes is all_axes[-1])
-        style.label_blocks(axes, last_block(runs))
+        style.label_blocks(axes, backbone.blocks, backbone.stages)
         axes.set_title(name)
         axes.set_ylabel(style.METRIC_NAME)
     if hollow:  # one entry in the legend, at its end
@@ -88,7 +88,8 @@ def bn_semantics(
             label = f"AnB, {look.label}"
             style.draw_against_n(axes, frozen[frozen["bn"] == bn], look, label, 0.1 * place)
     style.draw_published(axes, published, "AnB", "AnB, published (hollow)")
-    style.label_blocks(axes, last_block(runs))
+    backbone = backbone_in(runs)
+    style.label_blocks(axes, backbone.blocks, backbone.stages)
     axes.set_ylabel(style.METRIC_NAME)
     style.set_title(figure, title, style.interval_note(runs))
     style.legend_below(figure)

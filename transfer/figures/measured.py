@@ -12,7 +12,7 @@ from transfer.deploy.driving.table import by_network
 from transfer.deploy.reestimation.table import gains_of_reestimation
 from transfer.errors import TransferError
 from transfer.figures import style
-from transfer.networks.backbone import last_block
+from transfer.networks.backbone import backbone_in
 from transfer.results import as_keras_3, on_all_images
 
 #: Of a panel of the closed loop: its axis, and the columns of mean, low, high.
@@ -47,7 +47,8 @@ def driving_against_n(drives: pd.DataFrame, runs: pd.DataFrame, title: str = "")
         _draw_loop(axes, driven, columns, in_legend=axes is loops[0])
         axes.set_ylabel(name)
         axes.set_ylim(bottom=0)
-    style.label_blocks(loops[-1], last_block(runs))
+    backbone = backbone_in(runs)
+    style.label_blocks(loops[-1], backbone.blocks, backbone.stages)
     for axes in (above, loops[0]):
         axes.grid(axis="y")
     above.set_ylabel(style.METRIC_NAME)

@@ -5,6 +5,8 @@ figure. Those that meet differ in marker or dash too, and their colours are told
 red-green vision (a test simulates it). Most are those of Okabe and Ito.
 """
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,13 @@ SEMANTICS = {
     "inference": Look("inference (Keras 3)", "#d55e00", "#f0752a", "s"),
     "adapt": Look("adapt (PyTorch)", "#44aa99", "#44aa99", "o", ":"),
     "legacy": Look("legacy (Keras 2.1.3 to 2.3.1)", "#332288", "#8f7bff", "x", "--"),
+}
+#: What a study finds about blocks, in a picture of the network.
+FINDINGS = {
+    "frozen": Look("can stay frozen", "#0072b2", "#2f8fd8"),
+    "tuned": Look("must be tuned", "#d55e00", "#f0752a"),
+    "open": Look("kept; frozen or tuned is open", "#8a8377", "#9a978f"),
+    "cut": Look("can be cut", "#e6e1d6", "#34332f"),
 }
 _FORMATS = {"litert": ("#0072b2", "o"), "litert-int8": ("#d55e00", "s"), "onnx": ("#009e73", "^")}
 FORMATS = {
@@ -183,12 +192,20 @@ def draw_published(axes: Axes, published: pd.DataFrame | None, kind: str, label:
     return True
 
 
-def label_blocks(axes: Axes, last: int) -> None:
-    """The axis of n."""
+def label_blocks(axes: Axes, last: int, stages: Sequence[int] = ()) -> None:
+    """The axis of n, to the last block; lines and numbers at the top tell its stages apart.
+
+    ``stages``: as `transfer.networks.backbone.Backbone.stages`.
+    """
     axes.set_xlabel("n: blocks from the base network")
     axes.set_xticks(range(last + 1))
     axes.set_xlim(-0.5, last + 0.5)
     axes.grid(axis="y")
+    for stage, (first, after) in enumerate(itertools.pairwise([*stages, last + 1]), 1):
+        axes.axvline(first - 0.5, color="0.8", linewidth=0.5, zorder=0)
+        middle, above = (first + after - 1) / 2, axes.get_xaxis_transform()
+        text = "stage 1" if stage == 1 else str(stage)
+        axes.text(middle, 1, text, transform=above, ha="center", va="bottom", fontsize=5)
 
 
 def set_title(figure: Figure, title: str, note: str) -> None:

@@ -37,20 +37,36 @@ class Backbone:
     preprocessing: str  #: of ImageNet images, as in Keras: ``tf`` (-1..1), ``torch`` or ``caffe``
     alpha: float | None = None  #: the usual width; None if there is only one, called 1
     batch_norm: bool = True  #: without, ``legacy`` and ``adapt`` have no meaning
+    #: First n of each stage, blocks that see maps of one size. MobileNet v1's paper names none.
+    stages: tuple[int, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """As a person calls it."""
+        return "MobileNet v1" if self.function == "MobileNet" else self.function
 
 
 _V3 = r"(expanded_conv(?:_\d+)?)_[a-z]"
 _EFFICIENT = r"(block\d+[a-z])"
 BACKBONES: dict[str, Backbone] = {
     "mobilenet": Backbone("MobileNet", 13, r"conv_(?:pad|dw|pw)_(\d+)", "tf", 0.25),
-    "mobilenet_v2": Backbone("MobileNetV2", 17, r"(expanded_conv|block_\d+)_", "tf", 0.35),
-    "mobilenet_v3_small": Backbone("MobileNetV3Small", 11, _V3, "tf", 1.0),
-    "mobilenet_v3_large": Backbone("MobileNetV3Large", 15, _V3, "tf", 1.0),
-    "efficientnet_b0": Backbone("EfficientNetB0", 16, _EFFICIENT, "torch"),
-    "efficientnet_v2_b0": Backbone("EfficientNetV2B0", 21, _EFFICIENT, "torch"),
-    "resnet50": Backbone("ResNet50", 16, r"(conv\d_block\d+)_", "caffe"),
+    "mobilenet_v2": Backbone(
+        "MobileNetV2", 17, r"(expanded_conv|block_\d+)_", "tf", 0.35, stages=(1, 2, 4, 7, 14)
+    ),
+    "mobilenet_v3_small": Backbone("MobileNetV3Small", 11, _V3, "tf", 1.0, stages=(1, 2, 4, 9)),
+    "mobilenet_v3_large": Backbone("MobileNetV3Large", 15, _V3, "tf", 1.0, stages=(1, 2, 4, 7, 13)),
+    "efficientnet_b0": Backbone("EfficientNetB0", 16, _EFFICIENT, "torch", stages=(1, 2, 4, 6, 12)),
+    "efficientnet_v2_b0": Backbone(
+        "EfficientNetV2B0", 21, _EFFICIENT, "torch", stages=(1, 2, 4, 6, 14)
+    ),
+    "resnet50": Backbone("ResNet50", 16, r"(conv\d_block\d+)_", "caffe", stages=(1, 4, 8, 14)),
     "convnext_tiny": Backbone(
-        "ConvNeXtTiny", 18, r"convnext_tiny_(stage_\d_block_\d+)", "torch", batch_norm=False
+        "ConvNeXtTiny",
+        18,
+        r"convnext_tiny_(stage_\d_block_\d+)",
+        "torch",
+        batch_norm=False,
+        stages=(1, 4, 7, 16),
     ),
 }
 DEFAULT = "mobilenet"
@@ -116,10 +132,10 @@ def check_run(run: Run, backbone: str) -> None:
         )
 
 
-def last_block(runs: "pd.DataFrame") -> int:
-    """The last n of the backbone of these rows of runs.csv; rows that name none: MobileNet v1."""
+def backbone_in(runs: "pd.DataFrame") -> Backbone:
+    """The backbone of these rows of runs.csv; rows that name none are of MobileNet v1."""
     named = [name for name in runs.get("backbone", []) if name in BACKBONES]
-    return BACKBONES[named[0] if named else DEFAULT].blocks
+    return BACKBONES[named[0] if named else DEFAULT]
 
 
 @dataclass(frozen=True)
@@ -152,7 +168,7 @@ def blocks_of(model: "keras.Model") -> list[list[Any]]:
         if match := pattern.match(operation.name):
             begins.setdefault(match[1], place)
             ends[match[1]] = place
-    cuts = _cuts(operations)
+    cuts = cut_places(operations)
     first = min(begins.values(), default=len(operations))
     places = [max(cut for cut in cuts if cut < first)]
     places += [min(cut for cut in cuts if cut >= end) for end in sorted(ends.values())]
@@ -161,7 +177,7 @@ def blocks_of(model: "keras.Model") -> list[list[Any]]:
     return [operations[a : b + 1] for a, b in zip(starts, places, strict=False)]
 
 
-def _cuts(operations: list[Any]) -> list[int]:
+def cut_places(operations: list[Any]) -> list[int]:
     """Places of the operations whose output no edge jumps over."""
     place = {id(operation): number for number, operation in enumerate(operations)}
     furthest = list(range(len(operations)))  # the last operation that uses an output

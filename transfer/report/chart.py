@@ -11,13 +11,13 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.colors import to_hex
 
-from transfer.figures.style import BASELINES, BASES, KINDS, PAGE, SEMANTICS
+from transfer.figures.style import BASELINES, BASES, FINDINGS, KINDS, PAGE, SEMANTICS
 from transfer.networks.backbone import BACKBONES
 
 Numbers = Iterable[float]
 Trace = dict[str, Any]  # of plotly
 #: All that traces are coloured by, but for the values of n.
-LOOKS = BASES | BASELINES | KINDS | SEMANTICS
+LOOKS = BASES | BASELINES | KINDS | SEMANTICS | FINDINGS
 #: plotly's name of a matplotlib marker, and a character that looks like it.
 _SYMBOLS = {
     "o": ("circle", "●"),
@@ -128,6 +128,22 @@ def band(key: str, x: Numbers, low: Numbers, high: Numbers, opacity: float = 0.1
         "line": {"width": 0, "color": f"@{key}/0"},
         "hoverinfo": "skip",
         "meta": {"switch": key},
+    }
+
+
+def ring(x: float, y: float, key: str, when: Mapping[str, str] = {}) -> Trace:
+    """A ring around the point of the recommended network, switched with ``key``."""
+    return {
+        "type": "scatter",
+        "mode": "markers+text",
+        "x": [x],
+        "y": [y],
+        "text": ["recommended"],
+        "textposition": "bottom center",
+        "textfont": {"color": "@ink"},
+        "hoverinfo": "skip",
+        "marker": {"color": "@ink", "symbol": "circle-open", "size": 18, "line": {"width": 2}},
+        "meta": {"switch": key, "when": dict(when)},
     }
 
 

@@ -17,7 +17,7 @@ from transfer.figures.style import (
     SEMANTICS,
     mean_and_interval,
 )
-from transfer.networks.backbone import last_block
+from transfer.networks.backbone import backbone_in
 from transfer.report.chart import (
     Chart,
     Choice,
@@ -27,6 +27,7 @@ from transfer.report.chart import (
     band,
     bars,
     line,
+    ring,
     switches_of,
 )
 from transfer.results import as_keras_3
@@ -38,7 +39,7 @@ _SEEDS_SHOWN = 6
 
 
 def _axes(runs: pd.DataFrame) -> dict[str, Any]:
-    x = axis_of_n("n, blocks from the base network", last_block(runs))
+    x = axis_of_n("n, blocks from the base network", backbone_in(runs).blocks)
     return {"xaxis": x, "yaxis": axis(METRIC_NAME)}
 
 
@@ -61,7 +62,7 @@ def network_text(group: pd.DataFrame) -> str:
 def _bases(runs: pd.DataFrame) -> list[Trace]:
     """The bases that were run, as level lines with their bands."""
     traces = []
-    x = range(last_block(runs) + 1)
+    x = range(backbone_in(runs).blocks + 1)
     for base in BASES:
         group = runs[runs["kind"] == base]
         if group.empty:
@@ -85,11 +86,14 @@ def _against_n(runs: pd.DataFrame, key: str) -> list[Trace]:
     return [line(key, n, mean, texts, error_y=bars(low, mean, high, key))]
 
 
-def accuracy_chart(runs: pd.DataFrame, baselines: pd.DataFrame) -> Chart:
+def accuracy_chart(
+    runs: pd.DataFrame, baselines: pd.DataFrame, recommended: int | None = None
+) -> Chart:
     """Test accuracy against n, a colour for each kind; frozen BatchNorm as Keras 3 does it.
 
     ``runs``: rows of runs.csv on all training images.
     ``baselines``: as from `read_baselines`: level lines.
+    ``recommended``: n of the slice that is marked.
     Raises `TransferError` if there is no run with ``inference`` BatchNorm.
     """
     runs = as_keras_3(runs)
@@ -99,18 +103,20 @@ def accuracy_chart(runs: pd.DataFrame, baselines: pd.DataFrame) -> Chart:
             "BatchNorm is finished."
         )
     traces = _bases(runs)
-    x = range(last_block(runs) + 1)
+    x = range(backbone_in(runs).blocks + 1)
     for row in baselines[baselines["baseline"].isin(BASELINES)].to_dict("records"):
         look, value = BASELINES[row["baseline"]], row[METRIC.removeprefix("test_")]
         text = f"<b>{look.label}</b><br>{METRIC_NAME} {value:.3f}"
         traces.append(line(row["baseline"], x, [value] * len(x), [text] * len(x)))
     for kind in KINDS:
         traces += _against_n(runs[runs["kind"] == kind], kind)
+    chosen = runs[(runs["kind"] == "sliced") & (runs["n"] == recommended)]
+    rings = [] if chosen.empty else [ring(int(recommended or 0), chosen[METRIC].mean(), "sliced")]
     return Chart(
         "accuracy",
         f"{METRIC_NAME.capitalize()} against n, the number of blocks from the base network, by "
         "kind",
-        traces,
+        rings + traces,
         _axes(runs),
         switches_of(traces),
         "Kinds shown",

@@ -18,6 +18,7 @@ from transfer.runs import parse_run
 from transfer.statistics.comparison import image_clusters, networks
 from transfer.study_file import data_path
 from transfer.tasks.dataset import Dataset, load_recorded
+from transfer.tasks.imports.plan import file_names
 from transfer.wording import count_seeds
 
 _CLASSES_IN_A_MATRIX = 15
@@ -27,6 +28,7 @@ _CLASSES_SHOWN = 12
 _EXAMPLES_A_CLASS = 6
 _LONGEST_SIDE = 192  # pixels of a picture in the page
 _JPEG_QUALITY = 88
+_ON_WHITE = ("negative_transfer", "driving_against_n", "reestimation_against_n")  # no pictures
 #: Figures of `transfer.figures.draw` that the charts of the report stand for.
 _DRAWN_HERE = ("accuracy_against_n", "bn_semantics", "gain_against_images", "pareto")
 _DRAWINGS_SHOWN = 12
@@ -156,12 +158,14 @@ def _picture(image: np.ndarray) -> str:
     return _address("jpeg", buffer.getvalue())
 
 
-def drawings(folder: Path) -> list[tuple[str, str]]:
-    """Figures in ``figures/`` that the report does not draw itself: name, address of the PNG.
+def drawings(folder: Path) -> list[tuple[str, str, bool]]:
+    """Figures in ``figures/`` that the report does not draw itself.
+
+    Name, address of the PNG, and whether it is lines on white, which a dark page may invert.
 
     They were drawn by other commands: how networks drive, what they look at.
     """
-    shown: list[tuple[str, str]] = []
+    shown: list[tuple[str, str, bool]] = []
     for path in sorted((folder / "figures").glob("*.png")):
         if path.stem in _DRAWN_HERE or len(shown) == _DRAWINGS_SHOWN:
             continue
@@ -170,7 +174,8 @@ def drawings(folder: Path) -> list[tuple[str, str]]:
         except OSError as error:
             raise TransferError(f"Cannot read {path}: {error.strerror}.") from error
         if content.startswith(_PNG):
-            shown.append((path.stem.replace("_", " "), _address("png", content)))
+            name = path.stem.replace("_", " ")
+            shown.append((name, _address("png", content), path.stem in _ON_WHITE))
     return shown
 
 
@@ -189,6 +194,7 @@ class Mistake:
     """A test image that a run gets wrong."""
 
     number: int  #: of the image in the test file, from 0
+    file: str  #: that it was imported from; empty if that is not known
     picture: str  #: address of its JPEG; empty if the data are not at hand
     label: str
     answer: str  #: what the network says
@@ -229,9 +235,11 @@ def most_confident_mistakes(
     also = np.zeros(len(places), int)
     for name in others:
         also += facts.probabilities(name)[places].argmax(1) != labels[places]
+    files = file_names(dataset.path, "test") if dataset is not None else []
     shown = [
         Mistake(
             int(i),
+            files[i] if len(files) == len(labels) else "",
             _picture(dataset.test.images[i]) if dataset is not None else "",
             facts.classes[labels[i]],
             facts.classes[answers[i]],

@@ -14,7 +14,7 @@ from transfer.deploy.costs.pareto import on_front
 from transfer.deploy.costs.table import FORMAT_LABELS
 from transfer.errors import TransferError
 from transfer.figures.style import KINDS, METRIC_NAME, mean_and_interval
-from transfer.report.chart import Chart, Choice, Trace, axis, bars, line, switch
+from transfer.report.chart import Chart, Choice, Trace, axis, bars, line, ring, switch
 from transfer.report.charts import network_text
 from transfer.wording import count_seeds, file_size
 
@@ -22,11 +22,12 @@ _KINDS = ("sliced", "baseB", "baseB+")
 _COLUMNS = ["kind", "n", "cost", "mean", "low", "high", "text"]
 
 
-def cost_chart(runs: pd.DataFrame, files: pd.DataFrame) -> Chart:
+def cost_chart(runs: pd.DataFrame, files: pd.DataFrame, recommended: int | None = None) -> Chart:
     """Accuracy against cost: sliced-n as a line, the bases as points, the Pareto front filled.
 
     ``runs``: rows of runs.csv on all training images.
     ``files``: as from `transfer.deploy.costs.pareto.candidates`; may be empty.
+    ``recommended``: n of the slice that is marked.
     Raises `TransferError` if sliced-n was not run.
     """
     runs = runs[runs["kind"].isin(_KINDS)]
@@ -58,7 +59,7 @@ def cost_chart(runs: pd.DataFrame, files: pd.DataFrame) -> Chart:
     return Chart(
         "cost",
         f"{METRIC_NAME.capitalize()} of sliced-n against what it costs, with the Pareto front",
-        [trace for key, (_, table) in tables.items() for trace in _traces(table, key)],
+        [trace for key, (_, table) in tables.items() for trace in _traces(table, key, recommended)],
         {"yaxis": axis(METRIC_NAME)},
         tuple(switches),
         "Networks shown",
@@ -117,11 +118,15 @@ def _of_files(files: pd.DataFrame, column: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def _traces(table: pd.DataFrame, key: str) -> list[Trace]:
+def _traces(table: pd.DataFrame, key: str, recommended: int | None) -> list[Trace]:
     """A line through sliced-n, a point for each base; rings where another network is better."""
     costs, means = (table[column].to_numpy(float) for column in ("cost", "mean"))
     table = table.assign(front=on_front(costs, means))
-    traces: list[Trace] = []
+    chosen = table[(table["kind"] == "sliced") & (table["n"] == recommended)]
+    traces = [
+        ring(row["cost"], row["mean"], "sliced", {"cost": key})
+        for row in chosen.head(1).to_dict("records")
+    ]
     for kind in _KINDS:
         rows = table[table["kind"] == kind]
         if rows.empty:

@@ -6,8 +6,8 @@ import pandas as pd
 
 from transfer.errors import TransferError
 from transfer.figures.style import BASES, KINDS
-from transfer.networks.backbone import last_block
-from transfer.report.chart import Chart, Choice, Switch, Trace, axis, axis_of_n, line, switch
+from transfer.networks.backbone import backbone_in
+from transfer.report.chart import Chart, Choice, Switch, Trace, axis, axis_of_n, line, ring, switch
 from transfer.report.facts import Facts
 from transfer.results import read_log
 from transfer.runs import BN_SEMANTICS, KERAS_3, parse_run
@@ -23,9 +23,10 @@ _VALUES = {
 }
 
 
-def learning_curves(facts: Facts) -> tuple[Chart, int]:
+def learning_curves(facts: Facts, recommended: int | None = None) -> tuple[Chart, int]:
     """Mean over seeds of each network's epochs; and how many runs have no log.
 
+    ``recommended``: n of the slice that is drawn in bold; its kind is shown first.
     Raises `TransferError` if no run on all training images has a log.
     """
     logs, missing = {}, 0
@@ -49,15 +50,18 @@ def learning_curves(facts: Facts) -> tuple[Chart, int]:
             options[when["kind"]] = _label(str(kind), str(bn))
         name = f"{parse_run(str(group['run'].iloc[0])).network}, {count_seeds(len(seeds))}"
         means = pd.concat(seeds).groupby("epoch")[list(_VALUES)].mean()
-        traces += [_curve(name, means[v], key, when | {"value": v}) for v in _VALUES]
+        bold = kind in BASES or (kind == "sliced" and n == recommended)
+        if bold and kind not in BASES:
+            name += ", recommended"
+        traces += [_curve(name, means[v], key, when | {"value": v}, bold) for v in _VALUES]
     longest = max(len(log) for log in logs.values())
     choices: tuple[Choice, ...] = (Choice("value", "Value", tuple(_VALUES.items())),)
     if options:
-        kinds = sorted(options.items(), key=lambda option: _order(option[0]))
+        kinds = sorted(options.items(), key=lambda option: _order(option[0], recommended))
         choices = (Choice("kind", "Kind", tuple(kinds)), *choices)
     keys = {trace["meta"]["switch"] for trace in traces}
     switches = [switch(base) for base in BASES if base in keys]
-    last = last_block(facts.runs)
+    last = backbone_in(facts.runs).blocks
     switches += [Switch(f"n{n}", str(n), "━") for n in range(last + 1) if f"n{n}" in keys]
     return Chart(
         "curves",
@@ -75,14 +79,15 @@ def _label(kind: str, bn: str) -> str:
     return KINDS[kind].label + (f", BatchNorm {bn}" if bn not in KERAS_3 else "")
 
 
-def _order(option: str) -> tuple[int, int]:
-    """AnB first: it is what the study is about."""
+def _order(option: str, recommended: int | None) -> tuple[int, int]:
+    """The kind that is recommended first; else AnB, which the study is about."""
     kind, bn = option.split(" ")
-    kinds = ["AnB", *(other for other in KINDS if other != "AnB")]
+    first = "AnB" if recommended is None else "sliced"
+    kinds = [first, *(other for other in KINDS if other != first)]
     return kinds.index(kind), ("", *BN_SEMANTICS).index(bn)
 
 
-def _curve(name: str, means: pd.Series, key: str, when: dict[str, str]) -> Trace:
+def _curve(name: str, means: pd.Series, key: str, when: dict[str, str], bold: bool) -> Trace:
     return {
         "type": "scatter",
         "mode": "lines+markers",
@@ -92,7 +97,7 @@ def _curve(name: str, means: pd.Series, key: str, when: dict[str, str]) -> Trace
         "hovertemplate": "<b>%{fullData.name}</b><br>epoch %{x}: %{y:.3f}<extra></extra>",
         "line": {
             "color": f"@{key}",
-            "width": 2.2 if key in BASES else 1.4,
+            "width": 3 if bold else 1.4,
             "dash": "dash" if key == "baseB+" else "solid",
         },
         "marker": {"color": f"@{key}", "size": 4},
@@ -100,9 +105,10 @@ def _curve(name: str, means: pd.Series, key: str, when: dict[str, str]) -> Trace
     }
 
 
-def score_chart(facts: Facts) -> tuple[Chart, list[dict[str, str]]]:
+def score_chart(facts: Facts, recommended: int | None = None) -> tuple[Chart, list[dict[str, str]]]:
     """A score against the block, chosen from a list; and how each agrees with measured accuracy.
 
+    ``recommended``: the block after which to cut is marked.
     Raises `TransferError` if there are no scores, or the table is malformed.
     """
     if not (facts.folder / "scores.csv").exists():
@@ -111,7 +117,7 @@ def score_chart(facts: Facts) -> tuple[Chart, list[dict[str, str]]]:
             f"-m transfer scores --data ... --out {facts.folder}` writes it)."
         )
     scores = read_scores(facts.folder)
-    last = last_block(facts.runs)
+    last = backbone_in(facts.runs).blocks
     scores = scores[scores["block"].between(0, last)]
     traces: list[Trace] = []
     names: dict[str, str] = {}
@@ -128,6 +134,8 @@ def score_chart(facts: Facts) -> tuple[Chart, list[dict[str, str]]]:
             for row in of_score.itertuples()
         ]
         meta = {"when": {"score": str(key)}}
+        at = of_score[of_score["block"] == recommended]["value"]
+        traces += [ring(int(recommended or 0), at.iloc[0], "", meta["when"])] if len(at) else []
         traces.append(line("BnB", of_score["block"], of_score["value"], texts, meta=meta))
     if not traces:
         raise TransferError("Transferability scores are left out: scores.csv holds none known.")

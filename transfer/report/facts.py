@@ -132,6 +132,7 @@ def _command(facts: Facts, call: dict[str, Any]) -> str:
             options[f"--{option}"] = ",".join(str(value) for value in call[option])
     if call["fractions"] != [1.0]:
         options["--train-fraction"] = ",".join(f"{float(f):g}" for f in call["fractions"])
+    options["--backbone"] = settings.backbone
     options["--alpha"] = f"{settings.alpha:g}"
     options["--input"] = settings.input
     options["--protocol"] = settings.protocol.name.partition("-")[0]  # fast-e9: fast, 9 epochs

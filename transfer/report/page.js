@@ -163,4 +163,13 @@
     drawAll();
   });
   drawAll();
+
+  for (const button of document.querySelectorAll(".copy button")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      getSelection().selectAllChildren(button.previousElementSibling);
+      document.execCommand("copy"); // works in a page that was opened from disk
+      button.textContent = "Copied";
+    });
+  }
 })();

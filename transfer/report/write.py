@@ -23,8 +23,10 @@ from transfer.answers.table import network_rows
 from transfer.deploy.costs.pareto import COLUMNS, candidates
 from transfer.deploy.costs.table import read_costs
 from transfer.errors import TransferError
-from transfer.figures.style import METRIC_NAME, interval_note
+from transfer.figures.style import FINDINGS, METRIC_NAME, interval_note
 from transfer.files import write_atomically
+from transfer.networks.backbone import backbone_in
+from transfer.program import command
 from transfer.report.chart import PALETTES, Chart
 from transfer.report.charts import accuracy_chart, gain_chart, semantics_chart
 from transfer.report.classes import (
@@ -39,6 +41,7 @@ from transfer.report.classes import (
 from transfer.report.costs import cost_chart
 from transfer.report.curves import learning_curves, score_chart
 from transfer.report.facts import Facts, calls_in_words, hashes, read_facts, settings_in_words
+from transfer.report.summary import card, segments, slice_of
 from transfer.statistics.gain import without_base
 from transfer.tasks.checks.baselines import read_baselines
 
@@ -78,8 +81,13 @@ def _contents(
             return None
 
     content: dict[str, Any] = {"facts": facts, "metric": METRIC_NAME}
+    content["backbone"] = backbone_in(facts.runs).title
     shown_answer = content["answer"] = make(lambda: answer(facts.folder, beside=beside))
-    content["accuracy"] = make(lambda: accuracy_chart(runs, read_baselines(facts.folder)))
+    keep = slice_of(shown_answer)
+    content["card"] = None if keep is None else make(lambda: card(facts, keep))
+    content["segments"] = [] if shown_answer is None else segments(facts, shown_answer)
+    content["findings"], content["command_start"] = FINDINGS, command()
+    content["accuracy"] = make(lambda: accuracy_chart(runs, read_baselines(facts.folder), keep))
     content["intervals"] = interval_note(runs) if not runs.empty else ""
     content["semantics"] = make(lambda: semantics_chart(runs))
     content["gain"] = make(lambda: gain_chart(facts.folder, facts.runs))
@@ -89,9 +97,12 @@ def _contents(
         files = pd.DataFrame(columns=list(COLUMNS))
     machines = [] if files.empty else read_costs(facts.folder)["machine"].unique()
     content["machines"] = sorted(map(str, machines))
-    content["cost"] = make(lambda: cost_chart(runs, files))
-    content["curves"], content["logs_missing"] = make(lambda: learning_curves(facts)) or (None, 0)
-    content["scores"], content["agreement"] = make(lambda: score_chart(facts)) or (None, [])
+    content["cost"] = make(lambda: cost_chart(runs, files, keep))
+    content["curves"], content["logs_missing"] = make(lambda: learning_curves(facts, keep)) or (
+        None,
+        0,
+    )
+    content["scores"], content["agreement"] = make(lambda: score_chart(facts, keep)) or (None, [])
     content["drawings"] = make(lambda: drawings(facts.folder))
     dataset = make(lambda: open_dataset(facts, data))
     chosen, why = make(lambda: recommended(facts, shown_answer)) or (runs[:0], "")

@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from transfer.errors import TransferError
-from transfer.networks.backbone import last_block
+from transfer.networks.backbone import backbone_in
 from transfer.results import read_runs
 from transfer.runs import BLOCKS, KERAS_3
 from transfer.statistics.comparison import Comparison, against_base, read_tested
@@ -62,18 +62,19 @@ def check_predictions(
     The true answer lies between ``answer_low`` and ``answer_high``, by the tests of every network
     against baseB. ``general up to``: at least the n up to which A1B, A2B, ... all pass, at most
     the last before the first that is worse by more than the margin. ``cut after``: from the first
-    sliced-n that is not worse by more than the margin to the first that passes (all 13 blocks if
+    sliced-n that is not worse by more than the margin to the first that passes (all blocks if
     none does).
 
-    Returns columns `COLUMNS`, one row for each question whose networks, every n from 1 to 13, were
-    run with two seeds or more. ``difference`` is the accuracy of the network at the predicted n
-    (ApB, sliced-p) minus that of baseB, with the one-sided 95 % bounds of its test; NaN for n = 0.
+    Returns columns `COLUMNS`, one row for each question whose networks, every n from 1 to the last,
+    were run with two seeds or more. ``difference`` is the accuracy of the network at the predicted
+    n (ApB, sliced-p) minus that of baseB, with the one-sided 95 % bounds of its test; NaN
+    for n = 0.
     Raises `TransferError`: see `predict`; or if the folder holds no study, or its predictions do
     not belong to its ``runs.csv``.
     """
     predicted = predict(scores, margin)
     compared = against_base(read_tested(study_dir), margin, QUESTIONS.values())
-    blocks = last_block(read_runs(study_dir))
+    blocks = backbone_in(read_runs(study_dir)).blocks
     rows = []
     for question, kind in QUESTIONS.items():
         tested = {

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from transfer.errors import TransferError
+from transfer.networks.backbone import backbone_of
 from transfer.results import finished, read_runs
 from transfer.runs import BLOCKS, Run, Study, parse_runs
 from transfer.statistics.comparison import (
@@ -42,7 +43,8 @@ from transfer.studies.study import perform
 from transfer.study_file import read_calls, read_settings, rounds
 from transfer.wording import one_or_more
 
-#: The two verdicts, and the n that a study starts with.
+#: The two verdicts, and the n that a study of MobileNet v1 starts with; for other backbones, the
+#: blocks at the same share of the depth.
 START: dict[tuple[str, str], tuple[int, ...]] = {
     ("sliced", ""): (5, 9),
     ("AnB", "inference"): (7, 11),
@@ -64,23 +66,31 @@ class Plan:
     open: tuple[Key, ...]
 
 
-def start() -> tuple[Run, ...]:
-    """The runs of the first round."""
-    return _runs({(kind, n, bn): _SEEDS for (kind, bn), tried in START.items() for n in tried})
+def start(blocks: int = BLOCKS) -> tuple[Run, ...]:
+    """The runs of the first round for a backbone of this many blocks."""
+    return _runs(
+        {
+            (kind, round(n * blocks / BLOCKS), bn): _SEEDS
+            for (kind, bn), tried in START.items()
+            for n in tried
+        }
+    )
 
 
-def plan(tested: Tested, margin: float) -> Plan:
+def plan(tested: Tested, margin: float, blocks: int = BLOCKS) -> Plan:
     """What a study needs next, from its rows.
 
     ``tested``: with baseB, AnB and sliced.
     ``margin``: 0..1 units.
+    ``blocks``: of the backbone.
     """
     wanted: dict[Key, int] = {}
     left: list[Key] = []
     for kind, bn in START:
         family = [key for key in tested.family(kind, bn) if key[1]]
         compared = compare(tested, family, BASE, margin)
-        seeds, undecided = _next({int(key[1] or 0): c for key, c in compared.items()}, kind)
+        by_n = {int(key[1] or 0): comparison for key, comparison in compared.items()}
+        seeds, undecided = _next(by_n, kind, blocks)
         wanted |= {(kind, n, bn): number for n, number in seeds.items()}
         left += [(kind, n, bn) for n in undecided]
     if not wanted:
@@ -90,7 +100,9 @@ def plan(tested: Tested, margin: float) -> Plan:
     return Plan(tuple(runs), tuple(left))
 
 
-def _next(compared: Mapping[int, Comparison], kind: str) -> tuple[dict[int, int], list[int]]:
+def _next(
+    compared: Mapping[int, Comparison], kind: str, blocks: int
+) -> tuple[dict[int, int], list[int]]:
     """Of one verdict: seeds wanted by n, and the n about which it is open."""
     step = 1 if kind == "AnB" else -1  # towards what is harder to show
     tried = sorted(compared, key=lambda n: step * n)
@@ -98,11 +110,11 @@ def _next(compared: Mapping[int, Comparison], kind: str) -> tuple[dict[int, int]
     shown = [n for n in tried if outcome[n] == "shown"]
     if not shown and kind == "sliced":  # look around the likeliest
         edge = max(tried, key=lambda n: (compared[n].probability, -n))
-        around: tuple[int, ...] = _neighbours(edge, tried)
+        around: tuple[int, ...] = _neighbours(edge, tried, blocks)
         left = [n for n in tried if outcome[n] == "undecided"]
         left.sort(key=lambda n: -compared[n].probability)
     else:
-        last, beyond = shown[-1] if shown else 0, BLOCKS + 1 if step > 0 else 0
+        last, beyond = shown[-1] if shown else 0, blocks + 1 if step > 0 else 0
         after = [n for n in tried if step * n > step * last]
         edge = after[0] if after else beyond
         around = (last,)
@@ -117,10 +129,10 @@ def _next(compared: Mapping[int, Comparison], kind: str) -> tuple[dict[int, int]
     return dict.fromkeys(between, _SEEDS), left
 
 
-def _neighbours(n: int, tried: Iterable[int]) -> tuple[int, int]:
-    """The n that were tried next below and above; 0 and 14 where there is none."""
+def _neighbours(n: int, tried: Iterable[int], blocks: int) -> tuple[int, int]:
+    """The n that were tried next below and above; 0 and ``blocks + 1`` where there is none."""
     below = max((other for other in tried if other < n), default=0)
-    return below, min((other for other in tried if other > n), default=BLOCKS + 1)
+    return below, min((other for other in tried if other > n), default=blocks + 1)
 
 
 def _more_seeds(comparison: Comparison) -> int | None:
@@ -170,8 +182,9 @@ def perform_until_decided(
     """
     out = Path(out)
     _check_margin(out, margin)
+    blocks = backbone_of(study.backbone).blocks
     while True:
-        number, runs, left = _next_round(out, margin)
+        number, runs, left = _next_round(out, margin, blocks)
         missing = [run for run in runs if not finished(out, run)]
         if not missing:
             return Stop("more runs would not decide it" if left else "", left)
@@ -204,15 +217,17 @@ def _has_rows(out: Path) -> bool:
     return (out / "study.json").exists() and not read_runs(out).empty
 
 
-def _next_round(out: Path, margin: float) -> tuple[int, tuple[Run, ...], tuple[Key, ...]]:
+def _next_round(
+    out: Path, margin: float, blocks: int
+) -> tuple[int, tuple[Run, ...], tuple[Key, ...]]:
     """Number and runs of the round to do, and what is open; a round that has begun is ended."""
-    number, runs = rounds(out), start()
+    number, runs = rounds(out), start(blocks)
     if number:
         begun = next(call for call in reversed(read_calls(out)) if call.get("round") == number)
         runs = tuple(parse_runs(begun.get("runs", ()), out / "study.json"))
     if not all(finished(out, run) for run in runs):
         return max(number, 1), runs, ()
-    ahead = plan(dataclasses.replace(read_tested(out), error=LEVEL_OF_A_LOOK), margin)
+    ahead = plan(dataclasses.replace(read_tested(out), error=LEVEL_OF_A_LOOK), margin, blocks)
     return number + 1, ahead.runs, ahead.open
 
 

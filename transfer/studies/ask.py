@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from transfer.errors import TransferError, UsageError
-from transfer.networks.backbone import DEFAULT, Architecture, backbone_of, check_run
+from transfer.networks.backbone import BACKBONES, Architecture, backbone_of, check_run
 from transfer.runs import BN_SEMANTICS, KINDS, PRESETS, PROTOCOLS, Study, parse_run
 from transfer.study_file import read_calls, read_settings
 
@@ -58,7 +58,9 @@ def ask(
     if backbone is not None and backbone != study.backbone:
         with _as_usage_error():
             usual = backbone_of(backbone)
-        changes = {"alpha": usual.alpha or 1.0, "backbone": backbone} | changes
+        changes["backbone"] = backbone
+        if usual.alpha is None or study.alpha == BACKBONES[study.backbone].alpha:
+            changes["alpha"] = usual.alpha or 1.0  # else the preset wants a width of its own
         if isinstance(preset, str):  # its first n and its steps, over the blocks of this backbone
             first, second = study.n[:2]
             steps = [*range(first, usual.blocks + 1, second - first), usual.blocks]
@@ -143,11 +145,6 @@ def check_until_decided(
     ``budget``: minutes, above 0.
     ``**others``: the other options by name: those that say which networks are run are refused.
     """
-    if until_decided and others.get("backbone") not in (None, DEFAULT):
-        raise UsageError(
-            f"Expected --until-decided with {DEFAULT}: its first n are chosen for that backbone. "
-            f"Received: --backbone {others['backbone']}."
-        )
     if not until_decided:
         for name, value in (("margin", margin), ("budget", budget)):
             if value is not None:
