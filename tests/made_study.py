@@ -32,7 +32,7 @@ def make_study(folder, accuracies, seeds=(0, 1, 2), noise=0.02, backbone="mobile
     """
     write_study(folder, backbone=backbone)
     write_test_labels(folder, LABELS.astype(np.int64))
-    blank = {"string": "", "Int64": None, "int64": 1, "float64": 0.5}
+    blank = {"string": "", "Int64": None, "int64": 0, "float64": 0.5}
     hard = np.random.default_rng(0).random(len(LABELS))
     runs = {}
     for key, accuracy in accuracies.items():

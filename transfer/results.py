@@ -185,8 +185,6 @@ def _refuse_impossible(runs: pd.DataFrame, path: Path) -> None:
         raise TransferError(f"Expected test_accuracy inside its interval in every row of {path}.")
     if any(map(is_formula, {*runs["source"], *runs["dataset"]})):
         raise TransferError(f"Expected names in {path}. A source or data set is a formula there.")
-    if not (runs["parameters"] > 0).all():
-        raise TransferError(f"Expected 1 or more parameters in every row of {path}.")
 
 
 def on_all_images(runs: pd.DataFrame) -> pd.DataFrame:

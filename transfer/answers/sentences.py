@@ -172,7 +172,7 @@ def saves(study: Reading, key: Key) -> dict[str, float]:
     mine, base = study.runs_of(key).iloc[0], study.runs_of(BASE).iloc[0]
     numbers = {c: (float(mine[c]), float(base[c])) for c in ("parameters", "multiply_adds")}
     numbers["bytes"] = _files(study, key)[1:]
-    return {what: own / whole for what, (own, whole) in numbers.items() if own < whole}
+    return {what: own / whole for what, (own, whole) in numbers.items() if 0 < own < whole}
 
 
 def best_in_words(study: Reading, key: Key) -> str:
