@@ -5,13 +5,23 @@ import numpy as np
 from tests.study_files import write_study
 from transfer.folding import write_predictions, write_row, write_test_labels
 from transfer.results import RUN_COLUMNS
-from transfer.runs import FROZEN_KINDS, Run
+from transfer.runs import FROZEN_KINDS, Run, parse_run
 
 LABELS = np.arange(2000) % 3
 
 
 def run_of(kind, n, seed, bn=None, fraction=1.0):
     return Run(kind, n, seed, bn or ("inference" if kind in FROZEN_KINDS else ""), fraction)
+
+
+def row_of(name):
+    """A row of runs.csv for a run that was not trained."""
+    run = parse_run(name)
+    text = {column: "" for column, kind in RUN_COLUMNS.items() if kind == "string"}
+    numbers = {column: 0.5 for column, kind in RUN_COLUMNS.items() if kind == "float64"}
+    counts = {column: 1 for column, kind in RUN_COLUMNS.items() if kind.lower() == "int64"}
+    facts = {"run": name, "kind": run.kind, "n": run.n, "seed": run.seed, "bn": run.bn}
+    return {**text, **numbers, **counts, **facts}
 
 
 def make_study(folder, accuracies, seeds=(0, 1, 2), noise=0.02, backbone="mobilenet"):
@@ -38,6 +48,7 @@ def make_study(folder, accuracies, seeds=(0, 1, 2), noise=0.02, backbone="mobile
         balanced = float(np.mean([right[label == LABELS].mean() for label in range(3)]))
         row |= {"fraction": run.fraction, "test_accuracy": float(right.mean())}
         row |= {"test_balanced_accuracy": balanced, "train_images": int(1000 * run.fraction)}
-        row |= {"epochs": 5, "best_epoch": 3, "backbone": backbone}
+        row |= {"test_low": 0.0, "test_high": 1.0, "epochs": 5, "best_epoch": 3}
+        row |= {"backbone": backbone}
         write_row(folder, row)
     return folder

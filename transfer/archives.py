@@ -219,11 +219,13 @@ def read_probabilities(path: Path, name: str) -> np.ndarray:
     kept = read_member(path, name)
     if kept.ndim != 2 or kept.dtype != np.dtype("<u2") or not kept.shape[1]:
         raise TransferError(f"Expected uint16 (N, classes) as {name} in {path}: {kept.dtype}.")
-    units = kept.astype(np.int64)
-    units[:, 0] -= units[:, 1:].sum(1)
-    if units.min(initial=0) < 0 or units.max(initial=0) > _UNITS:
+    first = kept[:, 0].astype(np.int64) - kept[:, 1:].sum(1, dtype=np.int64)
+    if first.min(initial=0) < 0 or max(first.max(initial=0), kept[:, 1:].max(initial=0)) > _UNITS:
         raise TransferError(f"Expected probabilities in 0..1 as {name} in {path}.")
-    return (units / _UNITS).astype(np.float32)
+    probabilities = kept.astype(np.float32)
+    probabilities[:, 0] = first
+    probabilities /= _UNITS
+    return probabilities
 
 
 def read_member(path: Path, name: str) -> np.ndarray:

@@ -7,6 +7,7 @@ and synced, and is then renamed over the target.
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import secrets
@@ -140,13 +141,10 @@ def remove_temporaries(folder: Path, name: str) -> None:
 def read_bytes(path: str | Path, limit: int) -> bytes:
     """The content of a plain file of at most ``limit`` bytes.
 
-    Raises `OSError` if it cannot be read, and `TransferError` if it is larger, or a device or a
-    pipe, which might never end.
+    Raises `OSError` if it cannot be read, and `TransferError` if it is larger, or `open_plain`
+    refuses it.
     """
-    descriptor = os.open(path, os.O_RDONLY | _NO_WAIT)
-    with open(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise TransferError(f"Expected a plain file at {path}.")
+    with open_plain(path) as stream:
         content = stream.read(limit + 1)
     if len(content) > limit:
         raise TransferError(f"Expected at most {limit} bytes in {path}. Received: more.")
@@ -169,7 +167,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def open_plain(path: str | Path) -> IO[bytes]:
+def open_plain(path: str | Path) -> io.BufferedReader:
     """Open a plain file of a folder that came from elsewhere, to read its bytes.
 
     Raises `OSError` if it cannot be read, and `TransferError` if it is a link, which is not

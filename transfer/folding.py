@@ -31,6 +31,7 @@ from transfer.results import (
     read_rows,
     read_test_clusters,
     read_test_labels,
+    refuse_links,
     to_repeat,
     working,
 )
@@ -102,6 +103,7 @@ def fold(study_dir: str | Path) -> None:
     Raises `TransferError` if a file cannot be read or written; nothing is lost.
     """
     folder = Path(study_dir)
+    refuse_links(folder)
     with exclusively(lock_beside(folder / "runs.csv")):
         for name in _TABLES:
             remove_temporaries(folder, name)

@@ -30,7 +30,7 @@ from transfer.archives import members, read_member, read_probabilities
 from transfer.errors import TransferError
 from transfer.files import WORKING, Version, read_json, version_of
 from transfer.runs import KERAS_3, Run, parse_run, parse_runs
-from transfer.tables import place, read_table
+from transfer.tables import is_formula, place, read_table
 
 _COLUMNS_BY_TYPE = (
     ("string", "run kind"),
@@ -57,12 +57,32 @@ RUN_COLUMNS = {name: kind for kind, names in _COLUMNS_BY_TYPE for name in names.
 _LATER_COLUMNS = tuple(RUN_COLUMNS)[list(RUN_COLUMNS).index("last_val_accuracy") :]
 LOG_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 _LOG_TYPES = {**dict.fromkeys(LOG_COLUMNS, "float64"), "epoch": "int64"}
+_ROUNDING = 1e-5  # of numbers in the table, which have six digits
 _T = TypeVar("_T")
+
+
+#: Folders of a study that are written into or looked through.
+_IN_WORKING = ("checkpoints", "failed", "features", "locks", "logs", "predictions", "rows")
+_FOLDERS = (WORKING, "models", "figures", *(f"{WORKING}/{name}" for name in _IN_WORKING))
 
 
 def working(study_dir: str | Path, *parts: str) -> Path:
     """A path in the folder of what single runs write while a study goes on."""
     return Path(study_dir, WORKING, *parts)
+
+
+def refuse_links(study_dir: str | Path) -> None:
+    """Raise a `TransferError` if a folder of the study is a link to somewhere else.
+
+    The study may be somebody else's: what is written or removed below it must lie below it.
+    """
+    for name in _FOLDERS:
+        path = Path(study_dir, name)
+        if path.is_symlink():
+            raise TransferError(
+                f"Expected a folder at {path}. Received: a link, which is not followed; put the "
+                "folder itself there."
+            )
 
 
 def names_in(study_dir: str | Path, folder: str) -> list[str]:
@@ -127,8 +147,10 @@ def _runs_in(path: Path, version: Version) -> frozenset[str]:
 def read_runs(study_dir: str | Path) -> pd.DataFrame:
     """All finished runs, a row each: the columns and dtypes of `RUN_COLUMNS`.
 
-    Raises `TransferError` if no run is finished, or a table or a row is malformed.
+    Raises `TransferError` if no run is finished, a table or a row is malformed, or a folder of the
+    study is a link.
     """
+    refuse_links(study_dir)
     path = Path(study_dir) / "runs.csv"
     runs = read_rows(study_dir)
     if not path.exists() and runs.empty:
@@ -140,11 +162,23 @@ def read_runs(study_dir: str | Path) -> pd.DataFrame:
         runs = pd.concat([table[~table["run"].isin(runs["run"])], runs])
     if [run.kind for run in parse_runs(runs["run"], path)] != runs["kind"].tolist():
         raise TransferError(f"Expected in {path} the kind that the name of each run says.")
-    accuracies = runs["test_accuracy"]
-    if not accuracies.between(0, 1).all() or (runs["n"].dropna() < 0).any():
-        raise TransferError(f"Expected accuracies in 0..1 and n of 0 or more in {path}.")
+    _refuse_impossible(runs, path)
     order = sorted(range(len(runs)), key=[*map(place, runs["run"])].__getitem__)
     return runs.iloc[order].reset_index(drop=True)
+
+
+def _refuse_impossible(runs: pd.DataFrame, path: Path) -> None:
+    """What no run can have measured was put there by somebody, or is damaged."""
+    for column in ("val_accuracy", "test_accuracy", "test_balanced_accuracy"):
+        if not runs[column].between(0, 1).all():
+            raise TransferError(f"Expected {column} of 0 to 1 in every row of {path}.")
+    low, high = runs["test_low"] - _ROUNDING, runs["test_high"] + _ROUNDING
+    if not (runs["test_accuracy"].between(low, high) & (low >= -2 * _ROUNDING)).all():
+        raise TransferError(f"Expected test_accuracy inside its interval in every row of {path}.")
+    if any(map(is_formula, {*runs["source"], *runs["dataset"]})):
+        raise TransferError(f"Expected names in {path}. A source or data set is a formula there.")
+    if (runs["n"].dropna() < 0).any():
+        raise TransferError(f"Expected n of 0 or more in every row of {path}.")
 
 
 def on_all_images(runs: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from typing import Any
 from transfer.errors import TransferError
 from transfer.files import read_json, write_atomically
 from transfer.runs import BN_SEMANTICS, KINDS, Protocol, Run, Study, parse_run
+from transfer.tables import is_formula
 
 _MOST_RUNS = 200_000  # of one call: a damaged file could ask for billions
 _MOST_CLASSES = 1000
@@ -119,6 +120,9 @@ def _check(settings: Settings) -> None:
         raise ValueError(f"it has not 2 to {_MOST_CLASSES} classes")
     if settings.threads is not None and not 1 <= settings.threads <= 1024:
         raise ValueError("its number of threads is not of 1 to 1024")
+    names = [settings.dataset, *([settings.source.name] if settings.source else ())]
+    if any(map(is_formula, names)):
+        raise ValueError("its data set or source is called like a formula")
     if not 0 < settings.alpha <= 2:
         raise ValueError("its alpha is not above 0 and at most 2")
 

@@ -23,6 +23,15 @@ def format_number(value: float) -> str:
     return f"{value:.6g}"
 
 
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet may take a cell for a formula, which may start a program.
+
+    >>> [is_formula(text) for text in ("=cmd|' /C calc'!A0", "@SUM(1)", "-1", "left")]
+    [True, True, False, False]
+    """
+    return text.startswith(("=", "+", "-", "@")) and not re.fullmatch(r"[+-][\d.]+", text)
+
+
 def read_table(
     path: str | Path,
     columns: Sequence[str],

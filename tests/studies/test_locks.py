@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.made_study import row_of
 from transfer.errors import TransferError
 from transfer.files import exclusively, remove_temporaries
 from transfer.folding import fold, write_log, write_predictions, write_row
-from transfer.results import LOG_COLUMNS, RUN_COLUMNS, read_predictions, read_runs
-from transfer.runs import Run, parse_run
+from transfer.results import LOG_COLUMNS, read_predictions, read_runs
+from transfer.runs import Run
 from transfer.studies.engines.local import _lock
 from transfer.studies.setup import _refuse_foreign
 
@@ -25,20 +26,11 @@ FORK = multiprocessing.get_context("fork")
 A_RUN = Run("baseB", seed=3)
 
 
-def row(name):
-    run = parse_run(name)
-    text = {column: "" for column, kind in RUN_COLUMNS.items() if kind == "string"}
-    numbers = {column: 0.5 for column, kind in RUN_COLUMNS.items() if kind == "float64"}
-    counts = {column: 1 for column, kind in RUN_COLUMNS.items() if kind.lower() == "int64"}
-    facts = {"run": name, "kind": run.kind, "n": run.n, "seed": run.seed, "bn": run.bn}
-    return {**text, **numbers, **counts, **facts}
-
-
 def write_all(study, names):
     for name in names:
         write_log(study, name, [dict.fromkeys(LOG_COLUMNS, 1.0)])
         write_predictions(study, name, np.full((4, 2), 0.5))
-        write_row(study, row(name))
+        write_row(study, row_of(name))
         fold(study)
 
 

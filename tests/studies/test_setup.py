@@ -2,19 +2,21 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.made_study import make_study
+from tests.made_study import make_study, row_of
 from tests.study_files import write_study
 from transfer.errors import TransferError
-from transfer.results import read_test_clusters
+from transfer.folding import write_row
+from transfer.results import names_in, read_test_clusters
 from transfer.studies import setup
 from transfer.studies.ask import ask, ask_run
 from transfer.studies.setup import prepare
-from transfer.studies.study import _other_versions
+from transfer.studies.study import _other_versions, perform
 from transfer.study_file import planned_runs, read_calls, read_settings
 from transfer.tasks.dataset import load_dataset
 
@@ -99,6 +101,27 @@ def test_another_width_is_refused_before_weights_are_fetched(out, small_data, mo
         prepare(out, ask_run("A1B_s0", out, source="imagenet", alpha=0.5), small_data)
 
 
+@pytest.mark.parametrize("file", ["train_data.npy", "valid_data.npy", "test_labels.npy"])
+def test_runs_trained_while_images_or_labels_changed_are_not_kept(
+    tmp_path, small_data, monkeypatch, file
+):
+    data, out = shutil.copytree(small_data, tmp_path / "data"), tmp_path / "study"
+
+    def change(missing, *_):
+        array = np.load(data / file)
+        array[:2] = array[1::-1]  # two images or two labels change places
+        np.save(data / file, array)
+        write_row(out, row_of(missing[0].name))
+        return {}
+
+    monkeypatch.setattr("transfer.studies.study.do_all", change)
+    monkeypatch.setattr("transfer.studies.study.processes", lambda *_: nullcontext())
+    with pytest.raises(TransferError, match="changed while the study ran, so the runs of this"):
+        perform(out, BASE_ONLY, data)
+    assert names_in(out, "rows") == []
+    assert not (out / "runs.csv").exists()
+
+
 def test_class_names_that_were_swapped_are_refused(out, small_data, tmp_path):
     swapped = shutil.copytree(small_data, tmp_path / "swapped")
     described = json.loads((swapped / "dataset.json").read_text())
@@ -145,6 +168,14 @@ def test_one_run_takes_the_source_that_was_given_to_the_study(tmp_path, small_da
     prepare(tmp_path / "study", asked, small_data, 1)
     prepare(tmp_path / "study", ask("quick", kinds="baseB"), small_data, 1)
     assert ask_run("A4B_s0", tmp_path / "study").source == path
+
+
+def test_a_source_that_is_called_like_a_formula_is_refused(tmp_path, small_data):
+    context = prepare(tmp_path / "first", WITH_SOURCE, small_data, 1)
+    path = str(shutil.copy(context.source_path, tmp_path / "=cmd.weights.h5"))
+    with pytest.raises(TransferError, match="not called like a formula: =cmd.weights.h5"):
+        prepare(tmp_path / "study", ask("quick", kinds="AnB", n="3", source=path), small_data)
+    assert not (tmp_path / "study").exists()
 
 
 def test_another_tensorflow_than_that_of_the_rows_is_a_warning(tmp_path):

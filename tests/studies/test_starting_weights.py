@@ -7,10 +7,13 @@ a stream of its own.
 import numpy as np
 import pytest
 
+from tests.made_study import row_of
 from tests.study_files import SETTINGS
+from transfer.errors import TransferError
+from transfer.folding import write_row
 from transfer.networks.architecture import Architecture, layers_of_block
 from transfer.networks.sources import find_source
-from transfer.networks.weights import write_weights
+from transfer.networks.weights import hash_weights, read_weights, write_weights
 from transfer.runs import parse_run
 from transfer.studies.context import Context, model_path
 from transfer.studies.execute import architecture_of, starting_weights
@@ -20,15 +23,20 @@ INDICES = np.arange(96)
 
 
 @pytest.fixture(scope="module")
-def start_of(small_data, tmp_path_factory):
-    """Function from a run's name to its starting weights, keyed ``layer/weight``."""
-    data, out = load_dataset(small_data), tmp_path_factory.mktemp("study")
+def context(small_data, tmp_path_factory):
     _, path = find_source("fractals", 0.25)
-    context = Context(out, small_data, path, SETTINGS)
+    return Context(tmp_path_factory.mktemp("study"), small_data, path, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def start_of(context):
+    """Function from a run's name to its starting weights, keyed ``layer/weight``."""
+    data, out = load_dataset(context.data), context.study_dir
     for seed in (0, 1):
         base = parse_run(f"baseB_s{seed}")
         weights = starting_weights(base, context, data, INDICES)
         write_weights(model_path(out, base), weights, architecture_of(base, context, data))
+        write_row(out, row_of(base.name) | {"weights_sha256": hash_weights(weights)})
     return lambda name: starting_weights(parse_run(name), context, data, INDICES)
 
 
@@ -81,3 +89,18 @@ def test_no_two_layers_of_a_network_start_from_the_same_values(start_of):
     start = kernels(start_of("baseB_s0"), 0)
     first = {float(value.flat[0]) for value in start.values()}
     assert len(first) == len(start)
+
+
+def test_weights_of_base_b_that_are_not_those_of_its_row_are_refused(start_of, context):
+    run = parse_run("baseB_s0")
+    architecture = architecture_of(run, context, load_dataset(context.data))
+    path = model_path(context.study_dir, run)
+    whole = path.read_bytes()
+    weights = read_weights(path, architecture, head=True)
+    for name in ("conv_dw_2_bn/gamma", "predictions/bias"):
+        altered = weights | {name: np.nextafter(weights[name], np.float32(9))}
+        write_weights(path, altered, architecture)
+        with pytest.raises(TransferError, match=r"B3B_s0 copies from baseB_s0, .* not those that"):
+            start_of("B3B_s0")
+    path.write_bytes(whole)
+    start_of("B3B_s0")

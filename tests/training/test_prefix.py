@@ -1,5 +1,6 @@
 """Features of a frozen prefix: the same numbers as the whole network, whatever was kept before."""
 
+import hashlib
 import os
 
 import numpy as np
@@ -60,6 +61,32 @@ def test_features_are_computed_once(data, weights, tmp_path):
     assert len(before) == 3
 
 
+@pytest.mark.parametrize("damage", ["a value", "the end", "the digest", "a link"])
+def test_damaged_features_are_computed_again(data, weights, tmp_path, damage):
+    whole = {k: np.array(v) for k, v in features(tmp_path, data, WHOLE, weights, 2).items()}
+    path = next(tmp_path.glob("*-2-train.npy"))
+    content = path.read_bytes()
+    path.unlink()  # a mapped array may still look at the old content
+    if damage == "a value":
+        content = content[:-1] + bytes([content[-1] ^ 1])
+    elif damage == "the end":
+        content = content[:-8]
+    elif damage == "the digest":
+        path.with_name(f"{path.name}.sha256").unlink()
+    else:
+        (tmp_path / "elsewhere").write_bytes(content)
+        path.symlink_to(tmp_path / "elsewhere")
+    if damage != "a link":
+        path.write_bytes(content)
+    prefix._is_whole.cache_clear()  # as in another process
+    for name, kept in features(tmp_path, data, WHOLE, weights, 2).items():
+        assert np.array_equal(kept, whole[name])
+    assert not path.is_symlink()
+    for kept in tmp_path.glob("*.npy"):
+        digest = kept.with_name(f"{kept.name}.sha256").read_text()
+        assert digest == hashlib.sha256(kept.read_bytes()).hexdigest()
+
+
 def test_other_weights_are_other_features(data, weights, tmp_path):
     one = features(tmp_path, data, WHOLE, weights, 2)["test"]
     changed = {**weights, "conv_pw_2/kernel": weights["conv_pw_2/kernel"] + 0.1}
@@ -77,7 +104,7 @@ def test_the_longest_unused_features_are_discarded(data, weights, tmp_path, monk
     newest = sum(path.stat().st_size for path in tmp_path.glob("*-3-*.npy"))
     monkeypatch.setattr(prefix, "_MOST_BYTES", newest)
     again = features(tmp_path, data, WHOLE, weights, 3)
-    assert not list(tmp_path.glob("*-2-*.npy"))
+    assert not list(tmp_path.glob("*-2-*.npy*"))
     assert np.array_equal(kept["train"], again["train"])
 
 

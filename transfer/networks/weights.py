@@ -176,12 +176,18 @@ def _read(
 def read_values(entry: h5py.Dataset, name: str, path: Path) -> np.ndarray:
     """The values of an array whose shape has been checked, float32, if it is what it seems.
 
-    Raises `TransferError` if it is held elsewhere, or in chunks much larger than itself, or is not
-    finite.
+    Raises `TransferError` if it is held elsewhere, packed, in chunks much larger than itself, or
+    not finite.
     """
     if entry.external or entry.is_virtual:
         raise TransferError(f"Expected the weights inside {path}. {name} points to another file.")
-    # A chunk is read whole, however small the array: one of gigabytes packs into kilobytes.
+    # Every filter may unpack a chunk of kilobytes to gigabytes, whatever the chunk's own size.
+    if entry.id.get_create_plist().get_nfilters():
+        raise TransferError(
+            f"Expected weights without compression in {path}. {name} is packed: save the weights "
+            "again without it."
+        )
+    # A chunk is read whole, however small the array.
     if (
         entry.dtype.itemsize > 8
         or math.prod(entry.chunks or (1,)) > 2 * math.prod(entry.shape) + 4096

@@ -20,7 +20,7 @@ from transfer.networks.transplant import (
     frozen_weights,
 )
 from transfer.networks.weights import hash_weights, read_weights, write_weights
-from transfer.results import to_repeat, working
+from transfer.results import finished, read_runs, to_repeat, working
 from transfer.runs import FROZEN_KINDS, Run
 from transfer.studies.context import GRAPHS_KEPT, Context, model_path
 from transfer.tasks.balance import equals, stratified_fraction
@@ -162,9 +162,19 @@ def starting_weights(
                 f"{run.name} copies from {needed.name}, whose weights {path} are not there. "
                 f"{to_repeat(context.study_dir, needed.name)}"
             )
-        base = read_weights(path, architecture_of(needed, context, data))
+        base = read_weights(path, architecture_of(needed, context, data), head=True)
+        if finished(context.study_dir, needed) and hash_weights(base) != _recorded(needed, context):
+            raise TransferError(
+                f"{run.name} copies from {needed.name}, but the weights {path} are not those that "
+                f"were trained. {to_repeat(context.study_dir, needed.name)}"
+            )
     n = architecture.depth if run.n is None or run.kind == "A@nB" else run.n
     return copy_blocks(weights, base, n, architecture)
+
+
+def _recorded(run: Run, context: Context) -> str:
+    """The hash of the weights of a finished run."""
+    return str(read_runs(context.study_dir).set_index("run")["weights_sha256"][run.name])
 
 
 def audit(

@@ -19,7 +19,7 @@ from transfer.folding import write_test_labels
 from transfer.machine import cores
 from transfer.networks.sources import find_source
 from transfer.progress import quietly
-from transfer.results import working
+from transfer.results import folded_runs, names_in, read_runs, refuse_links, working
 from transfer.runs import Protocol, Study
 from transfer.studies.context import Context
 from transfer.study_file import (
@@ -30,6 +30,7 @@ from transfer.study_file import (
     read_settings,
     write_study_file,
 )
+from transfer.tables import is_formula
 from transfer.tasks.dataset import Dataset, content_hash, load_dataset
 from transfer.tasks.lanes.generate import generate
 
@@ -78,6 +79,7 @@ def prepare(
     Raises `TransferError` if the data set or the source is at fault, or ``out`` holds another
     study.
     """
+    refuse_links(out)
     dataset = load_dataset(data)
     asked = _settings_of(study, dataset)
     if (out / "study.json").exists():  # before weights are fetched
@@ -86,6 +88,8 @@ def prepare(
     if any(run.needs_base_a for run in study.runs()):
         with quietly():  # TensorFlow greets when it is loaded to read shapes
             name, source_path = find_source(study.source, study.alpha, study.backbone)
+        if is_formula(name):  # it will stand in tables
+            raise TransferError(f"Expected a weight file that is not called like a formula: {name}")
         asked = dataclasses.replace(asked, source=Source(name, sha256_of(source_path)))
     call = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -98,6 +102,8 @@ def prepare(
         **environment(),
     }
     _refuse_foreign(out)
+    if folded_runs(out) or names_in(out, "rows"):
+        read_runs(out)  # a table that is damaged is said before anything is trained
     # Another study may begin in the same folder.
     with exclusively(working(out, "locks", "study.lock")):
         remove_temporaries(out, "study.json")

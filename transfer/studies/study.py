@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from transfer.errors import RunsFailed
+from transfer.errors import RunsFailed, TransferError
 from transfer.files import exclusively
 from transfer.folding import fold
 from transfer.machine import cores
 from transfer.program import say
 from transfer.results import finished, folded_runs, names_in, read_runs, working
-from transfer.runs import PRESETS, Study
+from transfer.runs import PRESETS, Run, Study
 from transfer.studies.ask import ask_run, check_where
 from transfer.studies.engines.dispatch import Failures, do_all
 from transfer.studies.engines.local import processes
@@ -21,7 +21,7 @@ from transfer.studies.setup import environment, prepare, simulated_data
 from transfer.study_file import data_path, read_settings
 from transfer.tasks.checks.baselines import write_baselines
 from transfer.tasks.checks.soundness import copies_and_constants
-from transfer.tasks.dataset import Dataset, load_dataset
+from transfer.tasks.dataset import Dataset, content_hash, load_dataset
 
 
 def perform(
@@ -71,12 +71,25 @@ def perform(
         engaged: Any = ray.cluster(*size, address) if engine == "ray" else processes(*size)
         with engaged as pool:
             failures = do_all(missing, pool, context, len(runs))
+        _refuse_changed(out, folder, context.settings.data_sha256, missing)
     _discard_features(working(out, "features"))
     fold(out)
     write_baselines(out, dataset)
     if failures:
         raise RunsFailed(_sentence_of(failures, len(runs)))
     say(*(f"warning: {warning}" for warning in learnt_nothing(out, dataset)), error=True)
+
+
+def _refuse_changed(out: Path, data: Path, sha256: str, trained: list[Run]) -> None:
+    """Forget runs that were trained while somebody changed the data set."""
+    if content_hash(load_dataset(data)) == sha256:
+        return
+    for run in trained:
+        working(out, "rows", f"{run.name}.json").unlink(missing_ok=True)
+    raise TransferError(
+        f"The data set in {data} was changed while the study ran, so the runs of this call are not "
+        "kept. Put the data set back and give the same command, or give another --out."
+    )
 
 
 def _sentence_of(failures: dict[str, str], runs: int) -> str:
@@ -155,5 +168,5 @@ def _discard_features(folder: Path) -> None:
     """Remove gigabytes that are quickly computed again; another study may be writing some."""
     for lock in folder.glob("*.lock"):
         with exclusively(lock):
-            for kept in folder.glob(f"{lock.name.split('-')[0]}-*.npy"):
+            for kept in folder.glob(f"{lock.name.split('-')[0]}-*.npy*"):
                 kept.unlink(missing_ok=True)

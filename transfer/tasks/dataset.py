@@ -30,6 +30,7 @@ from transfer.archives import open_array
 from transfer.errors import TransferError
 from transfer.files import new_folder, read_json
 from transfer.program import command
+from transfer.tables import is_formula
 
 SPLITS = ("train", "valid", "test")
 CLASSES = ("forward", "left", "right")  #: the published labels 0, 1, 2
@@ -182,7 +183,7 @@ def check_description(
     """Raise a `TransferError` unless a data set may be called and shaped so."""
     if not _is_name(name):
         raise TransferError(
-            f"Expected a name of 1..{_MAX_NAME} printable characters in {where}. "
+            f"Expected a name of 1..{_MAX_NAME} printable characters, no formula, in {where}. "
             f"Received: {str(name)[:80]!r}."
         )
     for key, side in (("height", height), ("width", width)):
@@ -197,15 +198,17 @@ def check_description(
         or len(set(classes)) != len(classes)
     ):
         raise TransferError(
-            f"Expected classes to be a list of 2..{_MAX_CLASSES} different names in {where}. "
-            f"Received: {str(classes)[:80]}."
+            f"Expected classes to be a list of 2..{_MAX_CLASSES} different names, no formulas, in "
+            f"{where}. Received: {str(classes)[:80]}."
         )
     if type(frames) is not bool:
         raise TransferError(f"Expected frames of true or false in {where}.")
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _MAX_NAME and value.isprintable()
+    """Names stand in tables: none may be a formula to a spreadsheet."""
+    plain = isinstance(value, str) and 0 < len(value) <= _MAX_NAME and value.isprintable()
+    return plain and not is_formula(value)
 
 
 def content_hash(dataset: Dataset) -> str:

@@ -4,9 +4,11 @@ The file is a SHA-256 of the rest, then an .npz archive. The newest is written b
 one: if a crash of the machine damages it, the previous one is used.
 """
 
+import contextlib
 import hashlib
 import io
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,10 @@ import numpy as np
 
 from transfer.archives import read_npz
 from transfer.errors import TransferError
-from transfer.files import read_bytes, write_atomically
+from transfer.files import open_plain, write_atomically
 
 _DIGEST = 32
-_MAX_BYTES = 1 << 30  # MobileNet of alpha 2 with momentum and best weights: 200 MB
+_MAX_BYTES = 512 << 20  # ConvNeXt Tiny with momentum and best weights: 340 MB
 
 
 def _previous(path: Path) -> Path:
@@ -47,18 +49,20 @@ def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], Any] | None:
     """
     for candidate in (path, _previous(path)):
         try:
-            content = read_bytes(candidate, _MAX_BYTES)
+            stream = open_plain(candidate)
         except FileNotFoundError:
             continue
         except OSError as error:
             raise TransferError(f"Cannot read {candidate}: {error.strerror}.") from error
-        if hashlib.sha256(memoryview(content)[_DIGEST:]).digest() != content[:_DIGEST]:
-            continue
-        try:
-            arrays = read_npz(io.BytesIO(content[_DIGEST:]), _MAX_BYTES)
-            return arrays, json.loads(arrays.pop("facts").tobytes())
-        except (ValueError, KeyError, RecursionError):
-            continue
+        with stream:
+            if os.fstat(stream.fileno()).st_size > _MAX_BYTES:
+                raise TransferError(f"Expected at most {_MAX_BYTES} bytes in {candidate}.")
+            expected = stream.read(_DIGEST)
+            if hashlib.file_digest(stream, "sha256").digest() != expected:
+                continue
+            with contextlib.suppress(ValueError, KeyError, RecursionError):
+                arrays = read_npz(stream, _MAX_BYTES)
+                return arrays, json.loads(arrays.pop("facts").tobytes())
     return None
 
 

@@ -4,11 +4,14 @@ Under the ``inference`` semantics stem and first n frozen blocks are a fixed fun
 their output (features) is computed once for a data set, kept in a memory-mapped .npy file, and
 shared by epochs, seeds and processes. Features of block n are computed from those of block n - 1
 where these are kept, always one block at a time and in the same batches, so that the result does
-not depend on what happened to be kept.
+not depend on what happened to be kept. A file that does not have the SHA-256 kept beside it is
+computed again.
 """
 
 import contextlib
 import functools
+import hashlib
+import io
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +23,7 @@ import tensorflow as tf
 
 from transfer.archives import open_array
 from transfer.errors import TransferError
-from transfer.files import exclusively, open_atomically
+from transfer.files import exclusively, open_atomically, read_bytes, sha256_of, write_atomically
 from transfer.networks.architecture import Architecture, feature_shape, layers_of_block
 from transfer.networks.network import build, part_of
 from transfer.networks.transplant import set_weights
@@ -32,6 +35,7 @@ _BATCH = 128
 _MOST_BYTES_A_BLOCK = 1 << 30
 _MOST_TIMES_AN_IMAGE = 3  # larger features cost more to move than they save: block 1 at 48x80
 _MOST_BYTES = 4 << 30  # of a study's features; the longest unused are discarded first
+_DIGEST_BYTES = 64  # as text
 _CACHED_KINDS = ("BnB", "AnB", "RnB")
 
 
@@ -114,18 +118,21 @@ def _compute(
     set_weights(model, weights)
     blocks = functions[0 if after is None else after + 1 : n + 1]
     path = folder / f"{keys[n]}-{split}.npy"
+    header = io.BytesIO()
+    shape = (len(images), *feature_shape(architecture, n))
+    described = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_2_0(header, described)
+    digest = hashlib.sha256(header.getvalue())
     with open_atomically(path) as stream:
-        header = {
-            "descr": "<f4",
-            "fortran_order": False,
-            "shape": (len(images), *feature_shape(architecture, n)),
-        }
-        np.lib.format.write_array_header_2_0(stream, header)
+        stream.write(header.getvalue())
         for start in range(0, len(inputs), _BATCH):
             x = tf.constant(inputs[start : start + _BATCH])
             for block_function in blocks:
                 x = block_function(x)
-            stream.write(x.numpy().tobytes())
+            content = x.numpy().tobytes()
+            digest.update(content)
+            stream.write(content)
+    write_atomically(_digest_of(path), digest.hexdigest())
     kept = _open(path)
     if kept is None:
         raise TransferError(f"Cannot read the features {path} that were just written.")
@@ -151,20 +158,30 @@ def _network(
     return model, functions
 
 
+def _digest_of(path: Path) -> Path:
+    """Where the SHA-256 of a kept file is."""
+    return path.with_name(f"{path.name}.sha256")
+
+
 def _open(path: Path) -> np.ndarray | None:
-    """A kept file, memory-mapped, marked as used now; None if there is none.
+    """A kept file, memory-mapped, marked as used now; None if there is none or it is damaged.
 
     Files of another stem are discarded without its lock: one may vanish between any two steps.
     """
     try:
-        os.utime(path)  # not touch, which would make an empty file where one has just vanished
-        return open_array(path, np.float32, (4,))
-    except FileNotFoundError:
-        return None
-    except TransferError as error:
-        if not path.exists():
-            return None
-        raise TransferError(f"{str(error).rstrip('.')}; delete these features.") from error
+        # Not touch, which would make an empty file where one has just vanished.
+        os.utime(path, follow_symlinks=False)
+        array = open_array(path, np.float32, (4,))
+        return array if _is_whole(path, path.stat().st_ino) else None
+    except (FileNotFoundError, TransferError):
+        return None  # computed again
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_whole(path: Path, inode: int) -> bool:
+    """Whether a kept file has the SHA-256 it was written with: looked at once a process."""
+    digest = read_bytes(_digest_of(path), _DIGEST_BYTES).decode("ascii", "replace")
+    return sha256_of(path) == digest
 
 
 def _discard_oldest(folder: Path) -> None:
@@ -179,6 +196,7 @@ def _discard_oldest(folder: Path) -> None:
         total += size
         if total > _MOST_BYTES:
             path.unlink(missing_ok=True)
+            _digest_of(path).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -5,48 +5,22 @@ beyond it, Python would raise a MemoryError, not the project's own error.
 """
 
 import json
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.bounded import under_the_bound
 from transfer.tasks.imports.recordings import MAX_RECORDS, MOST_BYTES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and RLIMIT_AS")
 
-_CODE = """
-import resource, sys
-from pathlib import Path
-from transfer.errors import TransferError
+IMPORTS = """
 from transfer.tasks.imports import drives, folders, images, importers, listing, splits
 import sklearn.model_selection
-
-path = Path(sys.argv[1])
 images.read_images([], 4, 4)  # its threads are there, and Pillow's decoders
-pages = int(Path("/proc/self/statm").read_text().split()[0])
-limit = pages * resource.getpagesize() + int(sys.argv[2])
-resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-try:
-    {call}
-except TransferError as error:
-    print("refused:", error)
 """
-_STACKS = 256 << 20  # address space that threads take for their stacks
-
-
-def under_the_bound(path, call, most=MOST_BYTES):
-    """What ``call`` on ``path`` prints in a process with so much more address space."""
-    done = subprocess.run(
-        [sys.executable, "-c", _CODE.replace("{call}", call), path, str(most + _STACKS)],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
-
-
 READ_TUB = "print(len(drives.tub_reader(path)(path).images))"
 RECORD = '{"_index": 1, "_timestamp_ms": 1, "cam/image_array": "1.jpg", "user/angle": 0, "x": %s}'
 
@@ -61,36 +35,36 @@ def write_tub(folder, lines=(), names=("a.catalog",), deleted="[]"):
 
 def test_a_record_of_millions_of_objects_is_refused(tmp_path):
     tub = write_tub(tmp_path / "tub", [RECORD % ("[" + "{}," * 22_000_000 + "{}]")])
-    assert "lines of at most" in under_the_bound(tub, READ_TUB, most=64 << 20)
+    assert "lines of at most" in under_the_bound(tub, IMPORTS, READ_TUB, most=64 << 20)
 
 
 def test_a_manifest_of_millions_of_objects_stays_in_the_bound(tmp_path):
     tub = write_tub(tmp_path / "tub", [RECORD % 1], deleted="[" + "{}," * 2_700_000 + "{}]")
-    assert under_the_bound(tub, READ_TUB) == "1\n"
+    assert under_the_bound(tub, IMPORTS, READ_TUB) == "1\n"
 
 
 def test_a_catalog_named_eight_times_is_read_not_once(tmp_path):
     tub = write_tub(tmp_path / "tub", [RECORD % 1] * 1000, names=["a.catalog"] * 8)
-    assert "every catalog once" in under_the_bound(tub, READ_TUB, most=64 << 20)
+    assert "every catalog once" in under_the_bound(tub, IMPORTS, READ_TUB, most=64 << 20)
 
 
 def test_a_list_of_two_letter_lines_is_refused(tmp_path):
     (tmp_path / "list.csv").write_bytes(b"a\n" * (32 << 20))
     call = "print(len(listing.read_csv_list(path).images))"
-    assert "path and label" in under_the_bound(tmp_path / "list.csv", call, most=64 << 20)
+    assert "path and label" in under_the_bound(tmp_path / "list.csv", IMPORTS, call, most=64 << 20)
 
 
 def test_a_cell_that_never_ends_is_refused(tmp_path):
     (tmp_path / "list.csv").write_bytes(b'path,label\n"' + b'\n","' * (16 << 20))
     call = "print(len(listing.read_csv_list(path).images))"
-    assert "comma-separated" in under_the_bound(tmp_path / "list.csv", call, most=64 << 20)
+    assert "comma-separated" in under_the_bound(tmp_path / "list.csv", IMPORTS, call, most=64 << 20)
 
 
 @pytest.mark.slow
 def test_a_log_of_two_letter_lines_is_refused(tmp_path):
     (tmp_path / "driving_log.csv").write_bytes(b"a\n" * (32 << 20))
     call = "print(drives.read_udacity(path))"
-    assert f"at most {MAX_RECORDS}" in under_the_bound(tmp_path, call, most=64 << 20)
+    assert f"at most {MAX_RECORDS}" in under_the_bound(tmp_path, IMPORTS, call, most=64 << 20)
 
 
 @pytest.mark.slow
@@ -100,10 +74,10 @@ def test_the_longest_list_is_listed_and_split_in_the_bound(tmp_path):
         stream.write("path,label\n")
         stream.writelines(lines)
     call = "print(splits.split_listing(listing.read_csv_list(path)).frames)"
-    assert under_the_bound(tmp_path / "list.csv", call) == "True\n"
+    assert under_the_bound(tmp_path / "list.csv", IMPORTS, call) == "True\n"
     with (tmp_path / "list.csv").open("a") as stream:
         stream.write("one/more.jpg,a\n")
-    assert f"at most {MAX_RECORDS}" in under_the_bound(tmp_path / "list.csv", call)
+    assert f"at most {MAX_RECORDS}" in under_the_bound(tmp_path / "list.csv", IMPORTS, call)
 
 
 @pytest.mark.slow
@@ -114,7 +88,7 @@ def test_the_longest_tub_is_read_in_the_bound(tmp_path):
     for part, name in enumerate(names):
         numbers = range(part * 100_000, part * 100_000 + 100_000)
         (tub / name).write_text("\n".join(line % (50 * i, i, i) for i in numbers))
-    assert under_the_bound(tub, READ_TUB) == f"{MAX_RECORDS}\n"
+    assert under_the_bound(tub, IMPORTS, READ_TUB) == f"{MAX_RECORDS}\n"
 
 
 @pytest.mark.slow
@@ -137,4 +111,4 @@ def test_the_largest_image_is_decoded_in_the_bound(tmp_path, kind, mode, pixels,
         mode
     ).resize((side, side), Image.Resampling.NEAREST).save(path, **options)
     call = "print(len(images.read_images([path] * 4, 45, 80).kept))"  # four threads, one at a time
-    assert under_the_bound(path, call) == "4\n"
+    assert under_the_bound(path, IMPORTS, call) == "4\n"

@@ -295,11 +295,22 @@ def test_photographs_without_groups_are_no_frames(tmp_path):
 
 def test_a_name_that_a_spreadsheet_takes_for_a_formula_is_still_a_path(tmp_path):
     src = write_folders(tmp_path / "src")
+    listed = [f"{path.relative_to(src)},{path.parent.name}" for path in src.glob("*/*")]
     (src / "left").rename(src / "=cmd")
-    import_data(src, tmp_path / "out", height=12, width=16)
+    text = "\n".join(["path,label", *listed]).replace("left/", "=cmd/")
+    (src / "list.csv").write_text(text)
+    import_data(src / "list.csv", tmp_path / "out", height=12, width=16)
     files = pd.read_csv(tmp_path / "out/train_files.csv")["file"]
     assert files.str.startswith(("./=cmd/", "forward/")).all()
     assert all((src / file).is_file() for file in files)
+
+
+def test_a_class_that_is_called_like_a_formula_is_refused(tmp_path):
+    src = write_folders(tmp_path / "src")
+    (src / "left").rename(src / "=cmd")
+    with pytest.raises(TransferError, match="different names, no formulas"):
+        import_data(src, tmp_path / "out", height=12, width=16)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_stretched_shape_is_told_and_a_better_one_is_not(tmp_path):

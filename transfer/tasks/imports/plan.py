@@ -17,7 +17,7 @@ import numpy as np
 from transfer.errors import TransferError
 from transfer.files import read_bytes
 from transfer.progress import track
-from transfer.tables import MOST_BYTES
+from transfer.tables import MOST_BYTES, is_formula
 from transfer.tasks.checks.contact_sheet import contact_sheet
 from transfer.tasks.dataset import SPLITS, Split, check_description, default_name, write_dataset
 from transfer.tasks.imports.images import Decoded, read_images
@@ -149,7 +149,7 @@ def _table(header: tuple[str, str], rows: Iterable[tuple[object, str]]) -> bytes
 
 def harmless(cell: object) -> object:
     """A cell that no spreadsheet takes for a formula: of a path, ``./`` changes nothing."""
-    return f"./{cell}" if str(cell).startswith(("=", "+", "-", "@")) else cell
+    return f"./{cell}" if is_formula(str(cell)) else cell
 
 
 def file_names(data: Path, split: str) -> list[str]:
