@@ -212,7 +212,7 @@ class _Tasks:
             time.sleep(SECONDS_BETWEEN_LOOKS)
         elif ray.wait(tasks, timeout=SECONDS_BETWEEN_LOOKS)[0]:
             ended = ray.wait(tasks, num_returns=len(tasks), timeout=0)[0]
-        if not any(node["Alive"] for node in ray.nodes()):
+        if _raylet_is_gone() or not any(node["Alive"] for node in ray.nodes()):
             raise TransferError(
                 "The Ray cluster has no node left. The same command goes on from here once it has."
             )
@@ -225,6 +225,16 @@ class _Tasks:
                 self._logs[run.name] = log
                 with contextlib.suppress(OSError, TransferError, IndexError):
                     yield run, "epoch", read_log(self._study_dir, run.name).iloc[-1].to_dict()
+
+
+def _raylet_is_gone() -> bool:
+    """Whether the node that this command has started itself, if it has, is there no more.
+
+    Ray notices it after a quarter of a minute, and may then end this process without a word.
+    """
+    node = ray._private.worker._global_node
+    own: list[Any] = node.all_processes.get("raylet", []) if node else []
+    return any(one.process.poll() is not None for one in own)
 
 
 def _result(task: Any, run: Run) -> tuple[str, Any]:
