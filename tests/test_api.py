@@ -15,8 +15,9 @@ from transfer import api
 from transfer.errors import TransferError
 from transfer.figures.style import KINDS
 from transfer.networks.architecture import Architecture
-from transfer.networks.network import build
+from transfer.networks.network import build, random_weights
 from transfer.networks.transplant import get_weights, set_weights
+from transfer.networks.weights import write_weights
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -80,6 +81,24 @@ def test_fit_moves_what_is_not_frozen_and_nothing_else(name, small_data):
         for bn in ("", "_bn")
     }
     assert moved == expected | {"predictions"}
+
+
+def test_another_backbone_is_a_name_and_its_blocks_are_frozen(small_data, tmp_path):
+    data = transfer.load_data(small_data)
+    shape = Architecture(alpha=0.35, backbone="mobilenet_v2")
+    base = random_weights(shape, 5)
+    write_weights(tmp_path / "v2.weights.h5", base, shape)
+    model = transfer.network(
+        "A5B", data, source=str(tmp_path / "v2.weights.h5"), backbone="mobilenet_v2"
+    )
+    frozen = [layer.name for layer in model.layers if layer.weights and not layer.trainable]
+    assert (frozen[0], frozen[-1]) == ("Conv1", "block_4_project_BN")
+    for key, value in get_weights(model).items():
+        copied = key.split("/")[0] in frozen
+        if key.endswith("kernel"):
+            assert np.array_equal(value, base[key]) == copied, key
+    with pytest.raises(TransferError, match=r"has 17 blocks\. Received: A18B_s0"):
+        transfer.network("A18B", data, backbone="mobilenet_v2")
 
 
 def test_a_network_is_of_keras_layers_and_answers_as_the_one_that_a_study_trains(small_data):

@@ -108,7 +108,8 @@ def network(
     alpha: float | None = None,
     input: tuple[int, int] = (48, 80),
     seed: int = 0,
-    backbone: str = "mobilenet",
+    backbone: "str | keras.Model" = "mobilenet",
+    cuts: Sequence[str] = (),
     base: "keras.Model | None" = None,
 ) -> "keras.Model":
     """A network before training: its blocks copied, and frozen as its name says.
@@ -130,8 +131,11 @@ def network(
         Height and width that the network resizes images to; at least 32 each.
     seed : int
         Of the initial weights of what is not copied.
-    backbone : str
-        A key of `transfer.networks.backbone.BACKBONES`.
+    backbone : str or keras.Model
+        A key of `transfer.networks.backbone.BACKBONES`; or baseA itself, any functional model from
+        images of 0..255 (source, alpha and input are then its own).
+    cuts : sequence of str
+        With a model: names of the layers whose outputs end the stem, block 1, block 2, ...
     base : keras.Model or None
         A trained baseB, from which BnB and BnB+ copy; other networks need none.
 
@@ -143,7 +147,8 @@ def network(
     Raises
     ------
     TransferError
-        If the name is not that of a network, or data, source or base do not fit.
+        If the name is not that of a network; data, source or base do not fit; or a cut is none,
+        since a shortcut jumps over it.
 
     Examples
     --------
@@ -158,6 +163,11 @@ def network(
     from transfer.tasks.balance import stratified_fraction
 
     run, data = _run(name, seed), _opened(data)
+    if not isinstance(backbone, str):
+        from transfer.networks.own import cut_from
+
+        size = (data.height, data.width)
+        return cut_from(run, backbone, cuts, size, len(data.classes), base)
     with _context(run, data, source=source, backbone=backbone, alpha=alpha, input=input) as (
         context,
         _,

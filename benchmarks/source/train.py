@@ -1,6 +1,6 @@
 """Train baseA on the formula-driven source task: how the shipped weights were made.
 
-    python -m benchmarks.source.train OUT.weights.h5
+    python -m benchmarks.source.train OUT.weights.h5 [BACKBONE]
 
 Expected: validation accuracy as noted in ``networks/shipped/README.md``.
 """
@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.source.fractals import generate
-from transfer.networks.backbone import Architecture
+from transfer.networks.backbone import DEFAULT, Architecture, backbone_of
 from transfer.runs import Protocol
 
 CLASSES, PER_CLASS, VALIDATION, SEED = 64, 400, 20, 0
 PROTOCOL = Protocol("one_cycle", 0.1, 0.9, True, 64, 8)
 
 
-def train_source(path: Path) -> float:
-    """Train alpha 0.25 at 48x80 on 64 classes of 380 images, keep the best of 8 epochs.
+def train_source(path: Path, backbone: str = DEFAULT) -> float:
+    """Train a backbone of its usual width on 64 classes of 380 images, keep the best of 8 epochs.
 
     Returns the validation accuracy on 20 other images a class.
     """
@@ -36,7 +36,12 @@ def train_source(path: Path) -> float:
     images, labels = generate(CLASSES, PER_CLASS, 48, 80, SEED)
     held_out = np.arange(len(labels)) % PER_CLASS < VALIDATION
     train = np.flatnonzero(~held_out)
-    architecture = Architecture(image_size=(48, 80), classes=CLASSES)
+    architecture = Architecture(
+        alpha=backbone_of(backbone).alpha or 1.0,
+        image_size=(48, 80),
+        classes=CLASSES,
+        backbone=backbone,
+    )
     momentum = batch_norm_momentum(len(train), PROTOCOL.batch)
     trainer = Trainer(
         Setting(architecture, (), "", momentum, PROTOCOL.momentum, True, PROTOCOL.batch)
@@ -56,4 +61,5 @@ def train_source(path: Path) -> float:
 
 
 if __name__ == "__main__":
-    print(f"validation accuracy {train_source(Path(sys.argv[1])):.3f}")
+    out, *backbones = sys.argv[1:]
+    print(f"validation accuracy {train_source(Path(out), *backbones):.3f}")

@@ -18,7 +18,8 @@ from transfer.deploy.export.write import TOLERANCE, export
 from transfer.errors import TransferError
 from transfer.folding import write_predictions
 from transfer.networks.architecture import Architecture
-from transfer.networks.network import build
+from transfer.networks.backbone import BACKBONES
+from transfer.networks.network import build, part_of, random_weights
 from transfer.networks.transplant import set_weights
 from transfer.program import how_to_install
 from transfer.tasks.dataset import load_dataset
@@ -53,6 +54,7 @@ def trained_predictions(weights, images):
         Architecture(5, input_size=(33, 47)),  # odd sides are padded explicitly
         Architecture(2, input_size=(45, 80)),  # no resizing
         Architecture(1, alpha=0.5, classes=7),
+        Architecture(9, 0.35, backbone="mobilenet_v2"),
     ],
 )
 def test_the_network_for_inference_is_the_trained_network(architecture, lively_weights):
@@ -65,6 +67,24 @@ def test_the_network_for_inference_is_the_trained_network(architecture, lively_w
         found = plain_layers(trained, dtype)(images.astype(dtype)).numpy()
         np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 1e-2  # images are told apart
+
+
+@pytest.mark.parametrize("backbone", [name for name in BACKBONES if name != "mobilenet"])
+def test_of_every_backbone_the_network_for_inference_is_the_trained_network(backbone):
+    architecture = Architecture(3, BACKBONES[backbone].alpha or 1.0, backbone=backbone)
+    trained = build(architecture)
+    weights = random_weights(architecture, 5)
+    set_weights(trained, weights)
+    images = np.random.default_rng(1).integers(0, 256, (5, 45, 80, 3), dtype=np.uint8)
+    images //= np.array([1, 2, 4, 8, 16], np.uint8).reshape(-1, 1, 1, 1)
+    differ = np.ptp(part_of(trained, None, None)(images, training=False), axis=0).max()
+    head = {"predictions/kernel": weights["predictions/kernel"] / differ}  # images told apart
+    set_weights(trained, head)
+    expected = trained(images, training=False).numpy()
+    assert np.ptp(expected, axis=0).max() > 1e-2
+    model = plain_layers(trained)
+    np.testing.assert_allclose(model(images), expected, atol=1e-5)
+    assert all(type(layer).__module__.startswith("keras.") for layer in model.layers)
 
 
 def test_the_network_for_inference_has_only_keras_own_layers(weights):

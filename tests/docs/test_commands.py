@@ -38,6 +38,8 @@ NOT_RUN = {
     "make setup TENSORFLOW='tensorflow[and-cuda]'": "downloads packages for a GPU",
     "python -m transfer study --data data/photos --source imagenet "
     "--out experiments-results/photos-imagenet": "downloads weights",
+    "python -m transfer study --data data/photos --backbone mobilenet_v2 --source imagenet "
+    "--out experiments-results/photos-v2": "downloads weights",
 }
 #: Commands that need what may not be installed, and the package that is needed.
 NEEDS = {".tflite": "ai_edge_litert", ".onnx": "tf2onnx"}

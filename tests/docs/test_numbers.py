@@ -171,6 +171,15 @@ CLAIMS = (
         ],
     ),
     (
+        "A1B lies # above baseB, A11B #. A13B lies # above",
+        lambda: [above_base("trashnet-v1", "AnB", "inference", (n,)) for n in (1, 11, 13)],
+    ),
+    ("is sliced-3 (# against #)", lambda: cut("trashnet-v1")[:2]),
+    (
+        "The highest is sliced-7 with #; the whole network started from ImageNet, baseB+, has #",
+        lambda: [points("trashnet-v1", name) for name in ("sliced-7", "baseB+")],
+    ),
+    (
         "A7B lies # points below baseB with `fast` (3 epochs), and # above with `reference`, whose "
         "baseB is lower (# against #)",
         lambda: [

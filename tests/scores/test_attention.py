@@ -9,11 +9,13 @@ from transfer.networks.network import build, part_of, random_weights
 from transfer.networks.transplant import get_weights, set_weights
 from transfer.scores.attention import filter_similarity, grad_cam, stem_filters
 
+STEMS = {"mobilenet": "conv1/kernel", "mobilenet_v2": "Conv1/kernel"}
 
-@pytest.fixture(scope="module")
-def network():
+
+@pytest.fixture(scope="module", params=STEMS)
+def network(request):
     """Random weights, and BatchNorm that moves features away from the corners of ReLU6."""
-    architecture = Architecture(n=4, image_size=(45, 80), classes=5)
+    architecture = Architecture(n=4, image_size=(45, 80), classes=5, backbone=request.param)
     model = build(architecture)
     weights = random_weights(architecture, 4)
     rng = np.random.default_rng(4)
@@ -108,9 +110,9 @@ def test_a_class_the_network_lacks_is_refused(network, images, classes):
 
 
 def test_filters_keep_their_shape_and_order(network):
-    kernel = get_weights(network)["conv1/kernel"]
-    filters = stem_filters({"conv1/kernel": kernel})
-    assert filters.shape == (8, 3, 3, 3)
+    kernel = get_weights(network)[STEMS[network.name]]
+    filters = stem_filters(get_weights(network))
+    assert filters.shape == (kernel.shape[-1], 3, 3, 3)
     np.testing.assert_allclose(np.abs(filters).max((1, 2, 3)), 1)
     scale = kernel[2, 0, 1, 5] / filters[5, 2, 0, 1]
     np.testing.assert_allclose(filters[5] * scale, kernel[..., 5], rtol=1e-5)
@@ -118,7 +120,7 @@ def test_filters_keep_their_shape_and_order(network):
 
 
 def test_similarity_is_the_cosine_of_filters(network):
-    kernel = get_weights(network)["conv1/kernel"]
+    kernel = get_weights(network)[STEMS[network.name]]
     mirrored = kernel[..., ::-1] * -3
     found = filter_similarity({"conv1/kernel": kernel}, {"conv1/kernel": mirrored})
     np.testing.assert_allclose(np.diag(found[:, ::-1]), -1, rtol=1e-6)

@@ -57,6 +57,24 @@ def test_every_block_gives_what_it_gives_when_run_after_the_one_before(model, im
     assert len(pooled) == 14
 
 
+@pytest.mark.parametrize("backbone", ["mobilenet_v2", "efficientnet_b0"])
+def test_every_block_of_other_backbones_gives_what_it_gives_after_the_one_before(backbone, images):
+    from transfer.networks.network import build, part_of, random_weights
+    from transfer.networks.transplant import set_weights
+
+    width = {"mobilenet_v2": 0.35}.get(backbone, 1.0)
+    architecture = Architecture(5, width, (48, 64), (33, 40), backbone=backbone)
+    weights = random_weights(architecture, 0)
+    model = build(architecture)
+    set_weights(model, weights)
+    pooled = feature_function(architecture, weights)(images)
+    x = images
+    for block in range(6):
+        x = part_of(model, block - 1 if block else None, block)(x, training=False).numpy()
+        assert pooled[block] == pytest.approx(x.mean((1, 2)), abs=1e-4)
+    assert len(pooled) == 6
+
+
 def test_positions_are_the_samples_the_pooled_features_are_means_of(weights, images, pooled):
     found = feature_function(ARCHITECTURE, weights, "positions")(images)
     for block, (positions, means) in enumerate(zip(found, pooled, strict=True)):

@@ -168,7 +168,7 @@ def blocks_of(model: "keras.Model") -> list[list[Any]]:
         if match := pattern.match(operation.name):
             begins.setdefault(match[1], place)
             ends[match[1]] = place
-    cuts = _cuts(operations)
+    cuts = cut_places(operations)
     first = min(begins.values(), default=len(operations))
     places = [max(cut for cut in cuts if cut < first)]
     places += [min(cut for cut in cuts if cut >= end) for end in sorted(ends.values())]
@@ -177,7 +177,7 @@ def blocks_of(model: "keras.Model") -> list[list[Any]]:
     return [operations[a : b + 1] for a, b in zip(starts, places, strict=False)]
 
 
-def _cuts(operations: list[Any]) -> list[int]:
+def cut_places(operations: list[Any]) -> list[int]:
     """Places of the operations whose output no edge jumps over."""
     place = {id(operation): number for number, operation in enumerate(operations)}
     furthest = list(range(len(operations)))  # the last operation that uses an output

@@ -34,8 +34,13 @@ _IMAGENET: dict[str, tuple[str, dict[float, str]]] = {
     "resnet50": (f"{_KERAS}resnet/resnet50_{_TF}_notop.h5", {1.0: ""}),
     "convnext_tiny": (f"{_KERAS}convnext/convnext_tiny_notop.h5", {1.0: ""}),
 }
-#: SHA-256 of the file that is shipped.
-_SHIPPED = "9ef1e52e754d46213b329a38af5957edc92c82946b1945ae04b39ba4f95a6a98"
+#: Shipped files by backbone and width, and their SHA-256.
+_SHIPPED = {
+    ("mobilenet", 0.25): (
+        "fractals_0.25.weights.h5",
+        "9ef1e52e754d46213b329a38af5957edc92c82946b1945ae04b39ba4f95a6a98",
+    ),
+}
 #: `hash_weights` of stem and blocks. Keras publishes no hash of this file; this one was taken from
 #: an independent copy of the same network. No copy of the other widths was at hand.
 _PINNED = {
@@ -75,16 +80,15 @@ def refuse_missing(source: str) -> None:
 
 
 def _shipped(alpha: float, backbone: str) -> Path:
-    if (backbone, alpha) != ("mobilenet", 0.25):
+    if (backbone, alpha) not in _SHIPPED:
+        known = " or ".join(f"{name} of alpha {width:g}" for name, width in _SHIPPED)
         raise TransferError(
-            "Expected --backbone mobilenet and --alpha 0.25: the fractal weights shipped are of "
-            f"that network. Received: {backbone}, {alpha:g}; give --source imagenet or a weight "
-            "file."
+            f"Expected {known}: the fractal weights shipped are of that. Received: {backbone} of "
+            f"alpha {alpha:g}; give --source imagenet or a weight file."
         )
-    path = Path(
-        str(resources.files("transfer.networks") / f"shipped/fractals_{alpha:g}.weights.h5")
-    )
-    if sha256_of(path) != _SHIPPED:
+    name, known = _SHIPPED[backbone, alpha]
+    path = Path(str(resources.files("transfer.networks") / "shipped" / name))
+    if sha256_of(path) != known:
         raise TransferError(f"Expected the shipped weights in {path}. It holds others: reinstall.")
     return path
 

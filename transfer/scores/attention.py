@@ -22,14 +22,13 @@ _BATCH = 64
 
 
 def stem_filters(weights: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The 3x3 filters of the stem, on colours as the network sees them.
+    """The filters of the stem, on colours as the network sees them.
 
-    ``weights``: with ``conv1/kernel`` (3, 3, 3, filters), as from
-    `transfer.networks.weights.read_weights`.
-    Returns float32 (filters, 3, 3, 3): rows, columns, RGB. The largest absolute weight of each
-    filter is 1.
+    ``weights``: as from `transfer.networks.weights.read_weights`; the first is the stem's kernel,
+    (rows, columns, 3, filters).
+    Returns float32 (filters, rows, columns, 3). The largest absolute weight of each filter is 1.
     """
-    kernel = np.moveaxis(np.asarray(weights["conv1/kernel"], np.float32), -1, 0)
+    kernel = np.moveaxis(np.asarray(next(iter(weights.values())), np.float32), -1, 0)
     largest = np.abs(kernel).max(axis=(1, 2, 3), keepdims=True)
     return kernel / np.where(largest > 0, largest, 1)
 
@@ -42,9 +41,8 @@ def filter_similarity(
     Returns float64 (filters of ``first``, filters of ``second``), -1..1. If one network started
     from the other, the diagonal shows how little each filter has moved.
     """
-    a, b = (
-        np.asarray(weights["conv1/kernel"], float).reshape(27, -1) for weights in (first, second)
-    )
+    kernels = (np.asarray(next(iter(weights.values())), float) for weights in (first, second))
+    a, b = (kernel.reshape(-1, kernel.shape[-1]) for kernel in kernels)
     return (a / np.linalg.norm(a, axis=0)).T @ (b / np.linalg.norm(b, axis=0))
 
 
