@@ -15,7 +15,7 @@ help:
 	@echo "make mutants      how many small errors in the code the tests notice: benchmarks/mutants.py"
 	@echo "make original     the published networks in their own software: see benchmarks/original"
 	@echo "make figures      redraw every committed figure from its CSVs"
-	@echo "make docs         write docs/reference anew from docstrings and --help"
+	@echo "make docs         write docs/reference anew, and build the documentation as a site"
 
 # The CPU build of TensorFlow is a fifth of the download; where there is an NVIDIA driver, the GPU
 # build is taken. Force either with: make setup TENSORFLOW='tensorflow[and-cuda]' (or tensorflow-cpu)
@@ -63,8 +63,12 @@ figures: setup
 	for study in experiments-results/*/; do $(PY) -m transfer figures $$study || exit 1; done
 	$(PY) -m transfer figures experiments-results/lanes-fractals --beside experiments-results/lanes-alpha-*
 
-docs: setup
+docs: setup .venv/docs
 	$(PY) docs/make_reference.py
+	$(PY) docs/make_site.py
+.venv/docs: requirements-docs.txt .venv/ready
+	$(PIP) install --quiet --requirement requirements-docs.txt
+	@touch $@
 
 # PyTorch is for the benchmark only: an environment of its own. On Linux the build on PyPI brings
 # gigabytes of CUDA; for the CPU build: make bench TORCH_INDEX=https://download.pytorch.org/whl/cpu

@@ -41,7 +41,7 @@ def make_data(folder, classes=CLASSES):
     return folder
 
 
-def make_study(folder, data, runs, epochs=3):
+def make_study(folder, data, runs, epochs=3, finished=True):
     """Write a study of ``runs`` on the data set in ``data``; returns its folder."""
     dataset = load_dataset(data)
     labels, classes = dataset.test.labels, dataset.classes
@@ -56,7 +56,8 @@ def make_study(folder, data, runs, epochs=3):
     write_test_labels(folder, labels)
     for run in runs:
         write_run(folder, run, labels, len(classes), epochs)
-    fold(folder)
+    if finished:
+        fold(folder)
     return folder
 
 

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from tests.reported_study import CLASSES, every_run, make_data, make_study
+from tests.reported_study import CLASSES, IMAGES, every_run, make_data, make_study
 from transfer.cli import main
 from transfer.deploy.costs.table import COLUMNS as COST_COLUMNS
 from transfer.errors import TransferError
@@ -222,6 +222,13 @@ def test_a_study_of_few_rows_leaves_out_what_it_lacks_and_says_so(tmp_path, data
     assert "baseB on all training images is missing" in page
 
 
+def test_a_study_that_was_interrupted_has_a_report(tmp_path, data):
+    out = make_study(tmp_path / "study", data, every_run(("baseB", "sliced")), finished=False)
+    assert not (out / "runs.csv").exists()
+    path, _ = write_report(out)
+    assert set(drawn(path.read_text())) >= {"accuracy", "cost", "curves"}
+
+
 def test_without_predictions_the_report_says_why_there_is_no_verdict(tmp_path, data):
     out = make_study(tmp_path / "study", data, every_run(("baseB", "sliced")))
     (out / "predictions.npz").unlink()
@@ -259,6 +266,18 @@ def test_mistakes_are_wrong_sure_and_not_neighbours(study):
     assert len({segments[m.number] for m in mistakes.shown}) == len(mistakes.shown) > 0
     sure = [mistake.probability for mistake in mistakes.shown]
     assert sure == sorted(sure, reverse=True)
+
+
+def test_mistakes_are_named_by_the_files_they_were_imported_from(tmp_path, data):
+    known = shutil.copytree(data, tmp_path / "data")
+    rows = [f"{i},left/<{i}>.jpg" for i in range(IMAGES["test"])]
+    (known / "test_files.csv").write_text("index,file\n" + "\n".join(rows) + "\n")
+    out = make_study(tmp_path / "study", known, every_run(("baseB",)))
+    facts = read_facts(out)
+    for mistake in mistakes_of(facts, "baseB", open_dataset(facts)).shown:
+        assert mistake.file == f"left/<{mistake.number}>.jpg"
+    page = write_report(out)[0].read_text()
+    assert f"left/&lt;{mistake.number}&gt;.jpg" in page
 
 
 def test_pictures_are_the_test_images_themselves(study):

@@ -1,10 +1,15 @@
 """A data set is loaded as it was written, or refused in one sentence."""
 
 import json
+import re
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from transfer.cli import main
 from transfer.errors import TransferError
 from transfer.tasks.dataset import (
     SPLITS,
@@ -214,3 +219,19 @@ def test_a_failure_while_writing_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(TransferError, match="No space left"):
         write(tmp_path / "set")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["photos", "data/photos"])
+def test_a_folder_of_images_is_told_how_it_becomes_a_data_set(tmp_path, monkeypatch, name):
+    """The command that is said works as it stands, from a folder beside ``data`` too."""
+    monkeypatch.chdir(tmp_path)
+    for label in ("cup", "plate"):
+        (Path(name) / label).mkdir(parents=True)
+        for number in range(20):
+            pixels = np.full((20, 30, 3), 10 * number, np.uint8)
+            Image.fromarray(pixels).save(Path(name) / label / f"{number}.png")
+    with pytest.raises(TransferError, match="makes a data set of them") as error:
+        load_dataset(name)
+    (said,) = re.findall(r"`(?:python -m transfer|feature-transfer) (.*?)`", str(error.value))
+    main(shlex.split(said))
+    assert load_dataset(said.split()[-1]).classes == ("cup", "plate")

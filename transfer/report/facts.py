@@ -92,11 +92,11 @@ def settings_in_words(facts: Facts) -> Pairs:
 
 def hashes(facts: Facts) -> Pairs:
     """SHA-256 of what the study was made from, and of its table."""
-    source = facts.settings.source
-    return [
+    source, table = facts.settings.source, facts.folder / "runs.csv"
+    return [  # a study that is not finished has no table yet
         ("data set, content", facts.settings.data_sha256),
         *([("weights of baseA, file", source.sha256)] if source else []),
-        ("runs.csv, file", sha256_of(facts.folder / "runs.csv")),
+        *([("runs.csv, file", sha256_of(table))] if table.exists() else []),
     ]
 
 

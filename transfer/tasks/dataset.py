@@ -99,6 +99,14 @@ def load_dataset(path: str | Path) -> Dataset:
             f"`{command('data', '--help')}` shows how to make or fetch one."
         )
     description = _read_description(path)
+    if not any(os.path.lexists(path / f"{split}_data.npy") for split in SPLITS):
+        out = Path("data") / path.resolve().name
+        out = out if out.resolve() != path.resolve() else out.with_name(f"{out.name}-arrays")
+        raise TransferError(
+            f"Expected the folder of a data set at {path} (train_data.npy and others). It holds "
+            f"something else; if these are images or drives, `{command('data', 'import', path)} "
+            f"--out {out}` makes a data set of them."
+        )
     train, valid, test = (_load_split(path, name, **description) for name in SPLITS)
     return Dataset(path, train=train, valid=valid, test=test, **description)
 

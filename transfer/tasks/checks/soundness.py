@@ -20,6 +20,7 @@ from scipy.stats import chi2_contingency
 
 from transfer.tasks.checks.pictures import sample, small_grey
 from transfer.tasks.dataset import Dataset, Split
+from transfer.tasks.imports.plan import file_names
 
 _PROBLEM_SHARE = 0.01  # of a split, from which on copies or images of one colour are a problem
 _UNRELATED = 0.01  # labels are unrelated to the images if chance does as well this often
@@ -51,16 +52,23 @@ def copies_and_constants(dataset: Dataset) -> Findings:
     seen = {name: _look(split.images) for name, split in dataset.splits.items()}
     for name, (_, constant) in seen.items():
         if constant.any():
-            first_one = int(np.argmax(constant))
-            findings.add(name, constant, f"of a single colour, the first is image {first_one}.")
+            first_one = _name(dataset, name, int(np.argmax(constant)))
+            findings.add(name, constant, f"of a single colour, the first is {first_one}.")
     for (one, (first, plain)), (other, (second, constant)) in combinations(seen.items(), 2):
         where = {digest: i for i, digest in enumerate(first) if not plain[i]}
         copied = np.array([digest in where for digest in second]) & ~constant
         if copied.any():
             image = int(np.argmax(copied))
-            same = f"equal to image {where[second[image]]} of {one}."
-            findings.add(other, copied, f"in {one} too, the first is image {image}, {same}")
+            same = f"equal to {_name(dataset, one, where[second[image]])} of {one}."
+            found = _name(dataset, other, image)
+            findings.add(other, copied, f"in {one} too, the first is {found}, {same}")
     return findings
+
+
+def _name(dataset: Dataset, split: str, image: int) -> str:
+    """An image by its number, and by its file if that is known."""
+    files = file_names(dataset.path, split)
+    return f"image {image} ({files[image]})" if image < len(files) else f"image {image}"
 
 
 def _look(images: np.ndarray) -> tuple[list[bytes], np.ndarray]:
