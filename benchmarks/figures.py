@@ -71,7 +71,7 @@ def draw_growth(path: Path) -> list[Path]:
 
 _RULES = {
     "old": ("o", "#999999", "the rules before"),
-    "sequence": ("x", "#E69F00", "cut: a sequence from n = 13 down"),
+    "sequence": ("x", "#E69F00", "a fixed sequence"),
     "new": ("D", "#0072B2", "the rules of today"),
 }
 

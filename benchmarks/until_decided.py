@@ -164,10 +164,11 @@ def claims(tested: Tested) -> tuple[int, int]:
         compared = compare(tested, tested.family(kind, bn), BASE, MARGIN)
         tried[kind] = [key[1] or 0 for key in compared]
         shown[kind] = [comparison.outcome == "shown" for comparison in compared.values()]
-    first = int(np.logical_and.accumulate(shown["AnB"]).sum())
-    blocks = tried["AnB"][first - 1] if first else 0
-    passed = [n for n, ok in zip(tried["sliced"], shown["sliced"], strict=True) if ok]
-    return blocks, min(passed, default=_NONE)
+    general, cut = (
+        [n for n, ok in zip(tried[kind], shown[kind], strict=True) if ok]
+        for kind in ("AnB", "sliced")
+    )
+    return max(general, default=0), min(cut, default=_NONE)
 
 
 def play(study: Simulated, rule: str) -> tuple[list[tuple[int, int]], int, tuple[Key, ...]]:

@@ -7,9 +7,10 @@ the same frames, on frames of their own, and on frames of a single run; and seed
 
 Rules, for a margin of one point:
 
-- ``new``: balanced accuracy, clusters of frames, pooled variances. ``general`` is a fixed sequence,
-  ``cut`` a step-down test with the joint correlation.
-- ``sequence``: the same, but ``cut`` is a fixed sequence from n = 13 down.
+- ``new``: balanced accuracy, clusters of frames, pooled variances. Both are step-down tests with
+  the joint correlation.
+- ``sequence``: the same, but in a fixed sequence until the first failure, ``general`` from n = 1
+  up, ``cut`` from n = 13 down.
 - ``old``: accuracy, images resampled in blocks of 20, seeds paired, Student's t with one degree of
   freedom less than seeds. ``cut`` is the smallest n that passes by itself.
 
@@ -149,23 +150,19 @@ def cell(scenario: str, seeds: int, images: int, dependent: bool, variances: str
     for right in simulate(truth, seeds, images, dependent, variances, key):
         p, adjusted = new(right, labels, clusters)
         alone = old(right, weights)
-        up = {"new": fixed_sequence(p), "old": np.logical_and.accumulate(alone)}
-        down = {"new": adjusted <= LEVEL, "old": alone, "sequence": fixed_sequence(p)}
-        for rule, passed in up.items():
-            claims.setdefault(("general", rule), []).append(int(passed.sum()))
-        for rule, passed in down.items():  # the network at place i is sliced-(13 - i)
-            claims.setdefault(("cut", rule), []).append(int((passed * np.arange(1, 14)).max()))
-    # A claim is a number of places from the front: of general blocks, or of 14 - n for sliced-n.
+        both = {"new": adjusted <= LEVEL, "sequence": fixed_sequence(p)}
+        rules = {"general": {"old": np.logical_and.accumulate(alone)}, "cut": {"old": alone}}
+        for statement, more in rules.items():
+            for rule, passed in {**both, **more}.items():
+                farthest = int((passed * np.arange(1, 14)).max())
+                claims.setdefault((statement, rule), []).append(farthest)
+    # A claim is a place: n of AnB, or 14 - n of sliced-n. It is false if that network is worse.
     acceptable = truth > -MARGIN
-    upto = int(np.logical_and.accumulate(acceptable).sum())
-    farthest = int((acceptable * np.arange(1, 14)).max())
+    most = int((acceptable * np.arange(1, 14)).max())
     rows = []
     for (statement, rule), places in claims.items():
         place = np.array(places)
-        if statement == "general":
-            false, most = place > upto, upto
-        else:
-            false, most = (place > 0) & ~np.append(False, acceptable)[place], farthest
+        false = (place > 0) & ~np.append(False, acceptable)[place]
         true = (place > 0) & ~false
         rows.append(
             {"statement": statement, "rule": rule}

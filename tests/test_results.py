@@ -22,7 +22,15 @@ from transfer.results import (
 def row(run="A3B_s0", kind="AnB", n=3):
     values = {"string": "x", "Int64": 1, "int64": 1, "float64": 0.5}
     filled = {column: values[dtype] for column, dtype in RUN_COLUMNS.items()}
-    return {**filled, "run": run, "kind": kind, "n": n, "bn": "inference", "fraction": 1.0}
+    return {
+        **filled,
+        "run": run,
+        "kind": kind,
+        "n": n,
+        "bn": "inference",
+        "fraction": 1.0,
+        "seed": 0,
+    }
 
 
 def test_rows_are_read_back_in_the_order_of_the_protocol(tmp_path):
@@ -33,6 +41,22 @@ def test_rows_are_read_back_in_the_order_of_the_protocol(tmp_path):
     assert runs["run"].tolist() == ["baseB_s0", "A3B_s0", "A7B_s0"]
     assert runs["n"].isna().tolist() == [True, False, False]
     assert list(runs.columns)[:20] == list(RUN_COLUMNS)[:20]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("kind", "BnB"), ("n", 4), ("seed", 1), ("bn", "legacy"), ("fraction", 0.5)],
+)
+def test_a_row_that_says_something_else_than_its_name_is_refused(tmp_path, column, value):
+    pd.DataFrame([row() | {column: value}]).to_csv(tmp_path / "runs.csv", index=False)
+    with pytest.raises(TransferError, match="that the name of each run says"):
+        read_runs(tmp_path)
+
+
+def test_a_run_counts_once(tmp_path):
+    pd.DataFrame([row(), row()]).to_csv(tmp_path / "runs.csv", index=False)
+    with pytest.raises(TransferError, match="a run twice"):
+        read_runs(tmp_path)
 
 
 def test_a_table_of_an_older_version_lacks_columns_that_are_then_missing(tmp_path):

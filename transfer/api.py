@@ -324,15 +324,16 @@ def read_study(path: str | Path) -> pd.DataFrame:
     return runs_of(Path(path))
 
 
-def verdict(path: str | Path, margin: float = 0.01, metric: str = "balanced") -> Answer:
+def verdict(path: str | Path, margin: float | None = None, metric: str = "balanced") -> Answer:
     """The answer of a study: where to cut, what can stay frozen, and how sure that is.
 
     Parameters
     ----------
     path : path
         Folder of a study.
-    margin : float
-        How much below baseB still counts as good, 0..1 (0.01: one point).
+    margin : float, optional
+        How much below baseB still counts as good, 0..1. None: that of a study that went on until
+        it was decided, and one point (0.01) for others.
     metric : {"balanced", "accuracy"}
         Balanced: the mean over classes of the share of images found.
 

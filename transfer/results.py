@@ -160,8 +160,16 @@ def read_runs(study_dir: str | Path) -> pd.DataFrame:
     if path.exists():
         table = read_table(path, list(RUN_COLUMNS), RUN_COLUMNS, optional=_LATER_COLUMNS)
         runs = pd.concat([table[~table["run"].isin(runs["run"])], runs])
-    if [run.kind for run in parse_runs(runs["run"], path)] != runs["kind"].tolist():
-        raise TransferError(f"Expected in {path} the kind that the name of each run says.")
+    if not runs["run"].is_unique:
+        raise TransferError(f"Expected a row a run in {path}. Received a run twice.")
+    columns = runs[["kind", "n", "seed", "bn", "fraction"]].astype(object)
+    named = [
+        (run.kind, run.n, run.seed, run.bn, run.fraction) for run in parse_runs(runs["run"], path)
+    ]
+    if list(columns.where(columns.notna(), None).itertuples(index=False, name=None)) != named:
+        raise TransferError(
+            f"Expected in {path} the kind, n, seed, bn and fraction that the name of each run says."
+        )
     _refuse_impossible(runs, path)
     order = sorted(range(len(runs)), key=[*map(place, runs["run"])].__getitem__)
     return runs.iloc[order].reset_index(drop=True)
@@ -177,8 +185,6 @@ def _refuse_impossible(runs: pd.DataFrame, path: Path) -> None:
         raise TransferError(f"Expected test_accuracy inside its interval in every row of {path}.")
     if any(map(is_formula, {*runs["source"], *runs["dataset"]})):
         raise TransferError(f"Expected names in {path}. A source or data set is a formula there.")
-    if (runs["n"].dropna() < 0).any():
-        raise TransferError(f"Expected n of 0 or more in every row of {path}.")
 
 
 def on_all_images(runs: pd.DataFrame) -> pd.DataFrame:

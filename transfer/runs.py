@@ -260,9 +260,9 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "quick": Preset(
         Study(
-            ("baseB", "baseB+", "BnB", "AnB", "AnB+", "sliced"),
+            ("baseB", "baseB+", "AnB", "sliced"),
             (1, 4, 7, 10, 13),
-            (0,),
+            (0, 1),
             PROTOCOLS["fast"],
         ),
         {"train": 6000, "valid": 1500, "test": 2000},

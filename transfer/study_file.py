@@ -150,6 +150,16 @@ def rounds(study_dir: str | Path) -> int:
     return max(numbers, default=0)
 
 
+def recorded_margin(study_dir: str | Path) -> float:
+    """The margin of a study that goes on until it is decided, 0..1 units; 0.01 for others."""
+    calls = read_calls(study_dir) if rounds(study_dir) else []
+    margin = next((call.get("margin") for call in calls if "round" in call), 0.01)
+    if not isinstance(margin, float) or not 0 < margin < 1:
+        path = Path(study_dir) / "study.json"
+        raise TransferError(f"Expected margins between 0 and 1 in the calls of {path}.")
+    return margin
+
+
 def data_path(study_dir: str | Path) -> str:
     """The folder where the last call found the data set."""
     return str(read_calls(study_dir)[-1].get("data", ""))

@@ -51,7 +51,7 @@ def test_three_commands_lead_from_a_folder_to_an_exported_network(tmp_path, phot
         study,
     )
     assert "\nVerdict\n" in said
-    assert "\nDetails\nphotos: 22 runs on all training images" in said
+    assert "\nDetails\nphotos: 24 runs on all training images" in said
     np.testing.assert_array_equal(read_test_labels(tmp_path / study), data.test.labels)
     for run in read_runs(tmp_path / study)["run"]:
         probabilities = read_predictions(tmp_path / study, run)

@@ -9,7 +9,7 @@ from transfer.statistics.differences import Difference, images_to_decide, seeds_
 
 def seen(estimate, by_images=0.0, by_seeds=0.0, interaction=0.0, df=1e6, seeds=3):
     variance = by_images + by_seeds
-    return Difference(estimate, variance, df, by_images, by_seeds, interaction, seeds)
+    return Difference(estimate, variance, df, by_images, by_seeds, interaction, seeds, 0, 0.0, 0.0)
 
 
 def test_seeds_are_those_of_the_normal_test():
@@ -17,6 +17,18 @@ def test_seeds_are_those_of_the_normal_test():
     exact = 3 * ((stats.norm.isf(0.05) + stats.norm.ppf(0.8)) * sd / distance) ** 2
     found = seeds_to_decide(seen(distance - 0.01, by_seeds=sd**2), -0.01)
     assert found == int(np.ceil(exact))
+
+
+def test_a_network_with_more_seeds_keeps_them():
+    """Two runs against sixteen: more seeds of the one alone; the other gets more only after it."""
+    sd, distance = 0.01, 0.02  # of one run; from minus the margin
+    score = stats.norm.isf(0.05) + stats.norm.ppf(0.8)
+    both = sd**2 / 2 + sd**2 / 16
+    unequal = Difference(distance - 0.01, both, 1e6, 0.0, both, 0.0, 2, 16, sd**2 / 16, 0.0)
+    needed = next(
+        n for n in range(3, 51) if distance >= score * (sd**2 / n + sd**2 / max(n, 16)) ** 0.5
+    )
+    assert seeds_to_decide(unequal, -0.01) == needed
 
 
 @pytest.mark.parametrize("distance", [0.02, -0.02])

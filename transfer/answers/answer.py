@@ -4,8 +4,8 @@ Made here once, and shown by the terminal, the report and ``verdict --json``. Tw
 answered, each with an error of 5 % for all that is claimed (see `transfer.statistics.rules`):
 
 - **Where to cut**: the smallest sliced-n that is shown to be as good as baseB.
-- **What is general**: the blocks of baseA that can stay frozen. A1B, A2B, ... are tested in this
-  order until the first that is not shown to be as good as baseB.
+- **What is general**: the blocks of baseA that can stay frozen: the largest n for which AnB is
+  shown to be as good as baseB.
 
 *As good* is not worse by more than the margin.
 """
@@ -20,6 +20,7 @@ from typing import Any
 from transfer.answers.details import details, table
 from transfer.answers.reading import Reading, read
 from transfer.answers.sentences import (
+    base_has_not_learnt,
     best_in_words,
     cut_in_words,
     general_in_words,
@@ -28,8 +29,9 @@ from transfer.answers.sentences import (
     warnings,
 )
 from transfer.program import command, how_to_install, wrapped
-from transfer.statistics.comparison import BASE, LEVEL, Key
+from transfer.statistics.comparison import BASE, LEVEL, LOOKS, Key
 from transfer.statistics.differences import seeds_to_decide
+from transfer.study_file import recorded_margin, rounds
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class Answer:
         ``parameters``, ``multiply_adds`` and, where files were measured, ``bytes``: those of the
         network as a share of baseB's.
     general : int or None
-        Blocks shown to be general; 0 if A1B is shown to be worse than baseB; None if that is open,
-        or AnB was not run.
+        Blocks that can stay frozen; 0 if every AnB that was run is shown to be worse than baseB;
+        None if that is open, or AnB was not run.
     sentences : tuple of str
         Why, in a person's words.
     next_step : tuple of str
@@ -101,7 +103,7 @@ class Answer:
 
 def answer(
     study_dir: str | Path,
-    margin: float = 0.01,
+    margin: float | None = None,
     metric: str = "balanced",
     beside: Sequence[str | Path] = (),
 ) -> Answer:
@@ -111,8 +113,9 @@ def answer(
     ----------
     study_dir : path
         Folder of a study.
-    margin : float
-        How much worse than baseB still counts as good, 0..1 units (0.01: one point).
+    margin : float, optional
+        How much worse than baseB still counts as good, 0..1 units. None: that of a study that went
+        on until it was decided, and one point (0.01) for others.
     metric : str
         ``balanced``: the mean over classes of the share of images found. ``accuracy``: of all.
     beside : sequence of path
@@ -125,6 +128,7 @@ def answer(
         margin or metric is none.
     """
     folder = Path(study_dir)
+    margin = recorded_margin(folder) if margin is None else margin
     if not (folder / "runs.csv").exists() and (folder / "all_experiments.csv").exists():
         return Answer(
             folder.name,
@@ -153,7 +157,7 @@ def answer(
         "details": tuple(details(study, beside)),
         "comparisons": tuple(table(study)),
     }
-    if learnt := nothing_learnt(study):
+    if learnt := nothing_learnt(study) or base_has_not_learnt(study):
         rest = tuple(warning for warning in common["warnings"] if warning != learnt)
         return Answer(**common | {"recommendation": learnt, "warnings": rest})
     return Answer(
@@ -184,10 +188,12 @@ def _next_step(study: Reading, key: Key | None) -> list[str]:
     if not left:
         return ["Other --n or another --source may have a slice that is as good."]
     if study.tested.error < LEVEL:  # of a study that chose its runs by its results
+        if rounds(study.folder) >= LOOKS:
+            return ["To learn where, add test images, or allow a greater --margin in a new study."]
         return ["To learn where, repeat the command with a greater --budget, or add test images."]
     near = max(left, key=lambda comparison: comparison.probability)
     n = next(n for n, comparison in slices.items() if comparison is near)
-    now = int(near.difference.seeds)
+    now = int(near.difference.fewest_seeds)
     seeds = seeds_to_decide(near.difference, -near.margin, near.level)
     if seeds is None and now >= 3:
         return ["More seeds would not decide it. Add test images, or allow a greater --margin."]

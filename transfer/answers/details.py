@@ -1,6 +1,6 @@
 """The numbers behind an answer, and what else a study shows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from transfer.answers.sentences import nearest, what_would_decide
 from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
 from transfer.runs import KERAS_3
-from transfer.statistics.comparison import BASE, LEVEL, LOOKS, Comparison, Key
+from transfer.statistics.comparison import BASE, LEVEL, LOOKS, Key
 from transfer.statistics.differences import Difference, difference
 from transfer.statistics.gain import gains, has_sizes, without_base
 from transfer.statistics.seeds import seed_variance
@@ -66,11 +66,11 @@ def _introduction(study: Reading) -> str:
             f"{count_seeds(int(study.means[BASE].seeds))})."
         )
     return (
-        f"{study.name}: {len(study.runs)} runs on all training images by the {study.protocol} "
-        f"protocol (another can give another answer), {images:,} test images{grouped}. Numbers are "
-        f"{_METRICS[study.tested.metric]}, of 100.{base} As good as baseB is what is not worse by "
-        f"more than {one_or_more(study.margin)}. Intervals hold for other seeds and other test "
-        f"images of the same kind.{repeated}"
+        f"{study.name}: {len(study.runs)} runs on all training images, {images:,} test images"
+        f"{grouped}. Numbers are {_METRICS[study.tested.metric]}, of 100.{base} As good as baseB "
+        f"is what is not worse by more than {one_or_more(study.margin)}. Intervals hold for other "
+        f"seeds and other test images of the same kind, and for this protocol ({study.protocol})."
+        f"{repeated}"
     )
 
 
@@ -84,28 +84,17 @@ def _against_base(study: Reading, kind: str, bn: str, what: str) -> list[str]:
         for n, c in tested.items()
     )
     shown = [n for n, c in tested.items() if c.outcome == "shown"]
-    how = "all slices at once" if kind == "sliced" else "each n by itself"
-    if study.tested.error < LEVEL:  # of a study that chose its runs by its results
-        how = "all n at once"
+    which = f"n = {spans(shown)}" if shown else "none"
     lines = [
-        f"{what}. n, points against baseB (95 %, probability of being as good): {numbers}. Shown "
-        f"to be as good, {how}: {f'n = {spans(shown)}' if shown else 'none'}."
+        f"{what}. n, points against baseB (95 % for each n alone, probability of being as good): "
+        f"{numbers}. Shown to be as good, all n at once: {which}."
     ]
-    n = _open(tested, kind)
-    if n is not None and bn in KERAS_3:
+    undecided = any(n and c.outcome == "undecided" for n, c in tested.items())
+    if undecided and not shown and bn in KERAS_3:
+        n = nearest({n: c for n, c in tested.items() if n})
         key: Key = (kind, n, bn)
         lines.append(f"{name_of(key)} is open: {what_would_decide(study, key, tested[n])}.")
     return lines
-
-
-def _open(tested: Mapping[int, Comparison], kind: str) -> int | None:
-    """The n at which a verdict is open; None if it is not."""
-    undecided = [n for n, c in tested.items() if n and c.outcome == "undecided"]
-    if kind == "AnB":  # tested in rising order until the first that is not shown
-        first = next((n for n, c in tested.items() if n and c.outcome != "shown"), None)
-        return first if first in undecided else None
-    shown = any(c.outcome == "shown" for c in tested.values())
-    return nearest(tested) if undecided and not shown else None
 
 
 def _above_and_below(study: Reading, kind: str) -> list[str]:

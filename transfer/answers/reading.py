@@ -26,6 +26,7 @@ class Reading:
     folder: Path
     name: str  #: of the data set
     protocol: str  #: its name
+    classes: tuple[str, ...]
     every_run: pd.DataFrame
     runs: pd.DataFrame  #: those on all training images
     tested: Tested
@@ -75,6 +76,7 @@ def read(study_dir: str | Path, margin: float, metric: str) -> Reading:
         folder=folder,
         name=settings.dataset,
         protocol=settings.protocol.name,
+        classes=settings.classes,
         every_run=every_run,
         runs=on_all_images(every_run),
         tested=tested,

@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from transfer.answers.reading import Reading, name_of
 from transfer.deploy.costs.table import on_all_images, read_costs
 from transfer.networks.backbone import backbone_in
-from transfer.statistics.comparison import BASE, LEVEL, Comparison, Key, behind_the_best
+from transfer.statistics.comparison import (
+    BASE,
+    FEWEST_IMAGES,
+    LEVEL,
+    Comparison,
+    Key,
+    behind_the_best,
+)
 from transfer.statistics.differences import images_to_decide, seeds_to_decide
-from transfer.statistics.rules import fixed_sequence
 from transfer.wording import file_sizes, hundred, one_or_more, part_of, percent, spans
 
 _FORMATS = ("litert-int8", "litert", "onnx")
@@ -17,7 +21,7 @@ _FORMATS = ("litert-int8", "litert", "onnx")
 
 def warnings(study: Reading) -> list[str]:
     """What makes the answer doubtful, a sentence or two each."""
-    checks = (nothing_learnt, _weak_control, _one_seed, _unfinished)
+    checks = (nothing_learnt, _weak_control, _one_seed, _few_images, _unfinished)
     return [warning for check in checks if (warning := check(study))]
 
 
@@ -45,15 +49,37 @@ def _weak_control(study: Reading) -> str:
     if study.means[BASE].probability_above(pixels) >= 1 - LEVEL:
         return ""
     return (
-        f"Weak control: baseB is not shown to beat {words} "
-        f"({hundred(study.mean(BASE))} and {hundred(pixels)})."
+        f"baseB is weak: it has {hundred(study.mean(BASE))} of 100, and {words} {hundred(pixels)}. "
+        "What is as good may still be poor."
+    )
+
+
+def base_has_not_learnt(study: Reading) -> str:
+    """A sentence if baseB is not shown to have learnt the task; "" otherwise."""
+    if study.means[BASE].probability_above(study.floor) >= 1 - LEVEL:
+        return ""
+    return (
+        f"baseB has not learnt the task: it has {hundred(study.mean(BASE))} of 100, and always "
+        f"answering the commonest class {hundred(study.floor)}. Nothing can be judged against it; "
+        "try more images or more --epochs."
     )
 
 
 def _one_seed(study: Reading) -> str:
     if any(len(seeds) > 1 for seeds, _ in study.tested.right.values()):
         return ""
-    return "One seed: trained again, these networks would differ; --seeds 0,1,2 tells how much."
+    return "One seed: trained again, networks would differ. Nothing is claimed; try --seeds 0,1,2."
+
+
+def _few_images(study: Reading) -> str:
+    rare = study.tested.rare
+    if not rare:
+        return ""
+    name = study.classes[rare[0]] if rare[0] < len(study.classes) else rare[0]
+    return (
+        f"Too few test images of {name}: {int((study.tested.labels == rare[0]).sum())}. Nothing is "
+        f"claimed with fewer than {FEWEST_IMAGES} of a class."
+    )
 
 
 def _unfinished(study: Reading) -> str:
@@ -84,15 +110,11 @@ def cut_in_words(study: Reading) -> tuple[int | None, list[str]]:
             f"be worse than baseB by more than {one_or_more(study.margin)}."
         ]
     near = nearest(tested)
-    return None, [
-        f"Where to cut is open. Nearest is sliced-{near} "
-        f"({_scores(study, ('sliced', near, ''))}): taken alone, "
-        f"{_how_sure(tested[near])}."
-    ]
+    return None, [f"Where to cut is open. {_nearest(study, ('sliced', near, ''), tested[near])}."]
 
 
 def nearest(tested: Mapping[int, Comparison]) -> int:
-    """Of the slices that are undecided, the n of the one most probably as good as baseB."""
+    """Of the networks that are undecided, the n of the one most probably as good as baseB."""
     left = [n for n, comparison in tested.items() if comparison.outcome == "undecided"]
     return max(left, key=lambda n: (tested[n].probability, -n))
 
@@ -150,16 +172,16 @@ def saves(study: Reading, key: Key) -> dict[str, float]:
     mine, base = study.runs_of(key).iloc[0], study.runs_of(BASE).iloc[0]
     numbers = {c: (float(mine[c]), float(base[c])) for c in ("parameters", "multiply_adds")}
     numbers["bytes"] = _files(study, key)[1:]
-    return {what: own / whole for what, (own, whole) in numbers.items() if own < whole}
+    return {what: own / whole for what, (own, whole) in numbers.items() if 0 < own < whole}
 
 
 def best_in_words(study: Reading, key: Key) -> str:
     """How far the best network is ahead of another one; "" if there is no other."""
     if len(study.means) == 1:
         return ""
-    best, ahead, low, _ = behind_the_best(study.tested, key)
+    best, ahead, low = behind_the_best(study.tested, key)
     if best == key:
-        return "No network of this study is better."
+        return f"No network scored higher{' than baseB' if key == BASE else ''}."
     than = " than baseB" if key == BASE else ""
     if low > 0:
         more = f"is {hundred(ahead)} better{than}, by at least {hundred(low)}"
@@ -173,34 +195,33 @@ def general_in_words(study: Reading, bn: str) -> tuple[int | None, str]:
     tested = {n: c for n, c in study.of_kind("AnB", bn).items() if n > 0}
     if not tested:
         return None, "How many blocks are general was not tried: --kinds baseB,AnB answers it."
-    p = np.array([comparison.p for comparison in tested.values()])
-    claimed = fixed_sequence(p, study.tested.error)
-    shown = [n for n, claim in zip(tested, claimed, strict=True) if claim]
     under = "" if bn == "inference" else f" (BatchNorm {bn})"
+    shown = [n for n, comparison in tested.items() if comparison.outcome == "shown"]
     if shown:
         n = shown[-1]
         blocks = "Block 1" if n == 1 else f"Blocks 1 to {n}"
-        tried = "" if len(shown) == n else f" (tried: n = {spans(tested)})"
-        key: Key = ("AnB", n, bn)
         return n, (
-            f"{blocks} of the source can stay frozen{under}{tried}: A{n}B is as good as baseB "
-            f"({_scores(study, key)}, {_bound(tested[n])})."
+            f"{blocks} of the source can stay frozen{under}: A{n}B is as good as baseB "
+            f"({_scores(study, ('AnB', n, bn))}, {_bound(tested[n])})."
         )
-    first, comparison = next(iter(tested.items()))
-    key = ("AnB", first, bn)
-    if comparison.outcome == "shown not":
-        return 0, (
-            f"No block of the source can stay frozen{under}: A{first}B is worse than baseB by more "
-            f"than {one_or_more(study.margin)} ({_scores(study, key)})."
-        )
+    if all(comparison.outcome == "shown not" for comparison in tested.values()):
+        worse = f"worse than baseB by more than {one_or_more(study.margin)}"
+        return 0, f"Frozen blocks cost accuracy{under}: AnB is {worse} at n = {spans(tested)}."
+    near = nearest(tested)
     return None, (
-        f"How many blocks can stay frozen{under} is open: A{first}B "
-        f"({_scores(study, key)}) is {_how_sure(comparison)}."
+        f"How many blocks can stay frozen{under} is open. "
+        f"{_nearest(study, ('AnB', near, bn), tested[near])}."
     )
 
 
-def _how_sure(comparison: Comparison) -> str:
-    return f"as good as baseB with a probability of {percent(comparison.probability)}"
+def _nearest(study: Reading, key: Key, comparison: Comparison) -> str:
+    name = f"{name_of(key)} comes nearest ({_scores(study, key)})"
+    if comparison.probability >= 1 - comparison.error:
+        why = (
+            "others were tried with it" if comparison.enough else "more seeds or images are needed"
+        )
+        return f"{name}: alone it would pass, but {why}"
+    return f"{name}, as good as baseB with a probability of {percent(comparison.probability)}"
 
 
 def what_would_decide(study: Reading, key: Key, comparison: Comparison) -> str:
@@ -211,11 +232,11 @@ def what_would_decide(study: Reading, key: Key, comparison: Comparison) -> str:
     ways = []
     if seeds is not None:
         runs = [study.runs_of(part) for part in (key, BASE)]
-        seconds = sum((seeds - len(part)) * part["seconds"].mean() for part in runs)
+        seconds = sum(max(seeds - len(part), 0) * part["seconds"].mean() for part in runs)
         cost = f", {seconds / 60:.0f} minutes more" if seconds > 90 else ""
-        ways.append(f"about {seeds} seeds (now {int(seen.seeds)}{cost})")
+        ways.append(f"about {seeds} seeds (now {int(seen.fewest_seeds)}{cost})")
     if times is not None:
         ways.append(f"{times:.2g} times the test images")
     if not ways:
-        return "neither seeds nor test images would decide it soon"
+        return "its difference is too near the margin to be decided soon"
     return f"{' or '.join(ways)} would decide it"

@@ -40,9 +40,9 @@ _BESIDE = option(
     option(
         "--margin",
         type=float,
-        default=1.0,
         metavar="POINTS",
-        help="points of accuracy that a network may lose and still count as good (default: 1)",
+        help="points of accuracy that a network may lose and still count as good (default: 1, or "
+        "that of --until-decided)",
     ),
     option(
         "--metric",
@@ -61,12 +61,13 @@ def verdict(given: argparse.Namespace) -> None:
     """
     from transfer.answers.answer import answer
 
-    if not 0.1 <= given.margin <= 50:
+    if given.margin is not None and not 0.1 <= given.margin <= 50:
         raise UsageError(
             "Expected --margin in points of accuracy, from 0.1 to 50 (1 is one point). "
             f"Received: {given.margin:g}."
         )
-    result = answer(given.study, given.margin / 100, given.metric, given.beside)
+    margin = None if given.margin is None else given.margin / 100
+    result = answer(given.study, margin, given.metric, given.beside)
     say(json.dumps(dataclasses.asdict(result), indent=1) if given.json else str(result))
 
 

@@ -43,7 +43,7 @@ _SETTINGS = (
         "--preset",
         choices=("quick", "full", "paper"),
         default="quick",
-        help="quick (default): baseB,baseB+,BnB,AnB,AnB+,sliced at n = 1,4,7,10,13, one seed, "
+        help="quick (default): baseB,baseB+,AnB,sliced at n = 1,4,7,10,13, two seeds, "
         "minutes; full: every kind, n = 0-13, three seeds, hours; paper: as published, alpha 1, "
         "224x224, reference protocol, n = 1-13, days on a CPU",
     ),
@@ -142,14 +142,14 @@ def study(given: argparse.Namespace) -> None:
                 perform(given.out, asked, **where)
     except RunsFailed:
         try:
-            _draw_and_tell(given.out, margin)
+            _draw_and_tell(given.out, with_verdict=True)
         except TransferError as error:
             note([str(error)])
         raise
-    _draw_and_tell(given.out, margin)
+    _draw_and_tell(given.out, with_verdict=True)
     if stop:
         say("")
-        print_sentences(_why_it_stopped(given.out, stop, margin))
+        print_sentences(_why_it_stopped(given.out, stop))
 
 
 @options(
@@ -177,15 +177,15 @@ def _settings(given: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(given, name) for name in names}
 
 
-def _why_it_stopped(study_dir: Path, stop: "Stop", margin: float) -> list[str]:
+def _why_it_stopped(study_dir: Path, stop: "Stop") -> list[str]:
     """Whether both verdicts are decided; if not, what is open and what would decide it."""
     from transfer.answers.reading import name_of, read
     from transfer.answers.sentences import what_would_decide
     from transfer.statistics.comparison import LOOKS
-    from transfer.study_file import rounds
+    from transfer.study_file import recorded_margin, rounds
     from transfer.wording import percent, spans
 
-    study = read(study_dir, margin, "balanced")
+    study = read(study_dir, recorded_margin(study_dir), "balanced")
     spent = (
         f"{len(study.every_run)} runs, {study.every_run['seconds'].sum() / 60:.0f} min of "
         f"training, {rounds(study_dir)} of {LOOKS} rounds"
@@ -210,8 +210,8 @@ def _why_it_stopped(study_dir: Path, stop: "Stop", margin: float) -> list[str]:
     return lines
 
 
-def _draw_and_tell(study_dir: Path, margin: float | None = None) -> None:
-    """Draw a study and print its table; with a margin, its verdict too."""
+def _draw_and_tell(study_dir: Path, with_verdict: bool = False) -> None:
+    """Draw a study and print its table, and its verdict."""
     from transfer.answers.answer import answer
     from transfer.answers.table import print_table
     from transfer.figures.draw import draw_figures, left_out
@@ -223,8 +223,8 @@ def _draw_and_tell(study_dir: Path, margin: float | None = None) -> None:
     print_table(with_intervals(study_dir, read_runs(study_dir)))
     say(f"Results: {study_dir / 'runs.csv'}")
     say(*(f"Figure:  {path}" for path in drawn if path.suffix == ".png"))
-    if margin is not None:
-        say(f"\nVerdict\n{answer(study_dir, margin)}")
+    if with_verdict:
+        say(f"\nVerdict\n{answer(study_dir)}")
 
 
 @options(STUDY)

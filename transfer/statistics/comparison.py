@@ -28,6 +28,9 @@ LEVEL = 0.05
 #: so that all six have 5 % together (Pocock 1977; simulated in ``benchmarks/until_decided.py``).
 LOOKS, LEVEL_OF_A_LOOK = 6, 0.0152
 
+#: Of a class, for a claim: with fewer, runs that are all right or all wrong look free of chance.
+FEWEST_IMAGES = 20
+
 Key = tuple[str, int | None, str]  # kind, n, bn
 BASE: Key = ("baseB", None, "")
 
@@ -38,11 +41,12 @@ class Comparison:
 
     ``difference``: accuracy of the network minus that of the reference.
     ``margin``: 0..1 units.
-    ``p``: p-value of the test that it is worse by the margin or more. For slices it is adjusted for
-    their number, since any of them may be taken.
-    ``at_least``: the difference is at least this, at 95 %; for slices, for all of them at once.
+    ``p``: p-value of the test that it is worse by the margin or more. For AnB and slices it is
+    adjusted for their number, since any of them may be taken.
+    ``at_least``: the difference is at least this, at 95 %; for AnB and slices, for all at once.
     ``level``: the unadjusted p-value that would be small enough.
     ``error``: level of the whole verdict: 5 %, or that of one of several looks.
+    ``enough``: whether seeds and test images are enough for any claim: see `compare`.
     """
 
     difference: Difference
@@ -51,10 +55,13 @@ class Comparison:
     at_least: float
     level: float = LEVEL
     error: float = LEVEL
+    enough: bool = True
 
     @property
     def outcome(self) -> str:
         """That it is as good is ``shown``, ``shown not``, or ``undecided``; each at ``error``."""
+        if not self.enough:
+            return "undecided"
         if self.p <= self.error:
             return "shown"
         return "shown not" if self.probability <= self.error else "undecided"
@@ -80,6 +87,14 @@ class Tested:
     classes: int
     metric: str
     error: float = LEVEL
+
+    @property
+    def rare(self) -> list[int]:
+        """Classes with fewer than `FEWEST_IMAGES` test images; ``accuracy`` has no classes."""
+        if self.metric == "accuracy":
+            return []
+        counts = np.bincount(self.labels, minlength=self.classes)
+        return np.flatnonzero((counts > 0) & (counts < FEWEST_IMAGES)).tolist()
 
     def accuracies(self, keys: Sequence[Key]) -> Accuracies:
         """Of the networks ``keys``, in this order."""
@@ -112,8 +127,10 @@ def right_on_test_images(study_dir: str | Path, runs: pd.DataFrame) -> np.ndarra
     """
     folder = Path(study_dir)
     labels = read_test_labels(folder)
+    counts = np.bincount(labels)
     rows = []
-    for run, accuracy in zip(runs["run"], runs["test_accuracy"], strict=True):
+    recorded = runs[["run", "test_accuracy", "test_balanced_accuracy"]]
+    for run, *accuracies in recorded.itertuples(index=False):
         probabilities = read_predictions(folder, str(run))
         if len(probabilities) != len(labels):
             raise TransferError(
@@ -121,11 +138,14 @@ def right_on_test_images(study_dir: str | Path, runs: pd.DataFrame) -> np.ndarra
                 f"Received: {len(probabilities)}."
             )
         right = probabilities.argmax(1) == labels
-        if abs(right.mean() - accuracy) > 1e-5:  # six digits are written
-            raise TransferError(
-                f"The predictions of {run} in {folder} have the accuracy {right.mean():.4f}, "
-                f"runs.csv says {accuracy:.4f}. {to_repeat(folder, str(run))}"
-            )
+        recalls = np.bincount(labels, right)[counts > 0] / counts[counts > 0]
+        found = {"accuracy": right.mean(), "balanced accuracy": recalls.mean()}
+        for (metric, own), written in zip(found.items(), accuracies, strict=True):
+            if not abs(own - written) <= 1e-5:  # six digits are written
+                raise TransferError(
+                    f"The predictions of {run} in {folder} have the {metric} {own:.4f}, runs.csv "
+                    f"says {written:.4f}. {to_repeat(folder, str(run))}"
+                )
         rows.append(right)
     return np.array(rows)
 
@@ -163,9 +183,10 @@ def compare(
     """Networks of one question against a reference, all by the same test images.
 
     The variance over seeds is pooled over them. Seeds are compared in pairs only where runs of one
-    seed are shown to be alike. p-values of slices are adjusted for their number; those of other
-    kinds are not, since they are tested in a fixed sequence or each for itself. In a study that
-    chose its n by results the sequence was not fixed, and all p-values are adjusted.
+    seed are shown to be alike. p-values of AnB and of slices are adjusted for their number, since
+    any n may be taken; those of other kinds are each for itself, except in a study that chose its n
+    by results. Nothing is claimed if no network has two runs, since how seeds vary is not known
+    then, or if a class has fewer than `FEWEST_IMAGES` test images.
 
     ``keys``: one or more.
     ``margin``: how much worse still counts as good, 0..1 units.
@@ -177,14 +198,18 @@ def compare(
     spread = seed_variance(accuracies.by_seed)
     places, other = np.arange(len(keys)), None if pairs else len(keys)
     seen = difference(accuracies, spread, places, other)
-    # Where the n to try were chosen by results, no sequence of them is fixed beforehand.
-    any_order = keys[0][0] == "sliced" or tested.error < LEVEL
-    alike = correlation(accuracies, spread, places, other) if any_order else None
-    return dict(zip(keys, judge(seen, margin, alike, tested.error), strict=True))
+    together = keys[0][0] in ("AnB", "sliced") or tested.error < LEVEL
+    alike = correlation(accuracies, spread, places, other) if together else None
+    enough = spread.known and not tested.rare
+    return dict(zip(keys, judge(seen, margin, alike, tested.error, enough), strict=True))
 
 
 def judge(
-    seen: Difference, margin: float, alike: np.ndarray | None = None, error: float = LEVEL
+    seen: Difference,
+    margin: float,
+    alike: np.ndarray | None = None,
+    error: float = LEVEL,
+    enough: bool = True,
 ) -> list[Comparison]:
     """Comparisons from differences; with their correlation ``alike``, for all of them at once.
 
@@ -201,22 +226,18 @@ def judge(
         low = seen.interval(1 - 2 * stats.norm.sf(critical(alike, error)))[0]
         low = np.where(left, low, np.maximum(low, -margin))
     return [
-        Comparison(seen[place], margin, float(p[place]), float(low[place]), float(level), error)
-        for place in range(len(p))
+        Comparison(seen[i], margin, float(p[i]), float(low[i]), float(level), error, enough)
+        for i in range(len(p))
     ]
 
 
 def _pairs(tested: Tested, keys: Sequence[Key], reference: Key) -> Accuracies | None:
-    """Differences run by run, if runs of one seed are shown to go up and down together."""
-    seeds = set.intersection(*(set(tested.right[key][0]) for key in (*keys, reference)))
-    if len(seeds) < 3:
+    """Differences run by run, if all have the same seeds, and these go up and down together."""
+    seeds, base = tested.right[reference]
+    if len(seeds) < 3 or any(tested.right[key][0] != seeds for key in keys):
         return None
-
-    def of_shared_seeds(key: Key) -> np.ndarray:
-        own, right = tested.right[key]
-        return right[[own.index(seed) for seed in sorted(seeds)]].astype(np.int8)
-
-    networks_right, base = [of_shared_seeds(key) for key in keys], of_shared_seeds(reference)
+    base = base.astype(np.int8)
+    networks_right = [tested.right[key][1].astype(np.int8) for key in keys]
     by_seed = tested.measure([*networks_right, base]).by_seed
     if not paired(np.array(by_seed[:-1]), by_seed[-1]):
         return None
@@ -241,14 +262,15 @@ def against_base(
     return compared
 
 
-def behind_the_best(tested: Tested, key: Key) -> tuple[Key, float, float, float]:
+def behind_the_best(tested: Tested, key: Key) -> tuple[Key, float, float]:
     """The network with the highest mean accuracy, and how far it is ahead of another.
 
-    Returns the best network, its lead in accuracy (0..1 units), and the lower and upper bound of
-    the lead, as from `against_best`.
+    Returns the best network, its lead in accuracy (0..1 units), and the lower bound of the lead, as
+    from `against_best`.
     """
     keys = list(tested.right)
     accuracies = tested.accuracies(keys)
     place = keys.index(key)
-    best, low, high = against_best(accuracies, seed_variance(accuracies.by_seed), place)
-    return keys[best], float(accuracies.mean[best] - accuracies.mean[place]), low, high
+    spread = seed_variance(accuracies.by_seed)
+    best, low = against_best(accuracies, spread, place, tested.error)
+    return keys[best], float(accuracies.mean[best] - accuracies.mean[place]), low

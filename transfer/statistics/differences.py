@@ -37,7 +37,15 @@ class Difference:
     #: the rest, which more seeds would lower. 0 where no network of the study has two runs.
     by_seeds: Values
     interaction: Values  #: part of ``by_images`` that more seeds would lower, too
-    seeds: Values  #: int: runs of A or B, whichever has fewer
+    seeds: Values  #: int: runs of A
+    seeds_of_b: Values  #: int: runs of B; 0 without B
+    by_seeds_of_b: Values  #: part of ``by_seeds`` that is B's
+    interaction_of_b: Values  #: part of ``interaction`` that is B's
+
+    @property
+    def fewest_seeds(self) -> Values:
+        """Runs of A or B, whichever has fewer."""
+        return np.where(self.seeds_of_b, np.minimum(self.seeds, self.seeds_of_b), self.seeds)
 
     def __getitem__(self, place: int) -> "Difference":
         return Difference(*(value[place].item() for value in astuple(self)))
@@ -73,14 +81,17 @@ def difference(
     by_seeds, interaction, total = net[a], twice[a], gross[a]
     df = np.maximum(spread.df, 1)
     squares = total**2 / df[a]
+    of_b = [np.zeros_like(seeds), np.zeros_like(by_seeds), np.zeros_like(by_seeds)]
     if b is not None:
+        zero = np.zeros_like(seeds)
+        of_b = [accuracies.seeds[b] + zero, net[b] + zero, twice[b] + zero]
         influence = influence - accuracies.sums[b]
-        estimate, seeds = estimate - accuracies.mean[b], np.minimum(seeds, accuracies.seeds[b])
+        estimate = estimate - accuracies.mean[b]
         by_seeds, interaction, total = by_seeds + net[b], interaction + twice[b], total + gross[b]
         squares = squares + gross[b] ** 2 / df[b]
-        # A pooled variance is known no better for being used twice.
+        # A shared variance is known no better for being used twice.
         both = spread.pooled[a] & spread.pooled[b]
-        squares = np.where(both, total**2 / df[a], squares)
+        squares = np.where(both, total**2 / np.minimum(df[a], df[b]), squares)
     by_images, images_df = cluster_variance(influence)
     variance = by_images + by_seeds
     squares = squares + by_images**2 / images_df
@@ -95,6 +106,9 @@ def difference(
         by_seeds,
         np.minimum(interaction, by_images),
         seeds,
+        of_b[0],
+        of_b[1],
+        np.minimum(of_b[2], by_images),
     )
 
 
@@ -150,16 +164,19 @@ def seeds_to_decide(
 ) -> int | None:
     """Seeds of both networks at which a one-sided test decides, if the truth is what was seen.
 
-    More seeds lower the variance over seeds and the interaction, not that over test images.
+    More seeds lower the variance over seeds and the interaction, not that over test images. A
+    network that has more seeds already keeps them.
 
     ``seen``: one difference.
     ``value``: what the difference is compared with: minus the margin.
     ``level``, ``power``: of the test that is to decide.
-    Returns a number of seeds larger than the present one; None if fifty are not enough.
+    Returns a number of seeds larger than the present one of either; None if fifty are not enough.
     """
-    counts = np.arange(seen.seeds + 1, _MOST_SEEDS + 1)
-    left = seen.seeds / counts
-    variances = seen.by_images - seen.interaction * (1 - left) + seen.by_seeds * left
+    counts = np.arange(int(seen.fewest_seeds) + 1, _MOST_SEEDS + 1)
+    left, left_of_b = (now / np.maximum(counts, now or 1) for now in (seen.seeds, seen.seeds_of_b))
+    of_a = seen.by_seeds - seen.by_seeds_of_b, seen.interaction - seen.interaction_of_b
+    variances = seen.by_images + of_a[0] * left - of_a[1] * (1 - left)
+    variances += seen.by_seeds_of_b * left_of_b - seen.interaction_of_b * (1 - left_of_b)
     enough = _decides(seen, value, variances, level, power)
     return int(counts[enough.argmax()]) if enough.any() else None
 

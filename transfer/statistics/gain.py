@@ -69,7 +69,7 @@ def gains(study_dir: str | Path, metric: str = "balanced") -> pd.DataFrame:
             accuracies, seed_variance(accuracies.by_seed), places, places + len(networks)
         )
         named = [kind] * len(images), [spans(common)] * len(images), images
-        rows += zip(*named, seen.estimate, *seen.interval(), seen.seeds, strict=True)
+        rows += zip(*named, seen.estimate, *seen.interval(), seen.fewest_seeds, strict=True)
     columns = ["kind", "n", "train_images", "gain", "low", "high", "seeds"]
     table = pd.DataFrame(rows, columns=columns)
     if table["train_images"].nunique() < 2:

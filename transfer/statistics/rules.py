@@ -84,20 +84,20 @@ def one_factor(correlation: np.ndarray) -> np.ndarray:
 
 def against_best(
     accuracies: Accuracies, spread: SeedVariance, network: int, level: float = 0.05
-) -> tuple[int, float, float]:
-    """The network with the highest mean, and bounds of how much better it is than ``network``.
+) -> tuple[int, float]:
+    """The network with the highest mean, and by how much it is at least better than ``network``.
 
     Multiple comparisons with the best (Hsu 1984): the highest of many means is high by luck, too.
-    Each bound holds with probability ``1 - level`` for all other networks at once.
+    The bound holds with probability ``1 - level`` for all other networks at once.
 
-    Returns the position of the best, and the bounds (low, high) of its accuracy minus that of
-    ``network``; 0, 0 if ``network`` is the best itself.
+    Returns the position of the best, and the lower bound of its accuracy minus that of ``network``;
+    0 if ``network`` is the best itself.
     """
     best = int(accuracies.mean.argmax())
     if best == network:
-        return best, 0.0, 0.0
+        return best, 0.0
     others = np.delete(np.arange(len(accuracies.seeds)), network)
     score = critical(correlation(accuracies, spread, others, network), level)
     ahead = difference(accuracies, spread, np.array([best]), network)[0]
     half = stats.t.isf(stats.norm.sf(score), ahead.df) * np.sqrt(ahead.variance)
-    return best, float(ahead.estimate - half), float(ahead.estimate + half)
+    return best, float(ahead.estimate - half)

@@ -23,7 +23,7 @@ class SeedVariance:
     #: float64 (networks,), NaN if no network has two runs: how seeds vary is not known
     variance: np.ndarray
     df: np.ndarray  #: float64 (networks,): degrees of freedom of ``variance``
-    #: bool (networks,): the network shares the pooled variance. Otherwise it has its own.
+    #: bool (networks,): the variance is that of other networks, too. Otherwise it is its own.
     pooled: np.ndarray
 
     @property
@@ -64,7 +64,9 @@ def seed_variance(by_seed: Sequence[np.ndarray]) -> SeedVariance:
     variance = np.where(pooled | constant, np.fmax(common, own), own)
     known_df = np.where(pooled | constant, common_df, df)
     return SeedVariance(
-        np.where(df > 0, variance, mean), np.where(df > 0, known_df, mean_df), pooled | constant
+        np.where(df > 0, variance, mean),
+        np.where(df > 0, known_df, mean_df),
+        pooled | constant | (df == 0),
     )
 
 

@@ -16,7 +16,6 @@ What comes next depends on rows alone. A round is an ordinary call of the study,
 """
 
 import dataclasses
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,8 +108,6 @@ def _next(
     tried = sorted(compared, key=lambda n: step * n)
     outcome = {n: compared[n].outcome for n in tried}
     shown = [n for n in tried if outcome[n] == "shown"]
-    if kind == "AnB":  # tested in this order until the first that is not shown
-        shown = list(itertools.takewhile(lambda n: outcome[n] == "shown", tried))
     if not shown and kind == "sliced":  # look around the likeliest
         edge = max(tried, key=lambda n: (compared[n].probability, -n))
         around: tuple[int, ...] = _neighbours(edge, tried, blocks)
@@ -147,7 +144,7 @@ def _more_seeds(comparison: Comparison) -> int | None:
     needed = seeds_to_decide(seen, -comparison.margin, comparison.level, power=0.5)
     if needed is None or needed > _MOST_SEEDS:
         return None
-    return min(needed, 2 * int(seen.seeds))
+    return min(needed, 2 * int(seen.fewest_seeds))
 
 
 def _runs(seeds: Mapping[Key, int]) -> tuple[Run, ...]:

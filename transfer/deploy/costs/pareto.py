@@ -77,8 +77,10 @@ def candidates(
         if base:
             last = len(group)
             seen = difference(accuracies, spread, places, last)
-            judged = judge(seen, margin, correlation(accuracies, spread, places, last))
-            columns |= {"compared_seeds": seen.seeds, "difference": seen.estimate}
+            alike = correlation(accuracies, spread, places, last)
+            enough = spread.known and not tested.rare
+            judged = judge(seen, margin, alike, tested.error, enough)
+            columns |= {"compared_seeds": seen.fewest_seeds, "difference": seen.estimate}
             columns["at_least"] = [comparison.at_least for comparison in judged]
             columns["outcome"] = [comparison.outcome for comparison in judged]
         for column, values in columns.items():
