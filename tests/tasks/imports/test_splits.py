@@ -221,9 +221,24 @@ def test_of_the_parts_the_one_of_the_wanted_size_and_classes_is_taken():
     assert (split == 2).sum() == 10
 
 
+def test_images_that_are_groups_of_their_own_may_be_fewer_than_the_parts():
+    labels = np.arange(8) // 4
+    split = split_by_group(np.arange(8), labels, ("cup", "plate"), TENTHS)
+    for number in range(3):
+        assert set(labels[split == number]) == {0, 1}
+
+
+def test_of_parts_of_one_size_the_one_with_the_classes_of_all_is_taken():
+    groups = np.repeat(np.arange(5), 10)
+    cups = np.repeat([5, 9, 8, 9, 9], 10)  # of every ten: 40 of 50 in all
+    labels = (np.tile(np.arange(10), 5) >= cups).astype(np.int64)
+    split = split_by_group(groups, labels, ("cup", "plate"), {2: 0.2})
+    np.testing.assert_array_equal(np.flatnonzero(split == 2), np.flatnonzero(groups == 2))
+
+
 def test_a_train_split_that_would_lack_a_class_is_cut_by_class():
-    labels = np.zeros(200, np.int64)
-    labels[170:] = 1  # the order of all would leave the second class to valid and test
+    labels = np.zeros(1000, np.int64)
+    labels[784::4] = 1  # valid and test would have both classes, train one
     split, together = split_by_name(labels, ("cup", "plate"), TENTHS)
     assert not together
     assert set(split[labels == 1]) >= {0, 1, 2}
