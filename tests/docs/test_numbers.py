@@ -197,9 +197,8 @@ CLAIMS = (
         "A1B lies # above baseB, A11B #. A13B lies # above",
         lambda: [above_base("trashnet-v1", "AnB", "inference", (n,)) for n in (1, 11, 13)],
     ),
-    ("is sliced-3 (# against #)", lambda: cut("trashnet-v1")[:2]),
     (
-        "The highest is sliced-7 with #; the whole network started from ImageNet, baseB+, has #",
+        "The highest slice is sliced-7 with #; the whole network started from ImageNet, baseB+, has #",
         lambda: [points("trashnet-v1", name) for name in ("sliced-7", "baseB+")],
     ),
     (
