@@ -198,7 +198,7 @@ CLAIMS = (
         lambda: [above_base("trashnet-v1", "AnB", "inference", (n,)) for n in (1, 11, 13)],
     ),
     (
-        "The highest slice is sliced-7 with #; the whole network started from ImageNet, baseB+, has #",
+        "is sliced-7 with #; the whole network started from ImageNet, baseB+, has #",
         lambda: [points("trashnet-v1", name) for name in ("sliced-7", "baseB+")],
     ),
     (
