@@ -1,5 +1,5 @@
 # What can be done here. `make study` and `make test` set everything up by themselves.
-.PHONY: help setup extras study test test-slow test-extras lint figures docs bench original clean
+.PHONY: help setup extras study test test-slow test-extras lint figures docs bench mutants original clean
 PYTHON ?= python3.11
 PIP = .venv/bin/pip --disable-pip-version-check
 PY = .venv/bin/python
@@ -12,6 +12,7 @@ help:
 	@echo "make test-extras  the fast tests that need what is optional"
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        training speed, ours and others' side by side (installs PyTorch)"
+	@echo "make mutants      how many small errors in the code the tests notice: benchmarks/mutants.py"
 	@echo "make original     the published networks in their own software: see benchmarks/original"
 	@echo "make figures      redraw every committed figure from its CSVs"
 	@echo "make docs         write docs/reference anew, and build the documentation as a site"
@@ -79,6 +80,13 @@ benchmarks/.venv/ready: requirements-bench.txt
 
 bench: setup benchmarks/.venv/ready
 	$(PY) -m transfer bench
+
+# Stopped at any time, it goes on from there. For less: make mutants ROOMS="splits freeze" MOST=20
+ROOMS ?=
+MOST ?= 100
+mutants: setup
+	$(PIP) install --quiet --requirement requirements-mutants.txt
+	$(PY) benchmarks/mutants.py $(ROOMS) --most $(MOST)
 
 # The software of the published study, Python 3.6: an environment of its own.
 PYTHON36 ?= python3.6

@@ -154,15 +154,20 @@ def cell(scenario: str, seeds: int, images: int, dependent: bool, variances: str
         rules = {"general": {"old": np.logical_and.accumulate(alone)}, "cut": {"old": alone}}
         for statement, more in rules.items():
             for rule, passed in {**both, **more}.items():
-                farthest = int((passed * np.arange(1, 14)).max())
-                claims.setdefault((statement, rule), []).append(farthest)
-    # A claim is a place: n of AnB, or 14 - n of sliced-n. It is false if that network is worse.
+                place = int((passed * np.arange(1, 14)).max())
+                claims.setdefault((statement, rule), []).append(place)
+    # A claim is a place: n of AnB, or 14 - n of sliced-n. It is false if that network is worse; if
+    # `general` comes from a sequence, it speaks of all networks up to it.
     acceptable = truth > -MARGIN
-    most = int((acceptable * np.arange(1, 14)).max())
+    upto = int(np.logical_and.accumulate(acceptable).sum())
+    farthest = int((acceptable * np.arange(1, 14)).max())
     rows = []
     for (statement, rule), places in claims.items():
         place = np.array(places)
-        false = (place > 0) & ~np.append(False, acceptable)[place]
+        if statement == "general" and rule != "new":
+            false, most = place > upto, upto
+        else:
+            false, most = (place > 0) & ~np.append(False, acceptable)[place], farthest
         true = (place > 0) & ~false
         rows.append(
             {"statement": statement, "rule": rule}

@@ -21,7 +21,7 @@ def row_of(name):
     numbers = {column: 0.5 for column, kind in RUN_COLUMNS.items() if kind == "float64"}
     counts = {column: 1 for column, kind in RUN_COLUMNS.items() if kind.lower() == "int64"}
     facts = {"run": name, "kind": run.kind, "n": run.n, "seed": run.seed, "bn": run.bn}
-    return {**text, **numbers, **counts, **facts}
+    return {**text, **numbers, **counts, **facts, "fraction": run.fraction}
 
 
 def make_study(folder, accuracies, seeds=(0, 1, 2), noise=0.02, backbone="mobilenet"):

@@ -3,7 +3,9 @@
 import multiprocessing
 import os
 import signal
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +31,32 @@ def test_files_folders_and_locks_have_the_rights_that_the_umask_leaves(tmp_path,
     rights = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     file = 0o666 & ~umask
     assert rights == {"file": file, "lock": file, "folder": 0o777 & ~umask}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_file_and_then_its_folder_are_synced_before_and_after_the_renaming(tmp_path, monkeypatch):
+    """Without the first a crash leaves an empty file, without the second the old one or none."""
+    done = []
+
+    def name_of(descriptor):
+        return Path(os.readlink(f"/proc/self/fd/{descriptor}")).name
+
+    replace = Path.replace
+
+    def renamed(path, target):
+        done.append(("rename", Path(target).name))
+        return replace(path, target)
+
+    def synced(descriptor):
+        done.append(("sync", name_of(descriptor)))
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    write_atomically(tmp_path / "file", "content")
+    (_, temporary), *rest = done
+    assert temporary.startswith(".file.")
+    assert done[0][0] == "sync"
+    assert rest == [("rename", "file"), ("sync", tmp_path.name)]
 
 
 def hold(path, ready):

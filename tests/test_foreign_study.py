@@ -98,7 +98,7 @@ def change(study, run, column, value):
         ("val_accuracy", "", "val_accuracy"),
         ("val_accuracy", "1.5", "val_accuracy"),
         ("test_balanced_accuracy", "inf", "test_balanced_accuracy"),
-        ("kind", "BnB", "the kind that the name"),
+        ("kind", "BnB", "that the name of each run says"),
         ("dataset", "=cmd|'/C calc'!A0", "is a formula"),
         ("source", "@SUM(A1:A9)", "is a formula"),
         ("run", "=cmd_s0", "Expected the name of a run"),

@@ -2,6 +2,7 @@
 
 import doctest
 import multiprocessing
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -98,3 +99,11 @@ def test_text_that_pandas_would_take_for_missing_is_text(tmp_path):
     found = read_table(path, ["name", "n"], {"name": "string", "n": "Int64"})
     assert found["name"].tolist() == ["NA", "None", ""]
     assert found["n"].isna().tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(("columns", "refused"), [(64, False), (65, True)])
+def test_a_table_has_at_most_64_columns(tmp_path, columns, refused):
+    path = tmp_path / "a.csv"
+    path.write_text(",".join(f"c{i}" for i in range(columns)) + "\n" + "1," * (columns - 1) + "1\n")
+    with pytest.raises(TransferError) if refused else nullcontext():
+        assert read_table(path, ["c0"], {"c0": "int64"})["c0"].tolist() == [1]

@@ -230,7 +230,8 @@ def refuse_occupied(out: str | Path) -> None:
     """Raise a `TransferError` unless ``out`` is free: not there, or an empty folder."""
     out = Path(out)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        what = "holds something" if out.is_dir() else "is a file"
         raise TransferError(
-            f"Expected {out} not to exist or to be an empty folder. It holds something; "
+            f"Expected {out} not to exist or to be an empty folder. It {what}; "
             "choose another folder or remove it."
         )

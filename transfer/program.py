@@ -1,12 +1,19 @@
 """What the program is called where it runs, and how it speaks at a terminal."""
 
+import ctypes
+import os
 import shlex
+import signal
 import sys
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
 _FOLDER = Path(__file__).parents[1]
+CUT_MEANWHILE = (
+    "a file of the data set became shorter while it was read. Put it back, then give the same "
+    "command again."
+)
 
 
 def command(*words: object) -> str:
@@ -59,3 +66,24 @@ def say(*lines: str, error: bool = False) -> None:
     """Print lines, without control characters, on standard output or standard error."""
     for line in lines:
         print(plain(line), file=sys.stderr if error else sys.stdout)
+
+
+def end_where_a_file_is_cut() -> None:
+    """Where an array on disk is cut while it is mapped, end with a sentence and exit code 1.
+
+    The system then sends SIGBUS. A handler of Python's would run after the instruction that cannot
+    be carried out, which is never; this one runs at once, and all it does is to write and to end.
+    """
+    if not hasattr(signal, "SIGBUS"):
+        return
+    message = f"error: {CUT_MEANWHILE[0].upper()}{CUT_MEANWHILE[1:]}\n".encode()
+
+    def end(number: int) -> None:
+        os.write(2, message)
+        os._exit(1)
+
+    _kept.append(ctypes.CFUNCTYPE(None, ctypes.c_int)(end))
+    ctypes.CDLL(None).signal(int(signal.SIGBUS), _kept[-1])
+
+
+_kept: list[object] = []  # the system calls it, Python must not discard it

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,8 @@ def test_nothing_a_folder_or_a_file_is_called_controls_the_terminal(capsys, tmp_
         ["study", "--out", "x", "--workers", "0"],
         ["study", "--out", "x", "--alpha", "0"],
         ["study", "--out", "x", "--input", "2x2"],
+        ["study", "--out", "x", "--alpha", "0.01"],
+        ["study", "--out", "x", "--seeds", "0-100000"],
         ["study", "--out", "x", "--margin", "1"],
         ["study", "--out", "x", "--budget", "9"],
         ["study", "--out", "x", "--until-decided", "--n", "3"],
@@ -129,6 +132,42 @@ def test_mistakes_of_the_input_end_with_1(capsys, tmp_path, small_data):
     ):
         assert ends(capsys, *arguments)[0] == 1
     assert not out.exists()
+
+
+def test_small_mistakes_are_said_as_they_are(capsys, tmp_path, small_data):
+    out, whole, file = (tmp_path / name for name in ("out", "model.keras", "file"))
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("config.json", "{}")
+    file.write_text("")
+    study = ["study", "--data", small_data, "--out", out, "--kinds", "baseB"]
+    for arguments, code, words in (
+        ([*study, "--batch", "97"], 1, "Expected --batch of at most 96, the training images in"),
+        ([*study, "--source", "nope.h5"], 1, "There is no file nope.h5."),
+        ([*study[:-1], "AnB", "--source", whole], 1, "model.keras is a whole model; load it in"),
+        ([*study, "--alpha", "0.01"], 2, "Expected --alpha of 0.03125 to 2. Received: 0.01."),
+        ([*study, "--seeds", "0-100000"], 2, "at most 1000 numbers a range"),
+        (["study", "--data", small_data, "--out", file], 1, f"{file} is a file."),
+        (["data", "lanes", "--out", file], 1, "It is a file;"),
+        (["export", tmp_path / "no/A3B_s0", "--out", out / "a.keras"], 1, "There is no study in"),
+    ):
+        ended, error = ends(capsys, *arguments)
+        assert (ended, words in error) == (code, True), error
+    assert sorted(tmp_path.iterdir()) == [file, whole]
+
+
+def test_an_array_that_is_cut_while_it_is_read_ends_with_one_sentence(tmp_path, small_data):
+    """The system sends SIGBUS, which ends a process at once."""
+    code = (
+        "import os, sys; from transfer.archives import open_array; import numpy as np;"
+        "from transfer.program import end_where_a_file_is_cut; end_where_a_file_is_cut();"
+        "array = open_array(sys.argv[1], np.uint8, (2,)); os.truncate(sys.argv[1], 100);"
+        "print(array.sum())"
+    )
+    path = shutil.copy(small_data / "train_data.npy", tmp_path)
+    ended = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("error: A file of the data set became shorter while it was read")
+    assert ended.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("damage", ["missing", "dtype", "row", "label", "unequal", "empty", "cut"])
@@ -198,6 +237,7 @@ def test_a_folder_without_a_study_is_one_sentence(capsys, tmp_path, command, fil
     nowhere = tmp_path / "nowhere"
     sentence = f"error: There is no study in {nowhere}: expected {file} in it."
     assert ends(capsys, command, nowhere) == (1, sentence)
+    assert not nowhere.exists()
 
 
 @pytest.mark.parametrize("kinds", [[("baseB", None), ("AnB", 4)], [("AnB", 4)], []])

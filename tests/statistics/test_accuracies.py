@@ -114,6 +114,12 @@ def test_recordings_are_clusters_and_few_recordings_are_divided():
         assert not set(clusters[few == recording]) & set(clusters[few != recording])
 
 
+def test_twenty_recordings_or_more_are_not_divided_however_long():
+    for count in (FEWEST_CLUSTERS, FEWEST_CLUSTERS + 5):
+        recordings = np.repeat(np.arange(count), 200)
+        assert (clusters_of(200 * count, recordings) == recordings).all()
+
+
 def test_photographs_are_clusters_of_one():
     assert (clusters_of(40, np.arange(40)) == np.arange(40)).all()
 

@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.made_study import row_of
 from tests.study_files import SETTINGS
 from transfer.errors import TransferError
 from transfer.files import exclusively, open_atomically, write_atomically
+from transfer.folding import write_row
 from transfer.results import read_failures, read_runs, working
 from transfer.runs import parse_run
 from transfer.studies.ask import ask
@@ -188,6 +190,17 @@ def test_a_failed_run_is_recorded_until_it_is_tried_again(tmp_path):
     assert read_failures(tmp_path) == {}  # it was tried again
     assert attempt(run, context, lambda *_: {"run": "A3B_s0"})[0] == "done"
     assert read_failures(tmp_path) == {}
+
+
+def test_a_run_that_is_finished_when_its_lock_is_had_is_not_repeated(tmp_path):
+    """Another process may finish it between the look and the lock."""
+    run, context = parse_run("A3B_s0"), Context(tmp_path, tmp_path, None, SETTINGS)
+    write_row(tmp_path, row_of(run.name))
+
+    def train(*_):
+        raise AssertionError("trained again")
+
+    assert attempt(run, context, train) == ("busy", None)
 
 
 @pytest.mark.slow

@@ -219,3 +219,39 @@ def test_an_interrupted_study_on_ray_says_how_to_go_on(cluster, small_data, tmp_
     assert process.returncode == 130
     assert errors.strip().splitlines()[-1].startswith("error: interrupted")
     assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_a_cluster_of_this_machine_listens_to_it_alone_and_its_end_is_one_sentence(
+    engine, small_data, tmp_path
+):
+    psutil = pytest.importorskip("psutil")
+    out = tmp_path / "study"
+    process = subprocess.Popen(
+        command(out, small_data, "--engine", "ray", "--epochs", "500"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    deadline = time.monotonic() + LONGEST
+    while not (out / "working/logs/baseB_s0.csv").exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    ours = psutil.Process(process.pid).children(recursive=True)
+    addresses = {
+        connection.laddr.ip.removeprefix("::ffff:")
+        for one in [psutil.Process(process.pid), *ours]
+        for connection in one.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert addresses <= {"127.0.0.1", "::1"}, addresses
+    (raylet,) = [one for one in ours if one.name() == "raylet"]
+    raylet.kill()
+    errors = process.communicate(timeout=LONGEST)[1]
+    assert process.returncode == 1
+    assert errors.splitlines()[-1:] == [
+        "error: The Ray cluster has no node left. The same command goes on from here once it has."
+    ]
+    assert len(errors.splitlines()) == 3, errors

@@ -53,7 +53,9 @@ def test_the_first_call_that_needs_a_source_adds_it_for_good(out, small_data, tm
     source = read_settings(out).source
     assert source.name == "fractals"
     assert context.settings.source == source
-    assert {run.name for run in planned_runs(out)} == {"baseB_s0", "A3B_s0"}
+    assert {run.name for run in planned_runs(out)} == {
+        f"{n}_s{s}" for n in ("baseB", "A3B") for s in (0, 1)
+    }
     prepare(out, BASE_ONLY, small_data, 1)
     assert read_settings(out).source == source
     assert len(read_calls(out)) == 3

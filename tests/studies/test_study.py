@@ -1,6 +1,7 @@
 """A whole study with worker processes, on images a small network can learn."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -167,3 +168,13 @@ def test_an_interrupted_study_stops_soon_with_130(tmp_path, small_data):
     assert process.returncode == 130
     assert errors.strip().splitlines()[-1].startswith("error: interrupted")
     assert "Traceback" not in errors
+
+
+def test_what_a_check_finds_at_once_is_a_warning_of_the_study(small_data, tmp_path, capsys):
+    """A recording in two splits, as `data check` says it; the study goes on."""
+    data = shutil.copytree(small_data, tmp_path / "data")
+    np.save(data / "test_recordings.npy", np.zeros(48, np.int64))
+    np.save(data / "train_recordings.npy", np.zeros(96, np.int64))
+    perform(tmp_path / "study", ask("quick", kinds="baseB", epochs=1, batch=16), data)
+    warnings = capsys.readouterr().err
+    assert "warning: Expected every recording in one split only. Received: 1 in both" in warnings

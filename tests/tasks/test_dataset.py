@@ -138,6 +138,13 @@ def test_the_hash_knows_content_not_names(tmp_path):
     images[-1, -1] ^= 1
     np.save(tmp_path / "b/test_data.npy", images)
     assert content_hash(load_dataset(tmp_path / "b")) != original
+    write(tmp_path / "c")
+    for split in SPLITS:  # labels of two images change places: every class keeps its images
+        path = tmp_path / f"c/{split}_labels.npy"
+        labels = np.load(path)
+        before = content_hash(load_dataset(tmp_path / "c"))
+        np.save(path, np.roll(labels, 1))
+        assert content_hash(load_dataset(tmp_path / "c")) != before
 
 
 @pytest.mark.parametrize("frames", [True, False])

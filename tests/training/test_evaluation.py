@@ -41,3 +41,20 @@ def test_reported_numbers_of_a_row(predictions):
         metrics.balanced_accuracy_score(labels, predicted)
     )
     assert row["test_equals_accuracy"] == np.mean(predicted[:50] == labels[:50])
+    low, high = proportion_confint(np.sum(predicted[:50] == labels[:50]), 50, method="wilson")
+    assert (row["test_equals_low"], row["test_equals_high"]) == pytest.approx((low, high))
+    assert row["test_low"] < row["test_accuracy"] < row["test_high"]
+
+
+def test_a_class_that_is_neither_there_nor_answered_has_its_row_and_column():
+    probabilities, labels = np.eye(3)[[0, 1, 0]], np.array([0, 1, 1])
+    expected = [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
+    np.testing.assert_array_equal(confusion_matrix(probabilities, labels), expected)
+
+
+def test_numbers_of_a_row_are_as_many_whatever_the_number_of_classes():
+    """A thousand classes: the confusion of a run would make ``runs.csv`` unreadable."""
+    labels = np.arange(1000)
+    row = reported_numbers(np.eye(1000, dtype=np.float32), labels, labels)
+    assert len(row) == 7
+    assert {type(value) for value in row.values()} == {float}

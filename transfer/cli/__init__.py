@@ -15,7 +15,7 @@ from transfer import __version__
 from transfer.cli import answers, bench, data, deploy, study
 from transfer.cli.arguments import add_command
 from transfer.errors import TransferError, UsageError
-from transfer.program import command, say
+from transfer.program import command, end_where_a_file_is_cut, say
 
 _EPILOG = """examples:
   {0} study --out experiments-results/quick
@@ -81,6 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command; every way it can end has its exit code and, unless 0, one line."""
     options = make_parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
+    end_where_a_file_is_cut()
     try:
         options.call(options)
     except UsageError as error:

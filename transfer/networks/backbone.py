@@ -100,7 +100,7 @@ class Architecture:
                 f"Expected 1 <= n <= {backbone.blocks} for {self.backbone}. Received: n={self.n}."
             )
         if not 0 < self.alpha <= 2 or int(32 * self.alpha) < 1:
-            raise TransferError(f"Expected a width multiplier in (0, 2]. Received: {self.alpha}.")
+            raise TransferError(f"Expected --alpha of 0.03125 to 2. Received: {self.alpha:g}.")
         if backbone.alpha is None and self.alpha != 1:
             raise TransferError(
                 f"{self.backbone} has one width. Expected alpha 1. Received: {self.alpha:g}."

@@ -59,11 +59,8 @@ def find_source(source: str, alpha: float, backbone: str = DEFAULT) -> tuple[str
     """
     if source == "fractals":
         return source, _shipped(alpha, backbone)
+    refuse_missing(source)
     path = _imagenet(alpha, backbone) if source == "imagenet" else Path(source)
-    if not path.is_file():
-        raise TransferError(
-            f"Expected --source fractals, imagenet or a weight file. There is no file {source}."
-        )
     values = hash_weights(read_weights(path, Architecture(alpha=alpha, backbone=backbone)))
     known = _PINNED.get((backbone, alpha), values)
     if source == "imagenet" and values != known:
@@ -72,6 +69,14 @@ def find_source(source: str, alpha: float, backbone: str = DEFAULT) -> tuple[str
             f"{path}. It holds others: remove it, or give --source {path} if you trust it."
         )
     return source if source == "imagenet" else path.name, path
+
+
+def refuse_missing(source: str) -> None:
+    """Raise a `TransferError` if a source is a weight file that is not there."""
+    if source not in ("fractals", "imagenet") and not Path(source).is_file():
+        raise TransferError(
+            f"Expected --source fractals, imagenet or a weight file. There is no file {source}."
+        )
 
 
 def _shipped(alpha: float, backbone: str) -> Path:

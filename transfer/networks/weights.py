@@ -11,6 +11,7 @@ import hashlib
 import io
 import math
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -59,6 +60,11 @@ def open_weights(path: Path) -> Iterator[h5py.File]:
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise TransferError(f"Expected a weight file of at most 128 MiB. Too large: {path}.")
+        if path.is_file() and zipfile.is_zipfile(path):
+            raise TransferError(
+                f"Expected a Keras weight file (.h5). {path} is a whole model; load it in Keras "
+                'and write model.save_weights("source.weights.h5").'
+            )
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:

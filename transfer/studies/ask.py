@@ -10,8 +10,11 @@ from typing import Any
 
 from transfer.errors import TransferError, UsageError
 from transfer.networks.backbone import BACKBONES, Architecture, backbone_of, check_run
+from transfer.networks.sources import refuse_missing
 from transfer.runs import BN_SEMANTICS, KINDS, PRESETS, PROTOCOLS, Study, parse_run
 from transfer.study_file import read_calls, read_settings
+
+_MOST_NUMBERS = 1000  # of a range
 
 
 def ask(
@@ -38,6 +41,7 @@ def ask(
     (1, 2, 3, 7)
 
     Raises `UsageError` if a part cannot be understood, saying what was expected.
+    Raises `TransferError` if the source is a weight file that is not there.
     """
     if isinstance(preset, str) and preset not in PRESETS:
         raise UsageError(f"Expected a preset of {', '.join(PRESETS)}. Received: {preset!r}.")
@@ -54,6 +58,7 @@ def ask(
     if fractions is not None:
         changes["fractions"] = _fractions(fractions)
     if source is not None:
+        refuse_missing(source)
         changes["source"] = source
     if backbone is not None and backbone != study.backbone:
         with _as_usage_error():
@@ -186,8 +191,11 @@ def _integers(text: str, option: str) -> tuple[int, ...]:
     numbers: list[int] = []
     for part in _parts(text) or [""]:
         match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part)
-        if not match or (match[2] and not 0 <= int(match[2]) - int(match[1]) < 1000):
-            raise UsageError(f"Expected --{option} such as 1,4,7 or 1-13. Received: {text!r}.")
+        if not match or (match[2] and not 0 <= int(match[2]) - int(match[1]) < _MOST_NUMBERS):
+            raise UsageError(
+                f"Expected --{option} such as 1,4,7 or 1-13, at most {_MOST_NUMBERS} numbers a "
+                f"range, each below a million. Received: {text!r}."
+            )
         numbers.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
     return tuple(dict.fromkeys(numbers))
 

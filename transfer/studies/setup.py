@@ -81,6 +81,11 @@ def prepare(
     """
     refuse_links(out)
     dataset = load_dataset(data)
+    if study.protocol.batch > len(dataset.train.labels):
+        raise TransferError(
+            f"Expected --batch of at most {len(dataset.train.labels)}, the training images in "
+            f"{data}. Received: {study.protocol.batch}."
+        )
     asked = _settings_of(study, dataset)
     if (out / "study.json").exists():  # before weights are fetched
         _refuse_contradiction(out, read_settings(out), asked)
@@ -156,9 +161,8 @@ def _refuse_foreign(out: Path) -> None:
     ):
         if (out / "study.json").exists():  # written by another process between the two looks
             return
-        raise TransferError(
-            f"Expected a new folder or the folder of a study. {out} holds other files."
-        )
+        what = "holds other files" if out.is_dir() else "is a file"
+        raise TransferError(f"Expected a new folder or the folder of a study. {out} {what}.")
 
 
 def _refuse_contradiction(out: Path, settings: Settings, asked: Settings) -> None:

@@ -20,6 +20,7 @@ from transfer.studies.engines.local import processes
 from transfer.studies.setup import environment, prepare, simulated_data
 from transfer.study_file import data_path, read_settings
 from transfer.tasks.checks.baselines import write_baselines
+from transfer.tasks.checks.check import shared_recordings
 from transfer.tasks.checks.soundness import copies_and_constants
 from transfer.tasks.dataset import Dataset, content_hash, load_dataset
 
@@ -65,7 +66,8 @@ def perform(
     failures: Failures = {}
     if missing:
         findings = copies_and_constants(dataset)
-        warnings = [*findings.problems, *findings.notes, *_other_versions(out)]
+        warnings = [*shared_recordings(dataset), *findings.problems, *findings.notes]
+        warnings += _other_versions(out)
         say(*(f"warning: {warning}" for warning in warnings), error=True)
         size = (context, len(missing), workers)
         engaged: Any = ray.cluster(*size, address) if engine == "ray" else processes(*size)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from transfer.runs import PROTOCOLS
 from transfer.tasks.checks.check import check
 from transfer.tasks.dataset import SPLITS, Split, write_dataset
 
@@ -57,3 +58,17 @@ def test_a_data_set_that_cannot_be_loaded_is_one_problem(tmp_path):
     assert len(problems) == 1
     assert "test_data.npy" in problems[0]
     assert lines == []
+
+
+def test_fewer_images_than_a_batch_are_a_problem_as_they_are_for_a_study(tmp_path):
+    def few(count):
+        labels = np.arange(count) % 3
+        images = np.random.default_rng(0).integers(0, 256, (count, 6, 8, 3), np.uint8)
+        return Split(images, labels)
+
+    for count in (31, 32):
+        splits = {name: few(count if name == "train" else 60) for name in SPLITS}
+        out = tmp_path / str(count)
+        write_dataset(out, splits, name="few", height=6, width=8, frames=False, recipe={})
+        problems = [problem for problem in check(out)[0] if "a batch of a study" in problem]
+        assert len(problems) == (count < PROTOCOLS["fast"].batch)

@@ -192,3 +192,53 @@ def test_groups_become_recordings_in_their_order():
     assert (np.diff(parted.recordings) >= 0).all()
     assert "12 groups, none divided" in parted.remarks[0]
     assert not parted.frames
+
+
+def test_a_class_with_too_few_groups_is_named_with_how_many_there_should_be():
+    groups, labels = np.array([0, 0, 1, 2, 3]), np.array([1, 1, 0, 0, 0])
+    for shares, groups_of_each in (({1: 0.1}, 2), (TENTHS, 3)):
+        message = f"Expected {groups_of_each} groups or more of every class.*: 1 of 'plate'"
+        with pytest.raises(TransferError, match=message):
+            split_by_group(groups, labels, ("cup", "plate"), shares)
+
+
+def test_few_groups_are_dealt_to_fewer_and_larger_parts():
+    """Three groups of each class cannot be dealt to ten parts, nor to nine, ..., but to three."""
+    groups = np.repeat(np.arange(6), 10)
+    labels = groups // 3
+    split = split_by_group(groups, labels, ("cup", "plate"), TENTHS)
+    for number in range(3):
+        assert set(labels[split == number]) == {0, 1}
+    for group in range(6):
+        assert len(set(split[groups == group])) == 1
+
+
+def test_of_the_parts_the_one_of_the_wanted_size_and_classes_is_taken():
+    """Nine groups of ten images, and one of thirty: a tenth is a group of ten of both classes."""
+    groups = np.concatenate([np.repeat(np.arange(12), 10), np.repeat(12, 30)])
+    labels = np.arange(150) % 2
+    split = split_by_group(groups, labels, ("cup", "plate"), {2: 0.07})
+    assert (split == 2).sum() == 10
+
+
+def test_images_that_are_groups_of_their_own_may_be_fewer_than_the_parts():
+    labels = np.arange(8) // 4
+    split = split_by_group(np.arange(8), labels, ("cup", "plate"), TENTHS)
+    for number in range(3):
+        assert set(labels[split == number]) == {0, 1}
+
+
+def test_of_parts_of_one_size_the_one_with_the_classes_of_all_is_taken():
+    groups = np.repeat(np.arange(5), 10)
+    cups = np.repeat([5, 9, 8, 9, 9], 10)  # of every ten: 40 of 50 in all
+    labels = (np.tile(np.arange(10), 5) >= cups).astype(np.int64)
+    split = split_by_group(groups, labels, ("cup", "plate"), {2: 0.2})
+    np.testing.assert_array_equal(np.flatnonzero(split == 2), np.flatnonzero(groups == 2))
+
+
+def test_a_train_split_that_would_lack_a_class_is_cut_by_class():
+    labels = np.zeros(1000, np.int64)
+    labels[784::4] = 1  # valid and test would have both classes, train one
+    split, together = split_by_name(labels, ("cup", "plate"), TENTHS)
+    assert not together
+    assert set(split[labels == 1]) >= {0, 1, 2}

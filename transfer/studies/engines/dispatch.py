@@ -63,6 +63,7 @@ def do_all(missing: list[Run], pool: Pool, context: Context, total: int) -> Fail
                     display.epoch(run.name, content)
                 elif event == "busy":
                     elsewhere.append(run)
+                    display.wait_for(run.name)
                 elif event == "failed":
                     failures[run.name] = content
                     display.end(run.name, f"{run.name} failed: {content}")
@@ -125,6 +126,7 @@ class _Display:
         self._costs, self._total, self._epochs = dict(costs), total, epochs
         self._shares: dict[str, float] = {}  # of each running run, 0..1
         self._done: set[str] = set()
+        self._awaited: set[str] = set()
         self._began = time.monotonic()
         self._live = Progress(
             TextColumn("{task.description}"),
@@ -153,6 +155,12 @@ class _Display:
         self._live.update(self._lines[run], completed=self._shares[run], note=note)
         self._show_overall()
 
+    def wait_for(self, run: str) -> None:
+        """A run is held by another process; said once."""
+        if run not in self._awaited:
+            self._awaited.add(run)
+            self._tell(f"{run}: another process is doing it, waiting")
+
     def done(self, row: Mapping[str, Any]) -> None:
         """A run is finished; ``row`` is its row of runs.csv."""
         self.end(
@@ -166,13 +174,16 @@ class _Display:
         """A run is no longer to be done; ``line`` says why."""
         self._done.add(run)
         self._shares.pop(run, None)
+        self._tell(line)
+        if run in self._lines:
+            self._live.remove_task(self._lines.pop(run))
+        self._show_overall()
+
+    def _tell(self, line: str) -> None:
         if self._live.disable:
             print(f"[{self._count()}] {line}; {self._eta()}", file=sys.stderr, flush=True)
         else:
             self._live.console.print(line, highlight=False)
-        if run in self._lines:
-            self._live.remove_task(self._lines.pop(run))
-        self._show_overall()
 
     def _show_overall(self) -> None:
         note = f"{self._count()}, {self._eta()}"

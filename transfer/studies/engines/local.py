@@ -22,6 +22,7 @@ from transfer.errors import TransferError
 from transfer.files import exclusively, remove_temporaries
 from transfer.folding import write_failure
 from transfer.machine import cores
+from transfer.program import CUT_MEANWHILE
 from transfer.progress import quietly
 from transfer.results import finished, working
 from transfer.runs import FROZEN_KINDS, Run
@@ -116,6 +117,8 @@ class _Worker:
         """The error of a process that is gone."""
         self.process.join()
         name = self.run.name if self.run else "a worker"
+        if self.process.exitcode == -getattr(signal, "SIGBUS", 0):
+            return TransferError(f"The process of {name} ended: {CUT_MEANWHILE}")
         return TransferError(
             f"The process of {name} ended unexpectedly (exit code {self.process.exitcode}; "
             "-9 often means that memory ran out): use fewer --workers. "

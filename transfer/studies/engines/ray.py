@@ -36,6 +36,7 @@ from transfer.studies.setup import environment
 
 try:
     import ray
+    from ray._private import ray_constants
 except ModuleNotFoundError as error:
     raise TransferError(
         f"--engine ray needs Ray, which is not installed: {how_to_install('ray')}"
@@ -104,7 +105,10 @@ def _connected(address: str | None) -> Iterator[None]:
     }
     main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM)
+    clusters = ray_constants.ENABLE_RAY_CLUSTER
     try:
+        # As Ray does on macOS: a cluster of one machine listens to that machine alone.
+        ray_constants.ENABLE_RAY_CLUSTER = address is not None
         with quietly():
             ray.init(
                 address or "local",
@@ -119,6 +123,7 @@ def _connected(address: str | None) -> Iterator[None]:
             "If it asks for a token, give --address auto on one of its nodes."
         ) from error
     finally:
+        ray_constants.ENABLE_RAY_CLUSTER = clusters
         if main:
             signal.signal(signal.SIGTERM, before)  # Ray puts its own in place
     try:
@@ -207,6 +212,10 @@ class _Tasks:
             time.sleep(SECONDS_BETWEEN_LOOKS)
         elif ray.wait(tasks, timeout=SECONDS_BETWEEN_LOOKS)[0]:
             ended = ray.wait(tasks, num_returns=len(tasks), timeout=0)[0]
+        if _raylet_is_gone() or not any(node["Alive"] for node in ray.nodes()):
+            raise TransferError(
+                "The Ray cluster has no node left. The same command goes on from here once it has."
+            )
         for task in ended:
             run = self._running.pop(task)
             yield run, *_result(task, run)
@@ -216,6 +225,16 @@ class _Tasks:
                 self._logs[run.name] = log
                 with contextlib.suppress(OSError, TransferError, IndexError):
                     yield run, "epoch", read_log(self._study_dir, run.name).iloc[-1].to_dict()
+
+
+def _raylet_is_gone() -> bool:
+    """Whether the node that this command has started itself, if it has, is there no more.
+
+    Ray notices it after a quarter of a minute, and may then end this process without a word.
+    """
+    node = ray._private.worker._global_node
+    own: list[Any] = node.all_processes.get("raylet", []) if node else []
+    return any(one.process.poll() is not None for one in own)
 
 
 def _result(task: Any, run: Run) -> tuple[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from transfer.errors import TransferError
+from transfer.runs import PROTOCOLS
 from transfer.tasks.checks.leakage import leakage
 from transfer.tasks.checks.soundness import copies_and_constants, labels_and_images
 from transfer.tasks.dataset import Dataset, load_dataset
@@ -27,7 +28,13 @@ def check(path: str | Path) -> tuple[list[str], list[str]]:
         return [str(error)], []
     lines = [f"{dataset.name}: {dataset.height}x{dataset.width}, {len(dataset.classes)} classes"]
     lines += class_shares(dataset)
-    problems = _shared_recordings(dataset)
+    problems = shared_recordings(dataset)
+    batch = PROTOCOLS["fast"].batch
+    if len(dataset.train.labels) < batch:
+        problems.append(
+            f"Expected {batch} training images or more, a batch of a study. Received: "
+            f"{len(dataset.train.labels)}; add some, or give the study a smaller --batch."
+        )
     report = leakage(dataset)
     lines += report.lines()
     if report.verdict == "leakage":
@@ -57,7 +64,7 @@ def class_shares(dataset: Dataset) -> list[str]:
     return lines
 
 
-def _shared_recordings(dataset: Dataset) -> list[str]:
+def shared_recordings(dataset: Dataset) -> list[str]:
     """A sentence for each pair of splits that share a recording: it was split by frame."""
     problems = []
     for (one, left), (other, right) in combinations(dataset.splits.items(), 2):
