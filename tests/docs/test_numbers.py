@@ -151,6 +151,16 @@ CLAIMS = (
         lambda: [moved("AnB", 0), moved("AnB", 1), moved("AnB", 1, 7)],
     ),
     ("Most lie near #, below which", lambda: [100 / 3]),
+    (
+        "AnB under `legacy` lies # below AnB under `inference` in the mean, BnB under `legacy` # "
+        "from BnB under `inference`",
+        lambda: [
+            above_base("lanes-bn", "AnB", "inference", FIVE)
+            - above_base("lanes-bn", "AnB", "legacy", FIVE),
+            above_base("lanes-bn", "BnB", "legacy", FIVE)
+            - above_base("lanes-bn", "BnB", "inference", FIVE),
+        ],
+    ),
     ("So B1B is # below baseB there", lambda: [original("baseB") - original("B1B")]),
     (
         "at most # points at any n",
@@ -169,7 +179,7 @@ CLAIMS = (
         lambda: [above_base(FAST, "AnB", bn) for bn in ("legacy", "inference")],
     ),
     (
-        "smaller: # and # with ImageNet, # and # with fractals",
+        "fall is smaller: # and # with ImageNet, # and # with fractals",
         lambda: [
             above_base(study, "AnB", bn)
             for study in ("lanes-imagenet", "lanes-fractals")
