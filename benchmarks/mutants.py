@@ -17,6 +17,7 @@ import hashlib
 import importlib
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -40,6 +41,7 @@ LOADED = (
     *("h5py", "hypothesis", "keras", "pandas", "PIL.Image", "scipy.stats", "sklearn.metrics"),
     "statsmodels.api",
 )
+_MOST_MEMORY = 12 << 30  # address space of the tests: a mutant may drop the bound of a reader
 COLUMNS = ("room", "module", "mutants", "tried", "killed")
 
 
@@ -153,6 +155,7 @@ def _pass(tests: str, timeout: float) -> bool:
     child = os.fork()
     if child == 0:
         os.setsid()
+        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
