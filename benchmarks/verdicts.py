@@ -154,8 +154,8 @@ def cell(scenario: str, seeds: int, images: int, dependent: bool, variances: str
         rules = {"general": {"old": np.logical_and.accumulate(alone)}, "cut": {"old": alone}}
         for statement, more in rules.items():
             for rule, passed in {**both, **more}.items():
-                place = int((passed * np.arange(1, 14)).max())
-                claims.setdefault((statement, rule), []).append(place)
+                claimed = int((passed * np.arange(1, 14)).max())
+                claims.setdefault((statement, rule), []).append(claimed)
     # A claim is a place: n of AnB, or 14 - n of sliced-n. It is false if that network is worse; if
     # `general` comes from a sequence, it speaks of all networks up to it.
     acceptable = truth > -MARGIN
