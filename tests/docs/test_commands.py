@@ -24,7 +24,7 @@ SMALLER = {
 }
 #: Changes of what a command asks for, where it asks for hours.
 INSTEAD = {
-    "--preset quick --out": "--preset quick --n 1,7 --out",  # 11 networks for 22
+    "--preset quick --out": "--preset quick --n 1,7 --out",  # 12 networks for 24
     "--seeds 0,1,2 --kinds baseB,sliced": "--seeds 0,1,2 --kinds baseB,sliced --n 7",
     "--kinds baseB,sliced --out": "--kinds baseB,sliced --n 7 --out",
     "--kinds baseB,AnB --bn": "--kinds baseB,AnB --n 1 --bn",

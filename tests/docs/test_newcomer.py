@@ -60,7 +60,8 @@ def test_three_commands_lead_from_a_folder_to_an_exported_network(tmp_path, phot
 
     next_step = said.partition("\nNext step\n")[2]
     command = re.search(r"^  (python -m transfer export .*)$", next_step, re.MULTILINE)
-    assert command or "No cut" in next_step or "worth nothing yet" in next_step, next_step
+    # One epoch may not be enough to learn the task: then nothing is recommended, and that is said.
+    assert command or "learnt the task" in said or "To learn where" in next_step, said
     if command:
         words = shlex.split(command[1])[3:]
     else:  # nothing is recommended: any network must be exportable all the same

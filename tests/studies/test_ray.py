@@ -97,6 +97,7 @@ def test_a_cluster_that_is_not_there_is_one_sentence(engine, port):
 def command(out, data, *more):
     return [
         *(sys.executable, "-m", "transfer", "study", "--kinds", "baseB,BnB,AnB", "--n", "4"),
+        *("--seeds", "0"),
         *("--protocol", "fast", "--epochs", "20", "--batch", "16"),
         *("--input", "32x32", "--data", str(data), "--out", str(out), *more),
     ]
