@@ -29,6 +29,9 @@ _MAX_JSON_BYTES = 4 << 20
 
 #: Folder beside a table, and of a study, that holds locks and what is not finished.
 WORKING = "working"
+#: Folders of a study that are written into or looked through.
+_IN_WORKING = ("checkpoints", "failed", "features", "locks", "logs", "predictions", "rows")
+_FOLDERS = (WORKING, "models", "figures", *(f"{WORKING}/{name}" for name in _IN_WORKING))
 
 
 def write_atomically(path: str | Path, content: bytes | str) -> None:
@@ -235,3 +238,17 @@ def refuse_occupied(out: str | Path) -> None:
             f"Expected {out} not to exist or to be an empty folder. It {what}; "
             "choose another folder or remove it."
         )
+
+
+def refuse_links(study_dir: str | Path) -> None:
+    """Raise a `TransferError` if a folder of the study is a link to somewhere else.
+
+    The study may be somebody else's: what is written or removed below it must lie below it.
+    """
+    for name in _FOLDERS:
+        path = Path(study_dir, name)
+        if path.is_symlink():
+            raise TransferError(
+                f"Expected a folder at {path}. Received: a link, which is not followed; put the "
+                "folder itself there."
+            )

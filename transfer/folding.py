@@ -19,7 +19,13 @@ import pandas as pd
 
 from transfer.archives import members, merge_arrays, pack, read_member, write_npz
 from transfer.errors import TransferError
-from transfer.files import exclusively, lock_beside, remove_temporaries, write_atomically
+from transfer.files import (
+    exclusively,
+    lock_beside,
+    refuse_links,
+    remove_temporaries,
+    write_atomically,
+)
 from transfer.results import (
     LOG_COLUMNS,
     RUN_COLUMNS,
@@ -31,7 +37,6 @@ from transfer.results import (
     read_rows,
     read_test_clusters,
     read_test_labels,
-    refuse_links,
     to_repeat,
     working,
 )

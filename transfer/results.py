@@ -28,7 +28,7 @@ import pandas as pd
 
 from transfer.archives import members, read_member, read_probabilities
 from transfer.errors import TransferError
-from transfer.files import WORKING, Version, read_json, version_of
+from transfer.files import WORKING, Version, read_json, refuse_links, version_of
 from transfer.runs import KERAS_3, Run, parse_run, parse_runs
 from transfer.tables import is_formula, place, read_table
 
@@ -61,28 +61,9 @@ _ROUNDING = 1e-5  # of numbers in the table, which have six digits
 _T = TypeVar("_T")
 
 
-#: Folders of a study that are written into or looked through.
-_IN_WORKING = ("checkpoints", "failed", "features", "locks", "logs", "predictions", "rows")
-_FOLDERS = (WORKING, "models", "figures", *(f"{WORKING}/{name}" for name in _IN_WORKING))
-
-
 def working(study_dir: str | Path, *parts: str) -> Path:
     """A path in the folder of what single runs write while a study goes on."""
     return Path(study_dir, WORKING, *parts)
-
-
-def refuse_links(study_dir: str | Path) -> None:
-    """Raise a `TransferError` if a folder of the study is a link to somewhere else.
-
-    The study may be somebody else's: what is written or removed below it must lie below it.
-    """
-    for name in _FOLDERS:
-        path = Path(study_dir, name)
-        if path.is_symlink():
-            raise TransferError(
-                f"Expected a folder at {path}. Received: a link, which is not followed; put the "
-                "folder itself there."
-            )
 
 
 def names_in(study_dir: str | Path, folder: str) -> list[str]:

@@ -14,12 +14,12 @@ from typing import Any
 
 from transfer import __version__
 from transfer.errors import TransferError
-from transfer.files import WORKING, exclusively, remove_temporaries, sha256_of
+from transfer.files import WORKING, exclusively, refuse_links, remove_temporaries, sha256_of
 from transfer.folding import write_test_labels
 from transfer.machine import cores
 from transfer.networks.sources import find_source
 from transfer.progress import quietly
-from transfer.results import folded_runs, names_in, read_runs, refuse_links, working
+from transfer.results import folded_runs, names_in, read_runs, working
 from transfer.runs import Protocol, Study
 from transfer.studies.context import Context
 from transfer.study_file import (
