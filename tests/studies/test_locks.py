@@ -119,7 +119,18 @@ def test_a_folder_where_a_study_was_killed_at_its_start_can_be_used(tmp_path):
 def test_two_studies_at_once_in_one_folder_share_the_runs(tmp_path, small_data):
     out = tmp_path / "study"
     command = [
-        *(sys.executable, "-m", "transfer", "study", "--kinds", "baseB,BnB", "--n", "4"),
+        *(
+            sys.executable,
+            "-m",
+            "transfer",
+            "study",
+            "--kinds",
+            "baseB,BnB",
+            "--n",
+            "4",
+            "--seeds",
+            "0",
+        ),
         *("--protocol", "fast", "--epochs", "2", "--batch", "16", "--input", "32x32"),
         *("--workers", "1", "--data", str(small_data), "--out", str(out)),
     ]
