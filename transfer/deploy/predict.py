@@ -60,8 +60,8 @@ class Predictions:
     def lines(self) -> list[str]:
         """The summary for a person."""
         each = zip(self.classes, self.counts, strict=True)
-        said = ", ".join(f"{name} {count}" for name, count in each if count)
-        lines = [f"{self.counts.sum()} images: {said}"]
+        parts = ", ".join(f"{name} {count}" for name, count in each if count)
+        lines = [f"{self.counts.sum()} images: {parts}"]
         if known := int(self.confusion.sum()):
             classes = int((self.confusion.sum(1) > 0).sum())
             lines.append(
@@ -119,8 +119,8 @@ def predict(
             for name, label, answer, row in zip(
                 batch.names, batch.labels, answers, probabilities, strict=True
             ):
-                said = ["" if label < 0 else classes[label]] if "label" in names else []
-                cells = [*map(harmless, [*name, *said, classes[answer]])]
+                true_class = ["" if label < 0 else classes[label]] if "label" in names else []
+                cells = [*map(harmless, [*name, *true_class, classes[answer]])]
                 writer.writerow([*cells, *map(format_number, row)])
         if not counts.any():
             reason = left_out[0][1] if left_out else "There is none."
