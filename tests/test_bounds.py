@@ -33,7 +33,7 @@ CHECKPOINT = "from transfer.training.checkpoint import read_checkpoint"
 
 
 def packed_weights(path, times):
-    """A weight file whose first array is deflated so many times over: 4 GiB in a megabyte."""
+    """A weight file whose first array is deflated so many times over: a GiB in a megabyte."""
     with h5py.File(path, "w") as file:
         for number, (name, shape) in enumerate(weight_shapes(Architecture(n=1)).items()):
             layer, weight = name.split("/")
@@ -59,7 +59,7 @@ def bomb(times):
     import zlib
 
     packer = zlib.compressobj(9)
-    content = b"".join(packer.compress(bytes(1 << 20)) for _ in range(4096)) + packer.flush()
+    content = b"".join(packer.compress(bytes(1 << 20)) for _ in range(1024)) + packer.flush()
     for _ in range(times - 1):
         content = zlib.compress(content, 9)
     return content
