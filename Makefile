@@ -10,7 +10,7 @@ help:
 	@echo "make study        set up, then run the quick study (minutes on two cores)"
 	@echo "make test         set up, then run the fast tests"
 	@echo "make test-slow    the tests that take longer: whole studies, notebooks"
-	@echo "make extras       install what is optional: LiteRT, ONNX, Ray, TensorBoard"
+	@echo "make extras       install what is optional: LiteRT, ONNX, Ray, TensorBoard, mkdocs"
 	@echo "make test-extras  the fast tests that need what is optional"
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        training speed, ours and others' side by side (installs PyTorch)"
@@ -39,7 +39,7 @@ endif
 	@touch $@
 
 extras: setup .venv/extras
-.venv/extras: requirements-extras.txt requirements-export.txt requirements-ray.txt .venv/ready
+.venv/extras: requirements-extras.txt requirements-docs.txt requirements-export.txt requirements-ray.txt .venv/ready
 	$(INSTALL) --requirement requirements-extras.txt
 	@touch $@
 
