@@ -281,6 +281,18 @@ CLAIMS = (
             (noise("lanes", "baseB", 6, "averaged") - noise("lanes", "baseB", 6)).mean(),
         ],
     ),
+    (
+        "baseB has # (MobileNet v1: #). AnB lies # below it at n = 1, above it at "
+        "n = 5, 9 and 13 (#, # and #), and # below at n = 17",
+        lambda: [
+            points("donkey-v2", "baseB"),
+            points(BN, "baseB"),
+            -above_base("donkey-v2", "AnB", "inference", (1,)),
+            *(above_base("donkey-v2", "AnB", "inference", (n,)) for n in (5, 9, 13)),
+            -above_base("donkey-v2", "AnB", "inference", (17,)),
+        ],
+    ),
+    ("where A13B lies # below", lambda: [-above_base(BN, "AnB", "inference", (13,))]),
     ("six rounds): keep 4 blocks, # against #", lambda: cut("donkey-decided")[:2]),
     (
         "five rounds): keep 4 blocks, # against #, at worst # less",
