@@ -6,10 +6,7 @@ from transfer.errors import TransferError
 
 
 def equals(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Indices that leave every class as large as the smallest: int64 (M,), rising.
-
-    ``labels``: integers (N,). ``seed``: decides which images of a class stay.
-    """
+    """Indices that leave every class as large as the smallest: int64 (M,), rising."""
     smallest = int(np.unique(labels, return_counts=True)[1].min())
     return _sorted([indices[:smallest] for indices in shuffled_classes(labels, seed)])
 
@@ -18,8 +15,6 @@ def stratified_fraction(labels: np.ndarray, fraction: float, seed: int) -> np.nd
     """Indices of a share of every class, at least one image each: int64 (M,), rising.
 
     Nested: for one seed, the indices of a smaller fraction are among those of a larger one.
-    ``labels``: integers (N,). ``fraction``: in (0, 1], else a `TransferError`; each class keeps the
-    nearest whole number of images.
     """
     if not 0 < fraction <= 1:
         raise TransferError(f"Expected a fraction in (0, 1]. Received: {fraction}.")

@@ -1,18 +1,9 @@
 """A data set is a folder of arrays: load it memory-mapped, validate it, balance it, write it.
 
-::
-
-    DIR/train_data.npy        uint8 (N, height * width * 3), one flattened RGB image a row
-    DIR/train_labels.npy      integers (N,) or (N, 1), 0..classes - 1
-    DIR/train_recordings.npy  optional: integers (N,), which recording an image belongs to
-    DIR/valid_*.npy, DIR/test_*.npy
-    DIR/dataset.json          optional: name, height, width, classes, frames
-
-Without ``dataset.json`` the published layout is assumed: 45x80 images, forward, left, right, frames
-of drives. Images of one recording depend on each other: they were taken without a pause, or show
-the same thing. Its number is unique in the whole data set: the same number in two splits means that
-one recording was cut in two. ``"frames": false`` says that the images are no frames of a sequence:
-photographs that are independent of each other.
+Each split has ``train_data.npy``, uint8 (N, height * width * 3); ``train_labels.npy``, integers;
+and may have ``train_recordings.npy``, which recording an image belongs to. ``dataset.json`` may say
+name, height, width, classes, frames; without it, the published layout is assumed. The number of a
+recording is unique in the whole data set.
 """
 
 import hashlib
@@ -77,8 +68,7 @@ class Dataset:
     def test_clusters(self) -> np.ndarray | None:
         """Which test images depend on each other: int64 (N,), equal within a cluster.
 
-        The recordings where they are known; each image its own where the images are no frames; else
-        None: neighbours depend on each other, and nothing says where one sequence ends.
+        The recordings, or each image its own where they are no frames; else None: nothing is known.
         """
         if self.test.recordings is None and not self.frames:
             return np.arange(len(self.test.labels))
@@ -212,11 +202,7 @@ def _is_name(value: Any) -> bool:
 
 
 def content_hash(dataset: Dataset) -> str:
-    """SHA-256 of what a network sees: geometry, images and labels of every split.
-
-    The data set's name, its folder, its recordings, the names of its classes and the way labels are
-    stored change nothing. 64 hexadecimal digits.
-    """
+    """SHA-256 of what a network sees: geometry, images and labels of every split."""
     digest = hashlib.sha256()
     digest.update(f"{dataset.height} {dataset.width} {len(dataset.classes)}\n".encode())
     for name, split in dataset.splits.items():
@@ -228,10 +214,7 @@ def content_hash(dataset: Dataset) -> str:
 
 
 def load_recorded(path: str | Path, sha256: str) -> Dataset:
-    """The data set that a study was made with, known by its `content_hash`.
-
-    Raises `TransferError` if it is not there, or is another data set.
-    """
+    """The data set that a study was made with, known by its `content_hash`."""
     folder = Path(path)
     dataset = load_dataset(folder) if folder.is_dir() else None
     if dataset is None or content_hash(dataset) != sha256:
@@ -256,11 +239,8 @@ def write_dataset(
 ) -> None:
     """Write a data set whole or not at all; `load_dataset` reads it back.
 
-    ``frames``: False: the images are independent of each other; see `Dataset`. ``recipe``: how the
-    data were made (generator, seed, settings); kept in ``dataset.json``. ``beside``: names and
-    contents of more files.
-    Raises `TransferError` if ``out`` exists and is not an empty folder, or cannot be written, or if
-    the splits are not a valid data set.
+    ``recipe``: how the data were made, kept in ``dataset.json``. ``beside``: contents of more
+    files.
     """
     out = Path(out)
     check_description(str(out), name, height, width, classes, frames)

@@ -1,10 +1,8 @@
 """Fetch the published arrays: a tar archive of six .npy files, resumed where it was cut.
 
-The archive comes into ``OUT.tar.part`` beside the folder ``OUT``; what is known of it (address,
-length, validator) into ``OUT.tar.part.json``. A second call goes on with an HTTP range request
-(RFC 9110, section 14), with ``If-Range`` so that a changed file starts anew. Nothing in the archive
-is trusted: only plain files with the six names are unpacked, and the folder appears only once
-`load_dataset` has accepted it.
+The archive comes into ``OUT.tar.part`` beside the folder ``OUT``, what is known of it into
+``OUT.tar.part.json``; a second call goes on with an HTTP range request (RFC 9110, section 14). Only
+plain files with the six names are unpacked.
 """
 
 import contextlib
@@ -181,10 +179,7 @@ def _resume_point(url: str, part: Path) -> tuple[int, dict[str, Any]]:
 
 
 def _extent(response: Any, have: int, notes: dict[str, Any]) -> tuple[int, int | None]:
-    """First byte of the response within the archive, and the archive's length.
-
-    The first byte is 0 where the server knows no ranges, or the archive has changed.
-    """
+    """First byte of the response within the archive (0: all of it), and the archive's length."""
     if response.status == 206:
         extent = re.fullmatch(
             r"bytes (\d{1,15})-\d{1,15}/(\d{1,15})", response.headers.get("Content-Range", "")
@@ -210,10 +205,7 @@ def _pieces(response: Any) -> Iterator[bytes]:
 
 
 class _InSmallReads(io.RawIOBase):
-    """An archive that refuses to be read in one piece.
-
-    tarfile reads an extended header whole, and a compressed one of gigabytes has a few kilobytes.
-    """
+    """Refuses to be read in one piece: a compressed header of gigabytes has a few kilobytes."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream

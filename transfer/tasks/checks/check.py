@@ -1,7 +1,4 @@
-"""Check a data set before a study is spent on it: layout, classes, leakage, data that lie.
-
-``python -m transfer data check DIR`` prints the lines and ends with 1 if there is a problem.
-"""
+"""Check a data set before a study is spent on it: layout, classes, leakage, data that lie."""
 
 from itertools import combinations
 from pathlib import Path
@@ -16,12 +13,7 @@ from transfer.tasks.dataset import Dataset, load_dataset
 
 
 def check(path: str | Path) -> tuple[list[str], list[str]]:
-    """What is wrong with the data set at ``path``, and what it holds.
-
-    Returns problems, one sentence each, none if the data set can be used; and the lines of a
-    summary, none if it cannot be loaded: class shares, recordings, leakage, a linear classifier,
-    and notes about what is odd but no problem.
-    """
+    """The problems of the data set at ``path``, and what it holds, one sentence or line each."""
     try:
         dataset = load_dataset(path)
     except TransferError as error:

@@ -1,12 +1,7 @@
 """Data that lie: copies across splits, images of one colour, labels unrelated to the images.
 
-No single image is wrong here, so no reader fails; the study would train and mean less than it says.
 A finding is a problem if it concerns more than one image in a hundred of a split, else a note.
-
-A simple classifier tells whether labels belong to the images: ridge regression from grey pictures
-of 12x20 to the classes, fitted on train, all classes of equal weight. Its answers are unrelated to
-labels that were shuffled. If another split numbers its classes in another order, its answers are
-related to the wrong class.
+Whether labels belong to the images is told by ridge regression from grey pictures of 12x20.
 """
 
 import hashlib

@@ -1,14 +1,9 @@
 """Read recorded drives without trusting them: one recording, or a folder of several.
 
-- **Donkeycar tub, version 2**: ``manifest.json`` (one JSON value a line; the last names catalogs
-  and deleted records), ``*.catalog`` (one record a line) and ``images/``. **Version 1**:
-  ``record_N.json`` and images in one folder. A record holds ``user/angle`` (-1 = full left,
-  1 = full right), ``user/mode``, ``cam/image_array`` (name of the image) and milliseconds.
-- **Udacity's simulator**: ``driving_log.csv`` beside a folder ``IMG``. A line holds center, left,
-  right (paths of three images), steering, throttle, brake, speed; the first line may name these
-  columns. Paths are those of the machine that recorded: only their last part counts, and lies in
-  ``IMG``. Of the three cameras the central one is used. Steering is as in a tub. The time of a
-  frame is in the name of its image, ``center_2016_12_01_13_30_48_287.jpg``.
+A Donkeycar tub of version 2 is ``manifest.json`` (one JSON value a line; the last names catalogs
+and deleted records), ``*.catalog`` (one record a line) and ``images/``; of version 1,
+``record_N.json`` and images in one folder. Udacity's simulator writes ``driving_log.csv`` and
+``IMG``: of its three cameras the central one is used, of the recorded paths only the last part.
 """
 
 import json

@@ -1,8 +1,6 @@
-"""List folders of images, one folder a class.
+"""List folders of images: ``CLASS``, or ``train/CLASS``, ``valid/CLASS``, ``test/CLASS``.
 
-Two layouts, at any depth below ``SRC`` (``SRC/images/CLASS`` too): ``CLASS``, or ``train/CLASS``,
-``valid/CLASS`` (or ``val``, ``validation``) and ``test/CLASS``, of which valid or test may be
-missing. Folders inside a class belong to it. Classes are numbered in the order of their names.
+Both at any depth below ``SRC``; folders inside a class belong to it.
 """
 
 import os
@@ -27,10 +25,7 @@ def holds_images(src: Path) -> bool:
 
 
 def read_image_folders(src: Path) -> Listing:
-    """List the images below ``src`` by class, and by split if they are split.
-
-    Raises `TransferError` if there are fewer than two classes, or a class is missing in a split.
-    """
+    """List the images below ``src`` by class, and by split if they are split."""
     images: list[str] = []
     left_out: list[tuple[str, str]] = []
     folders_of_others: dict[str, int] = {}
@@ -95,10 +90,7 @@ def _shared(parts: list[list[str]]) -> int:
 
 
 def walk(src: Path) -> Iterator[tuple[str, bool, bool]]:
-    """Each file below ``src``: its path, whether its name is that of an image, if it is a link.
-
-    Hidden files and folders are ignored. No link is followed; a link to a folder counts as a file.
-    """
+    """Each plain file below ``src``: path, whether an image by its name, whether a link."""
     below = [""]
     while below:
         folder = below.pop()

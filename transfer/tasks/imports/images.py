@@ -1,13 +1,8 @@
 """Read image files from anywhere, shrunk to one size, without trusting them.
 
-Six formats are decoded: JPEG, PNG, WebP, BMP, TIFF and GIF (of several pictures the first). The
-memory that an image takes is worked out from what its header declares and bounded before its
-pixels are decoded: a few bytes of PNG can declare gigabytes. A large JPEG is decoded at a half, a
-quarter or an eighth of its size, so that photographs of any camera are read.
-
-Whatever the file holds becomes RGB of 8 bits a channel: grey, palettes and CMYK are converted,
-16-bit grey is divided by 257, transparent pixels are laid over white. An image is turned as its
-EXIF orientation says.
+The memory that an image takes is worked out from its header and bounded before its pixels are
+decoded: a few bytes of PNG can declare gigabytes. Whatever the file holds becomes RGB of 8 bits a
+channel, transparent pixels over white, turned as EXIF says.
 """
 
 import contextlib
@@ -102,10 +97,7 @@ def _pillow_in_peace() -> Iterator[None]:
 
 
 def _decode(path: Path, height: int, width: int, most_bytes: int) -> _Outcome | None:
-    """The image, and its height and width in the file, after turning.
-
-    None if that takes more memory than ``most_bytes``, which are `MOST_BYTES` or fewer.
-    """
+    """The image, and its sides in the file; None if that takes more than ``most_bytes``."""
     try:
         with open_plain(path) as stream:
             if stream.read(12).endswith(b"WEBP") and most_bytes < MOST_BYTES:

@@ -1,13 +1,4 @@
-"""Bring foreign images into the layout of a data set: drives split by time, others by name.
-
-A drive is a Donkeycar tub or a recording of Udacity's simulator, or a folder of several. Its
-steering is a number in -1..1, -1 = full left, 1 = full right. Within ``dead_zone`` of 0 the label
-is forward (0), below it left (1), above it right (2).
-
-Folders of images and images listed in a CSV have their own classes; see
-`transfer.tasks.imports.folders` and `transfer.tasks.imports.listing`, and for all splits
-`transfer.tasks.imports.splits`.
-"""
+"""Bring foreign images into the layout of a data set: drives split by time, others by name."""
 
 import re
 from dataclasses import replace

@@ -1,18 +1,8 @@
-"""Images of classes, listed before any is opened: those that a CSV names.
+"""Images of classes, listed before any is opened; those that a CSV names.
 
-::
-
-    path,label
-    2024/kitchen_001.jpg,cup
-    2024/kitchen_002.png,plate
-
-The first line may name the columns: ``path`` (or file, filename, image) and ``label`` (or class);
-``split`` (train, valid, val, validation, test) if the images are split already; ``group`` if images
-belong together, so that no group is divided. Other columns are ignored. Without such a line
-the first column is the path, the second the label.
-
-Paths are relative to the folder of the CSV, with ``/`` or ``\\`` between their parts. None may lead
-out of that folder. Classes are numbered in the order of their names.
+The first line may name the columns: ``path`` (or file, filename, image), ``label`` (or class),
+``split`` and ``group``; without it, the first column is the path and the second the label. Paths
+are relative to the folder of the CSV, and none may lead out of it.
 """
 
 import csv
@@ -74,11 +64,7 @@ def numbered(texts: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a CSV that are not empty, each with the number of its line.
-
-    Raises `TransferError` if it cannot be read; see `read_lines`. A cell does not run over several
-    lines.
-    """
+    """The rows of a CSV that are not empty, each with the number of its line."""
     for number, line in enumerate(read_lines(path), 1):
         try:
             row = next(csv.reader([line], strict=True), [])
@@ -96,11 +82,7 @@ def is_csv_list(src: Path) -> bool:
 
 
 def read_csv_list(src: Path) -> Listing:
-    """List the images of the CSV file ``src``.
-
-    Raises `TransferError` if the CSV is damaged, a path leads out of its folder, or one image has
-    two labels.
-    """
+    """List the images of the CSV file ``src``."""
     columns: dict[str, int] = {}
     lines: dict[str, tuple[str, ...]] = {}  # label, split and group of each path
     repeated = 0

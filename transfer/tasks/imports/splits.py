@@ -1,19 +1,7 @@
-"""Split images into train, valid and test so that no test image has its neighbour in training.
+"""Split data so that no test image has its neighbour in training.
 
-Images of classes are split by what is known of them; for drives see
-`transfer.tasks.imports.stretches`.
-
-- Where images belong to groups (a recording, a person, an object), no group is divided.
-- Else names of frames are usually in the order of time, and the split goes by the order of names:
-  the first 80 % are train, the next 10 % valid, the last 10 % test, and 2 % are dropped at the end
-  of train and of valid. Where names run through all classes (``left/0017.jpg``,
-  ``forward/0018.jpg``) they are ordered together, and the same time is test for every class. Where
-  that would leave a class out of a split, each class is split in its own order.
-- On demand images are dealt at random within each class: right for photographs that are independent
-  of each other, wrong for frames of a video.
-
-Where the source itself says which images are train, valid or test, only what is missing is split
-off its training images.
+A drive is split by time. Images of groups are split by group; else by the order of names, which in
+frames is the order of time; on demand at random. What the source has split already stays.
 """
 
 import re
@@ -35,10 +23,7 @@ _ONE_PATTERN = 0.9  # of the names differ in their numbers only: they may be tho
 
 
 def split_listing(listing: Listing, ratios: Ratios = RATIOS, stratified: bool = False) -> Listing:
-    """Split the images of a listing, or what it leaves open, in the order the data set takes.
-
-    Raises `TransferError` if it has no training images, or a class has too few images or groups.
-    """
+    """Split the images of a listing, or what it leaves open, in the order the data set takes."""
     labels, names = listing.labels, listing.names
     order = np.array(sorted(range(len(names)), key=lambda index: in_order(names[index])))
     sequence = _look_like_frames(names, labels[order])
@@ -107,13 +92,9 @@ def split_by_group(
 ) -> np.ndarray:
     """Assign whole groups to train (0) and to the splits of ``shares``, int64 (N,).
 
-    Test is split off first, then valid. Each time scikit-learn's ``StratifiedGroupKFold`` deals the
-    groups to as many parts of like size and like class shares as the share asks for, and the part
-    that comes closest is taken. If every part lacks a class, there are fewer and larger parts.
-    ``groups``, ``labels``: int64 (N,). ``classes``: names of the labels, for the message.
-    ``shares``: of all images, for 1 (valid) and 2 (test), or one of them.
-    Raises `TransferError` if no such split has every class everywhere: a class has too few groups,
-    or shares its few groups with others.
+    Test is split off first, then valid: ``StratifiedGroupKFold`` deals the groups to as many parts
+    as the share asks for, and the part that comes closest is taken. ``shares``: of all images, for
+    1 (valid) and 2 (test), or one of them.
     """
     in_groups = [len(np.unique(groups[labels == label])) for label in range(len(classes))]
     if min(in_groups) <= len(shares):
@@ -169,11 +150,9 @@ def _best_part(
 def split_by_name(
     labels: np.ndarray, classes: tuple[str, ...], shares: dict[int, float]
 ) -> tuple[np.ndarray, bool]:
-    """Assign images to train (0), to the splits of ``shares`` or to none (-1), by their order.
+    """Assign images, in the order of names, to train (0), to ``shares`` or to none (-1).
 
-    ``labels``: int64 (N,), in the order of the names; the rest as for `split_by_group`.
     Returns the split, int64 (N,), and whether the order of all was cut, or that of each class.
-    Raises `TransferError` if a class has too few images.
     """
     _refuse_few(labels, classes, shares, 2)  # one of them is dropped between two splits
     split = _cut(len(labels), shares, _GAP)
@@ -193,7 +172,7 @@ def split_by_name(
 def split_at_random(
     labels: np.ndarray, classes: tuple[str, ...], shares: dict[int, float]
 ) -> np.ndarray:
-    """Deal the images of each class at random, the same way every time; as `split_by_name`."""
+    """Deal the images of each class at random, the same way every time."""
     _refuse_few(labels, classes, shares, 1)
     split = np.empty(len(labels), np.int64)
     for indices in shuffled_classes(labels, _SEED):

@@ -1,8 +1,4 @@
-"""Split a drive by time: stretches of driving, with a gap between the splits.
-
-A clock runs through the drive and stands still while nothing was recorded. At 20 frames a second
-neighbours are near-twins, so frames close to those of another split are dropped.
-"""
+"""Split a drive by time: stretches of driving, with a gap between the splits."""
 
 from itertools import product
 
@@ -17,13 +13,9 @@ _MAX_PAUSE = 0.2  # seconds between frames; more is a pause, at which the clock 
 
 
 def driving_clock(seconds: np.ndarray, sessions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A clock that stands still in pauses, and where the pauses are.
+    """Seconds of driving, float64 (N,), and whether a pause lies before a frame, bool (N,).
 
-    The car does not move in a pause, so a pause does not separate the frames around it.
-    ``seconds``: float64 (N,), in the order of the drive; a step back is a pause. ``sessions``:
-    int64 (N,); a change is a pause.
-    Returns seconds of driving since the first frame, float64 (N,), never falling; and whether a
-    pause lies right before a frame, bool (N,).
+    The clock stands still in a pause: the car does not move, so a pause separates no frames.
     """
     steps = np.diff(seconds)
     pause = (steps < 0) | (steps > _MAX_PAUSE) | (np.diff(sessions) != 0)
@@ -40,13 +32,9 @@ def split_by_stretches(
 ) -> np.ndarray:
     """Assign frames to train (0), valid (1), test (2) or none (-1: too close to another split).
 
-    The clock, as from `driving_clock`, is cut into stretches of equal length. Of every ten
-    stretches one is valid and one is test (for 80:10:10; other ratios in steps of a tenth or a
-    twentieth), the same of every ten. Training frames too close to a valid or test frame are
-    dropped, and so are valid frames too close to a test frame. Of all ways to choose the stretches
-    the one is taken whose class shares deviate least from the drive's; only labels are looked at.
-    Raises `TransferError` if every way leaves a class out of a split: the drive is too short or too
-    one-sided.
+    The clock is cut into stretches of equal length. Of every ten (or twenty) stretches the same are
+    valid and test. Of all ways to choose them the one is taken whose class shares deviate least
+    from the drive's.
     """
     parts = 10 if np.allclose(np.multiply(ratios, 10) % 1, 0) else 20
     sizes = [max(1, round(ratio * parts)) for ratio in ratios[1:]]

@@ -1,8 +1,6 @@
 """The default target task: drives of a simulated toy car on floors with lanes of tape.
 
-Forward, left, right from a frontal camera, in the layout and about the class shares of the
-published data. Every recording has its own track, camera, light and driver; no two splits share a
-recording.
+Layout and class shares are about those of the published data. No two splits share a recording.
 """
 
 import contextlib
