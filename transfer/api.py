@@ -160,7 +160,7 @@ def network(
     from transfer.networks.transplant import get_weights
     from transfer.networks.weights import write_weights
     from transfer.studies.execute import architecture_of, starting_weights
-    from transfer.tasks.balance import stratified_fraction
+    from transfer.tasks.dataset import stratified_fraction
 
     run, data = _run(name, seed), _opened(data)
     if not isinstance(backbone, str):

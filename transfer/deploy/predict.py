@@ -1,10 +1,4 @@
-"""Classify images with a network, into a CSV.
-
-``python -m transfer predict STUDY_DIR/RUN IMAGES --out predictions.csv``
-
-Images are read and resized by the function that imports them, so that the network sees them as it
-saw its training images.
-"""
+"""Classify images with a network, into a CSV; they are read and resized as an import does."""
 
 import codecs
 import csv
@@ -85,14 +79,9 @@ def predict(
 ) -> Predictions:
     """Classify images, and write a row for each to a CSV.
 
-    ``network``: as for `open_network`.
     ``images``: an image; a folder of images, of which those below a folder named as a class are of
-    that class; or a data set, of which the test images are taken.
-    ``out``: the CSV: file (of a data set: index, and file if it is known), label if there are any,
-    predicted, and the probability of each class.
-    ``data``: folder of the study's data set, if it has moved.
-    Raises `TransferError` if the network or the images are at fault, no image can be read, or
-    ``out`` cannot be written. Then nothing is written.
+    that class; or a data set, of which the test images are taken. ``data``: folder of the study's
+    data set, if it has moved. On a `TransferError` nothing is written.
     """
     images = Path(images)
     left_out: list[tuple[str, str]] = []

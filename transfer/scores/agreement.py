@@ -1,12 +1,8 @@
 """How far a score can be trusted: does it rank the values of n as measured accuracy does?
 
-A score that knows where to cut must rise and fall with accuracy across the blocks of one network.
 Kendall's tau counts the pairs of n that both order alike; the weighted tau counts pairs among the
-best more (Vigna 2015), as is usual for such scores across models.
-
-Values of n are few and not independent: n blocks are the first n of n + 1, so that neighbours
-resemble each other in score and in accuracy. Any two quantities that rise
-with depth agree. The control is `DEPTH`: n itself as a score, which looks at no image.
+best more (Vigna 2015). Any two quantities that rise with depth agree: the control is `DEPTH`, n
+itself as a score, which looks at no image.
 """
 
 import itertools
@@ -51,16 +47,10 @@ class Measured:
 
 
 def measured(study_dir: str | Path, draws: int = 2000, seed: int = 0) -> list[Measured]:
-    """Balanced accuracies of a study's networks that were trained on all images.
+    """Balanced accuracies of each of `MEASURED_KINDS`, trained on all images.
 
     A draw is normal, with the covariance that the shared test images give to the means; each n is
     moved by a Student's t besides, scaled by its standard error over seeds.
-
-    ``study_dir``: with runs and predictions.
-    ``draws``, ``seed``: the same seed gives the same draws.
-    Returns one for each of `MEASURED_KINDS` that was run.
-    Raises `TransferError` if the folder holds no study, or its predictions do not belong to its
-    ``runs.csv``.
     """
     tested = read_tested(study_dir)
     networks = []
@@ -82,25 +72,12 @@ def measured(study_dir: str | Path, draws: int = 2000, seed: int = 0) -> list[Me
 
 
 def agreement(scores: pd.DataFrame, accuracies: Sequence[Measured], seed: int = 0) -> pd.DataFrame:
-    """Rank correlation of every score with measured test accuracy, across n.
+    """Rank correlation of every score with measured test accuracy, across n; `DEPTH` last.
 
-    ``scores``: columns ``block``, ``score``, ``value``, as in scores.csv. Scores with fewer than
-    four blocks (LEEP and NCE have one) are left out.
-    ``accuracies``: as from `measured`. A kind with fewer than four values of n is left out.
-    ``seed``: of the resampling of n.
-    Returns columns `COLUMNS`, one row for each score and kind, `DEPTH` last. Intervals are 95 %
-    percentiles of the draws of `Measured`. Scores are not resampled: their own noise, which comes
-    from the training images, is left out. NaN where a score or accuracy is the same for every n.
-
-    - ``tau_low``, ``tau_high``: other test images and seeds, the same n. A draw adds noise to
-      accuracies that have noise already: draws lean towards 0, and tau can lie at the upper end of
-      its interval or beyond.
-    - ``tau_low_n``, ``tau_high_n``: the n are drawn with replacement too, as if neighbouring n were
-      independent. For a statement about other networks this interval is too narrow.
-    - ``over_depth`` and its bounds: tau minus that of the control, draw by draw, with an interval
-      of the first kind.
-
-    Raises `TransferError` if no kind and score have four values of n in common.
+    Intervals are 95 % percentiles of the draws of `Measured`: ``tau_low``, ``tau_high`` with other
+    test images and seeds (draws add noise, so they lean towards 0); ``tau_low_n``, ``tau_high_n``
+    with n drawn with replacement too, as if neighbours were independent: too narrow for other
+    networks. ``over_depth``: tau minus that of the control, draw by draw. Needs four values of n.
     """
     blocks = sorted(set(scores["block"]))
     values = {

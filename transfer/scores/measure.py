@@ -1,8 +1,4 @@
-"""Every score of every block in one pass over the training images and one over the validation ones.
-
-The first gives the moments of every block, the second the accuracy of linear rules. Nothing is
-trained.
-"""
+"""Every score of every block in one pass over the training and one over the validation images."""
 
 import tempfile
 import time
@@ -47,13 +43,7 @@ def read_inputs(
     input_size: tuple[int, int],
     backbone: str = DEFAULT,
 ) -> tuple[Dataset, Architecture, dict[str, np.ndarray], Classifier | None]:
-    """What `measure_scores` needs, checked before anything slow begins.
-
-    ``data``: path of a data set.
-    ``source``: ``fractals``, ``imagenet`` or the path of a Keras weight file.
-    ``input_size``: (height, width) the images are resized to.
-    Raises `TransferError` if the data set or the weights are missing or do not fit.
-    """
+    """What `measure_scores` needs, checked before anything slow begins."""
     dataset = load_dataset(data)
     architecture = Architecture(
         alpha=alpha,
@@ -70,18 +60,12 @@ def read_inputs(
 def measure_scores(
     data: Dataset, features: Features, classifier: Classifier | None = None, batch: int = 128
 ) -> pd.DataFrame:
-    """Every score of every block.
+    """Every score of every block, 0 (the stem) to n; test images are not touched.
 
-    ``data``: training images are scored; validation images choose the ridge probe's regularisation
-    and measure the accuracy of rules. Test images are not touched.
-    ``features``: a function of a batch of images, baseA as from `feature_function`. If it gives
-    positions, their means are scored, and the positions themselves where a score allows it
-    (``logme_positions``, ...).
-    ``classifier``: kernel and bias of the source task's classifier; with it, LEEP and NCE of the
-    last block are measured.
-    ``batch``: images at a time, as from `batch_size`.
-    Returns columns `COLUMNS`: block 0 (the stem) to n; ``seconds`` is the time of the score alone,
-    given the moments, not of the passes over images.
+    Validation images choose the ridge probe's regularisation and measure the accuracy of rules.
+    Positions are scored too where ``features`` gives them. With ``classifier`` (kernel and bias of
+    the source task's), LEEP and NCE of the last block are measured. ``seconds`` is the time of the
+    score alone, given the moments.
     """
     labels, classes = data.train.labels, len(data.classes)
     blocks = len(features(np.asarray(data.train.images[:1])))

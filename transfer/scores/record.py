@@ -1,14 +1,7 @@
 """How well scores and predictions agree with the committed studies: two tables.
 
-::
-
-    RESULTS/agreement/agreement.csv     study, then the columns of `agreement.COLUMNS`
-    RESULTS/agreement/predictions.csv   study, then the columns of `prediction.COLUMNS`
-
-Both tables follow from ``scores.csv``, ``runs.csv`` and the predictions of the studies. They are
-written anew with ``python -c "from transfer.scores.record import write_record;
-write_record('experiments-results')"``, drawn with ``python -m transfer figures
-experiments-results/agreement``.
+Written anew with ``python -c "from transfer.scores.record import write_record;
+write_record('experiments-results')"``.
 """
 
 from collections.abc import Mapping
@@ -38,11 +31,7 @@ _PREDICTION_TYPES = {
 
 
 def write_record(results: str | Path) -> list[Path]:
-    """Compare every study of a folder that has ``scores.csv`` with its scores; write both tables.
-
-    Returns the files written.
-    Raises `TransferError` if no study there has scores, or one is damaged.
-    """
+    """Compare every study of a folder that has ``scores.csv`` with its scores; two tables."""
     results = Path(results)
     studies = sorted(path.parent for path in results.glob("*/scores.csv"))
     if not studies:
@@ -74,15 +63,12 @@ def _write(path: Path, tables: Mapping[str, pd.DataFrame], types: Mapping[str, s
 
 
 def read_agreement(results: str | Path) -> pd.DataFrame:
-    """``RESULTS/agreement/agreement.csv``.
-
-    Raises `TransferError` if the file is missing, larger than 64 MiB or another table.
-    """
+    """``RESULTS/agreement/agreement.csv``."""
     return _read(Path(results) / FOLDER / "agreement.csv", _AGREEMENT_TYPES)
 
 
 def read_predictions(results: str | Path) -> pd.DataFrame:
-    """``RESULTS/agreement/predictions.csv``; errors as `read_agreement`."""
+    """``RESULTS/agreement/predictions.csv``."""
     return _read(Path(results) / FOLDER / "predictions.csv", _PREDICTION_TYPES)
 
 

@@ -202,7 +202,11 @@ def _is_name(value: Any) -> bool:
 
 
 def content_hash(dataset: Dataset) -> str:
-    """SHA-256 of what a network sees: geometry, images and labels of every split."""
+    """SHA-256 of what a network sees: geometry, images and labels of every split.
+
+    The data set's name, its folder, its recordings, the names of its classes and the way labels are
+    stored change nothing. 64 hexadecimal digits.
+    """
     digest = hashlib.sha256()
     digest.update(f"{dataset.height} {dataset.width} {len(dataset.classes)}\n".encode())
     for name, split in dataset.splits.items():
@@ -214,7 +218,7 @@ def content_hash(dataset: Dataset) -> str:
 
 
 def load_recorded(path: str | Path, sha256: str) -> Dataset:
-    """The data set that a study was made with, known by its `content_hash`."""
+    """The data set that a study was made with, known by its `content_hash`; else an error."""
     folder = Path(path)
     dataset = load_dataset(folder) if folder.is_dir() else None
     if dataset is None or content_hash(dataset) != sha256:
@@ -239,8 +243,10 @@ def write_dataset(
 ) -> None:
     """Write a data set whole or not at all; `load_dataset` reads it back.
 
-    ``recipe``: how the data were made, kept in ``dataset.json``. ``beside``: contents of more
-    files.
+    ``recipe``: how the data were made (generator, seed, settings); kept in ``dataset.json``.
+    ``beside``: names and contents of more files.
+    Raises `TransferError` if ``out`` exists and is not an empty folder, or cannot be written, or if
+    the splits are not a valid data set.
     """
     out = Path(out)
     check_description(str(out), name, height, width, classes, frames)
@@ -271,3 +277,28 @@ def _save(path: Path, array: np.ndarray) -> None:
         np.save(stream, array, allow_pickle=False)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def equals(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Indices that leave every class as large as the smallest: int64 (M,), rising."""
+    smallest = int(np.unique(labels, return_counts=True)[1].min())
+    return np.sort(np.concatenate([one[:smallest] for one in shuffled_classes(labels, seed)]))
+
+
+def stratified_fraction(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Indices of a share of every class, at least one image each: int64 (M,), rising.
+
+    Nested: for one seed, the indices of a smaller fraction are among those of a larger one.
+    """
+    if not 0 < fraction <= 1:
+        raise TransferError(f"Expected a fraction in (0, 1]. Received: {fraction}.")
+    classes = shuffled_classes(labels, seed)
+    return np.sort(np.concatenate([one[: max(1, round(fraction * len(one)))] for one in classes]))
+
+
+def shuffled_classes(labels: np.ndarray, seed: int) -> list[np.ndarray]:
+    """The indices of each class in an order that is a function of (seed, class)."""
+    return [
+        np.random.default_rng([seed, int(label)]).permutation(np.flatnonzero(labels == label))
+        for label in np.unique(labels)
+    ]

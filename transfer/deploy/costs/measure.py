@@ -1,9 +1,6 @@
 """What a network costs on a device: size, memory, latency, throughput, accuracy.
 
-``python -m transfer measure STUDY_DIR [RUN ...]`` exports runs in several formats, has each
-file run by its runtime, and writes ``STUDY_DIR/deploy.csv``, one row a run and format. Rows of
-other runs and formats stay. Times are those of this machine, and only worth comparing if it is
-idle.
+Times are those of this machine, and only worth comparing if it is idle.
 """
 
 import gzip
@@ -39,18 +36,11 @@ def measure(
     data: str | Path | None = None,
     calls: int = CALLS,
 ) -> pd.DataFrame:
-    """Measure runs of a study and write ``deploy.csv``.
+    """Measure runs of a study (None: all that are finished) and write ``deploy.csv``.
 
-    ``runs``: names of runs; None: all that are finished.
-    ``formats``: of `FORMATS`.
-    ``data``: folder of the study's data set, if it has moved.
-    ``calls``: of one frame, for the latency; 200 or more.
-    Returns the whole of deploy.csv, columns `COLUMNS` of its table. Only the lowest seed of each
-    network is timed: times depend on the architecture, not on the weights. ``_1`` is with one
-    thread, ``_all`` with one a core; ``network_bytes`` is the peak memory of the process beyond
-    what the runtime itself takes, ``process_bytes`` all of it, both at batch 1 with one thread.
-    Raises `TransferError` if a format is unknown, the calls are too few, a run, the data or a
-    package is missing, or a file fails its verification.
+    Only the lowest seed of each network is timed: times depend on the architecture alone. ``_1`` is
+    with one thread, ``_all`` with one a core; ``network_bytes`` is the peak memory of the process
+    beyond what the runtime itself takes, ``process_bytes`` all of it, at batch 1 with one thread.
     """
     study_dir = Path(study_dir)
     if unknown := set(formats) - set(FORMATS):
@@ -130,10 +120,8 @@ def file_sizes(path: Path) -> dict[str, int]:
 def weight_bytes(architecture: Architecture, name: str) -> int:
     """Memory of the weights alone, bytes.
 
-    A Keras network holds all its weights in float32. In the other formats a BatchNorm layer is
-    folded into its convolution: kernels, and one bias an output channel; float32, or in int8 one
-    byte a kernel weight and four a bias. (The ONNX converter leaves the BatchNorm after a
-    depthwise convolution as a scale and an offset: one more number a channel.)
+    Outside Keras a BatchNorm layer is folded into its convolution: kernels and one bias an output
+    channel; in int8 a kernel weight takes one byte. (ONNX keeps it after a depthwise convolution.)
     """
     if name == "keras":
         return 4 * parameters(architecture)

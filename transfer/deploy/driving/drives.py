@@ -1,7 +1,4 @@
-"""Let networks drive on unseen tracks and record it in ``driving.csv``.
-
-``python -m transfer drive STUDY_DIR/RUN --out DIR``
-"""
+"""Let networks drive on unseen tracks and record it in ``driving.csv``."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -41,12 +38,8 @@ def drive_network(
     """Let a network drive, and record it in ``OUT/driving.csv`` (other networks' rows stay).
 
     ``network``: ``STUDY_DIR/RUN_NAME``, an exported file, ``driver`` (the simulator's own) or
-    ``forward`` (never presses a key).
-    ``out``: folder; ``NETWORK.gif`` shows the first lap of the first drive.
-    ``tracks``, ``seeds``: each track is driven once with each seed.
-    ``laps``: length of a drive.
-    Raises `TransferError` if the network is not there or has other classes than forward, left and
-    right, or there are no tracks or seeds to drive on.
+    ``forward`` (never presses a key). Each track is driven once with each seed; ``NETWORK.gif``
+    shows the first lap.
     """
     out = Path(out)
     if tracks < 1 or not seeds or len(set(seeds)) < len(seeds):

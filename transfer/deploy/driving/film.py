@@ -23,10 +23,7 @@ _ToMap = Callable[[float, float], tuple[float, float]]  # from half widths to pi
 
 
 def write_film(path: Path, title: str, course: Course, moments: Sequence[Moment]) -> None:
-    """Write the moments of a drive as an animated GIF.
-
-    Raises `TransferError` if the file cannot be written.
-    """
+    """Write the moments of a drive as an animated GIF."""
     to_map, plan = _plan(course.track)
     numbers = range(0, len(moments), _STRIDE)
     pictures = [_picture(title, moments, number, to_map, plan) for number in numbers]

@@ -1,8 +1,7 @@
 """Open a network to run it: a run of a study, or an exported file.
 
-A ``.keras`` file may come from anywhere. Its configuration, which could name code to run, is not
-looked at: the network is built from what the metadata say, and the weights are read into it by name
-and shape. ``.tflite`` and ``.onnx`` hold no code; they are given to their runtime.
+The configuration of a ``.keras`` file could name code to run and is not looked at: the network is
+built from what the metadata say. ``.tflite`` and ``.onnx`` hold no code.
 """
 
 import tempfile
@@ -39,14 +38,9 @@ def is_exported(path: Path) -> bool:
 def open_network(
     path: str | Path, image_size: tuple[int, int] | None = None, data: str | Path | None = None
 ) -> Opened:
-    """A network that is ready to run, and what it says about itself.
+    """A network that is ready to run, and what it says about itself, checked.
 
-    ``path``: ``STUDY_DIR/RUN_NAME``, or an exported file of any format.
-    ``image_size``: height and width of the images that a run will be given; None: those of its
-    study's data set. A file has its own.
-    ``data``: folder of the study's data set, if it has moved.
-    The metadata have ``run``, ``format``, ``classes`` and ``image_size``, checked.
-    Raises `TransferError` if the network is not there, damaged, or is none of ours.
+    ``image_size``: of the images that a run will be given; None: of its study's data set.
     """
     path = Path(path)
     if not is_exported(path):

@@ -53,10 +53,7 @@ class Opened:
 
 
 def format_of(path: str | Path) -> str:
-    """The format a suffix stands for.
-
-    Raises `TransferError` if it stands for none.
-    """
+    """The format a suffix stands for."""
     for name, suffix in SUFFIXES.items():
         if Path(path).suffix == suffix:
             return name
@@ -174,10 +171,7 @@ def _open_keras(path: Path, threads: int) -> Opened:
 
 
 def metadata_of_archive(path: Path) -> dict[str, Any]:
-    """The metadata inside a .keras or .tflite file; none if there are none.
-
-    .keras is a zip archive; a .tflite carries one behind its last byte, as LiteRT's own do.
-    """
+    """The metadata inside a .keras or .tflite file, in its zip archive; {} if there are none."""
     if not zipfile.is_zipfile(path):
         return {}
     with zipfile.ZipFile(path) as archive:

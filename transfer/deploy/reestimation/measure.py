@@ -1,7 +1,4 @@
-"""What accuracy gains if BatchNorm statistics are estimated on target images, without training.
-
-``python -m transfer reestimate STUDY_DIR [RUN ...]`` writes ``STUDY_DIR/reestimation.csv``.
-"""
+"""What accuracy gains if BatchNorm statistics are estimated on target images, untrained."""
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,19 +40,9 @@ def measure_reestimation(
 ) -> pd.DataFrame:
     """Test accuracy of finished runs with statistics as trained and re-estimated.
 
-    Statistics are re-estimated twice for each run: of its frozen layers alone (rows ``frozen``,
-    where it has some), and of all layers (rows ``all``). With ``source`` there is also a row
-    ``probe`` for each block of baseA: the validation accuracy of a ridge probe on pooled features
-    of the source network as it is, with the source's statistics and with the target's.
-
-    ``runs``: names of runs; None: all on all training images.
-    ``images``: training images, unlabelled, drawn from a fixed seed.
-    ``source``: that of the study (``fractals``, ``imagenet`` or a weight file) for the probe; None:
-    no probe.
-    ``data``: folder of the study's data set, if it has moved.
-    Returns the whole of reestimation.csv, columns `COLUMNS`; rows of other runs stay.
-    Raises `TransferError` if a run, the data or the source is missing, or there are not as many
-    training images.
+    Of the frozen layers alone (rows ``frozen``), and of all (rows ``all``). With ``source``, that
+    of the study, there is a row ``probe`` for each block of baseA: the validation accuracy of a
+    ridge probe, with the source's statistics and with the target's.
     """
     study_dir = Path(study_dir)
     table = read_runs(study_dir)

@@ -14,8 +14,14 @@ from transfer.tasks.imports.folders import holds_images, read_image_folders
 from transfer.tasks.imports.listing import Listing, is_csv_list, read_csv_list
 from transfer.tasks.imports.plan import ImportSummary, carry_out
 from transfer.tasks.imports.recordings import Recording
-from transfer.tasks.imports.splits import split_by_group, split_listing
-from transfer.tasks.imports.stretches import RATIOS, Ratios, driving_clock, split_by_stretches
+from transfer.tasks.imports.splits import (
+    RATIOS,
+    Ratios,
+    driving_clock,
+    split_by_group,
+    split_by_stretches,
+    split_listing,
+)
 
 
 def import_data(

@@ -86,10 +86,7 @@ def lookup(track: Track, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def nearest(track: Track, x: float, y: float) -> tuple[int, float]:
-    """Index of the nearest point of the centre line and the exact signed distance, left positive.
-
-    The distance is in half widths: beyond 1 the point is on the tape or off the track.
-    """
+    """Index of the nearest point of the centre line, and the signed distance, left positive."""
     offset = np.array([x, y]) - track.centre
     index = int(np.argmin(np.einsum("ij,ij->i", offset, offset)))
     tangent, (dx, dy) = track.tangents[index], offset[index]
