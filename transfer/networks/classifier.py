@@ -19,14 +19,7 @@ _MAX_CLASSES = 22_000  # ImageNet-21k has 21,841
 def read_classifier(
     path: str | Path, architecture: Architecture
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Kernel and bias of the source task's softmax classifier on the pooled last block.
-
-    ``path``: path of a Keras weight file (.h5).
-    ``architecture``: of the whole network; its number of classes does not matter.
-    Returns None if the file was saved without top.
-    Raises `TransferError` if the file is missing or damaged, or its classifier does not fit the
-    network.
-    """
+    """Kernel and bias of the source task's softmax classifier; None if saved without top."""
     path = Path(path)
     with open_weights(path) as file:
         arrays = _find(file)

@@ -1,8 +1,8 @@
 """Keras' convolutions where TensorFlow's CPU kernels are slow in the backward pass.
 
-Same weights, names and results as Keras' layers. Measured at 48x80, alpha 0.25, batch 32, one
-thread: the gradient of a 1x1 kernel takes twice as long as the same matrix product, and that of a
-depthwise 3x3 kernel on images of one or two pixels (block 13) ten times as long as nine sums.
+Measured at 48x80, alpha 0.25, batch 32, one thread: the gradient of a 1x1 kernel takes twice as
+long as the same matrix product, and that of a depthwise 3x3 kernel on images of one or two pixels
+(block 13) ten times as long as nine sums.
 """
 
 import keras

@@ -1,10 +1,8 @@
-"""BatchNorm in few passes over memory.
+"""BatchNorm in few passes over memory; in every other respect the layer is Keras' own.
 
-Keras 3 on TensorFlow normalises by moments followed by element-wise operations. On a GPU,
-TensorFlow has the whole of it as one kernel. On a CPU that kernel is slow forward for more than
-eight channels. Faster, and done here: sums as matrix products, then scale and offset as a depthwise
-1x1 convolution, which takes the ReLU6 after it along. The layer is Keras' own in every other
-respect: weights, names, arguments, meaning of ``trainable``.
+On a CPU, TensorFlow's single kernel is slow forward for more than eight channels. Faster, and done
+here: sums as matrix products, then scale and offset as a depthwise 1x1 convolution, which takes the
+ReLU6 after it along.
 """
 
 import keras

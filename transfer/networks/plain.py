@@ -15,11 +15,7 @@ def keras_layer(layer: keras.Layer) -> keras.Layer:
 
 
 def with_keras_layers(model: keras.Model) -> keras.Model:
-    """A copy of the network that holds Keras' own layers only.
-
-    ``model``: as from `transfer.networks.network.build`.
-    Returns same names and weights; outputs agree up to float32 rounding.
-    """
+    """A copy of the network that holds Keras' own layers only; same names and weights."""
     copy = keras.models.clone_model(model, clone_function=keras_layer)
     set_weights(copy, get_weights(model))
     return copy

@@ -58,8 +58,6 @@ def execute(
 
     Killed at any instant and called again, it goes on from the last finished epoch and ends with
     the same results.
-    Raises `TransferError` if an input is at fault, or the freeze audit finds that a frozen weight
-    moved.
     """
     began = time.perf_counter()
     data, settings = _dataset(context.data), context.settings
@@ -182,10 +180,7 @@ def audit(
     start: dict[str, np.ndarray],
     weights: dict[str, np.ndarray],
 ) -> None:
-    """The freeze audit: every frozen weight is, bit for bit, what it was.
-
-    Raises `TransferError` if one moved: a defect of this program or of Keras, not of the input.
-    """
+    """The freeze audit: every frozen weight is, bit for bit, what it was."""
     if run.kind not in FROZEN_KINDS:
         return
     frozen = frozen_layers(run, architecture)

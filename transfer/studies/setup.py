@@ -1,8 +1,4 @@
-"""From what is asked to what is run: the data set, the source, and ``study.json``.
-
-A folder holds one study. A call that asks for another data set, source, backbone, width, input or
-protocol than the folder's is refused.
-"""
+"""From what is asked to what is run: the data set, the source, and ``study.json``."""
 
 import dataclasses
 import platform
@@ -69,15 +65,9 @@ def prepare(
     engine: str = "local",
     record: Mapping[str, Any] | None = None,
 ) -> Context:
-    """Check the inputs of a study before anything is trained, and bring ``study.json`` up to date.
+    """Check the inputs before anything is trained, and bring ``study.json`` up to date.
 
-    ``out``: folder of the study, new or of the same study.
-    ``data``: folder of the data set.
-    ``workers``: processes, for the record.
-    ``engine``: where the runs are done, for the record.
-    ``record``: what else ``study.json`` shall say of this call.
-    Raises `TransferError` if the data set or the source is at fault, or ``out`` holds another
-    study.
+    ``workers``, ``engine``, ``record``: for the record of this call.
     """
     refuse_links(out)
     dataset = load_dataset(data)

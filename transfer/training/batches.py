@@ -13,15 +13,10 @@ def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
 def training_batches(
     images: np.ndarray, labels: np.ndarray, indices: np.ndarray, batch: int, seed: int, epoch: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The batches of one epoch.
+    """The batches of one epoch: uint8 (batch, H, W, 3) and int32 (batch,).
 
     An incomplete last batch is left out: BatchNorm on a handful of images is noise, and which
     images are left out changes from epoch to epoch.
-
-    ``images``: uint8 (N, H, W, 3), memory-mapped or not; only what a batch needs is read.
-    ``labels``: int64 (N,).
-    ``indices``: int64, the images to train on.
-    Yields uint8 (batch, H, W, 3) and int32 (batch,).
     """
     order = indices[epoch_order(seed, epoch, len(indices))]
     for start in range(0, len(order) - batch + 1, batch):

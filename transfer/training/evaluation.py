@@ -40,13 +40,7 @@ def with_interval(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float,
 def reported_numbers(
     probabilities: np.ndarray, labels: np.ndarray, equals: np.ndarray
 ) -> dict[str, Any]:
-    """The test columns of a row of runs.csv.
-
-    ``probabilities``: float32 (N, classes).
-    ``labels``: int64 (N,).
-    ``equals``: indices of the balanced test set (protocol: the same number of images of each
-    class).
-    """
+    """The test columns of a row of runs.csv; ``equals``: indices of the balanced test set."""
     natural = with_interval(probabilities, labels)
     balanced = with_interval(probabilities[equals], labels[equals])
     return {

@@ -69,8 +69,8 @@ def learning_rate(protocol: Protocol, step: int, steps: int) -> float:
 def batch_norm_momentum(images: int, batch: int) -> float:
     """Momentum of the moving statistics: a memory of about a fifth of an epoch, 0.8 to 0.99.
 
-    Keras' 0.99 remembers 100 steps and forgets its start after 500: on small data validation
-    then lags behind training by epochs, and early stopping ends runs that have hardly begun.
+    Keras' 0.99 forgets its start after 500 steps: on small data validation then lags behind
+    training, and early stopping ends runs that have hardly begun.
     """
     return round(min(0.99, max(0.8, 1.0 - 5.0 / max(images // batch, 1))), 4)
 
@@ -85,19 +85,10 @@ def fit(
     on_epoch: Callable[[list[Epoch]], None],
     attempt_began: float | None = None,
 ) -> tuple[Progress, dict[str, np.ndarray]]:
-    """Train from ``start``, or go on from the checkpoint if there is one.
+    """Train from ``start``, or go on from the checkpoint, which is written after every epoch.
 
-    Afterwards the trainer holds the weights of the last epoch.
-
-    ``start``: all weights of the network, keyed ``layer/weight``.
-    ``seed``: order of the images and dropout.
-    ``checkpoint``: written after every epoch.
-    ``on_epoch``: called with all epochs so far, after every epoch.
-    ``attempt_began``: ``time.perf_counter()`` when this attempt began, for `Progress.seconds`;
-    None: now.
-    Returns progress, and the weights of the best validation epoch (of equal ones, the latest).
-    Raises `TransferError` if there are too few images for one batch, or the loss is no longer
-    finite.
+    Returns progress, and the weights of the best validation epoch (of equal ones, the latest); the
+    trainer then holds those of the last epoch. ``attempt_began``: by ``time.perf_counter()``.
     """
     attempt_began = time.perf_counter() if attempt_began is None else attempt_began
     progress, best = _resume(trainer, start, seed, checkpoint)
@@ -169,10 +160,7 @@ def _diverged(protocol: Protocol, epoch: int) -> TransferError:
 
 
 def _judge(progress: Progress, protocol: Protocol) -> bool:
-    """Bring early stopping and the best epoch up to date; True if the newest is the best.
-
-    Of epochs with the same validation accuracy the latest is the best.
-    """
+    """Bring early stopping and the best epoch up to date; True if the newest is the best."""
     newest = progress.epochs[-1]["val_accuracy"]
     if newest > progress.awaited + protocol.min_delta:
         progress.awaited, progress.waited = newest, 0

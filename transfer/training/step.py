@@ -1,8 +1,4 @@
-"""One training step as one graph, and the network it trains.
-
-The graph is traced once for a setting and used by every run of that setting: between runs the
-weights are replaced, not the graph.
-"""
+"""One training step as one graph, traced once for a setting, and the network it trains."""
 
 import zlib
 from collections.abc import Mapping
@@ -23,11 +19,8 @@ _PREDICTION_BATCH = 128
 class Setting:
     """All that the graph of a run depends on: runs of one setting share a `Trainer`.
 
-    ``frozen``: names of the layers that training must not change.
-    ``bn``: BatchNorm semantics of the frozen layers ("" where nothing is frozen).
-    ``bn_momentum``: momentum of the other layers' moving statistics.
-    ``after``: the block whose output the trainer is given instead of images: those up to it are
-    frozen and were computed before (see `transfer.training.prefix`). None: images.
+    ``bn``: semantics of the frozen layers. ``after``: the block whose output is given instead of
+    images; those up to it are frozen and were computed before.
     """
 
     architecture: Architecture

@@ -1,8 +1,4 @@
-"""Where a study stands that another process, or another machine on a shared folder, is doing.
-
-Nothing of the study is changed and none of its processes is asked: finished runs have a row, a run
-that is being done has a lock that somebody holds, and its epochs are in its log.
-"""
+"""Where a study stands that another process is doing; nothing of it is changed."""
 
 import time
 from dataclasses import dataclass
@@ -60,10 +56,7 @@ class Status:
 
 
 def status(study_dir: str | Path) -> Status:
-    """Look at a study.
-
-    Raises `TransferError` if the folder holds no study, or study.json does not say what it is.
-    """
+    """Look at a study."""
     folder = Path(study_dir)
     settings, planned = read_settings(folder), planned_runs(folder)
     begun = {*folded_runs(folder), *names_in(folder, "rows"), *names_in(folder, "logs")}
