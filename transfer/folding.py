@@ -1,10 +1,8 @@
 """Write the files of a study: those of single runs, and the tables they are folded into.
 
-See `transfer.results` for the files. Many processes can finish runs of one study at once, as each
-run has files of its own. Folding puts them into the tables and removes them, in an order in which
-a crash between any two steps loses nothing and doubles nothing: first ``epochs.csv`` and
-``predictions.npz``, then ``runs.csv``, which makes a run a finished one, and only then the files
-of the run are removed.
+The order is such that a crash between any two steps loses nothing and doubles nothing: first
+``epochs.csv`` and ``predictions.npz``, then ``runs.csv``, which makes a run a finished one, and
+only then the files of the run are removed.
 """
 
 import contextlib
@@ -64,8 +62,7 @@ def write_test_labels(
 ) -> None:
     """Record what the test images really are, if the study does not know it yet.
 
-    ``labels``: int64 (N,). ``clusters``: int64 (N,), which images belong together: those of one
-    recording, or of one stretch of a drive.
+    ``clusters``: int64 (N,), which images belong together: those of one recording.
     """
     with contextlib.suppress(TransferError):  # there are none yet, or they are damaged
         known = read_test_clusters(study_dir)
@@ -77,10 +74,7 @@ def write_test_labels(
 
 
 def write_row(study_dir: Path, row: Mapping[str, Any]) -> None:
-    """Record that a run is finished, columns `RUN_COLUMNS`; its log and predictions are written.
-
-    The row is the last thing a run writes: where it exists, the run is complete.
-    """
+    """Record that a run is finished: the last thing that it writes."""
     missing = set(RUN_COLUMNS) - set(row)
     if missing:
         raise ValueError(f"row of {row.get('run')} lacks {sorted(missing)}")
@@ -101,11 +95,8 @@ def write_failure(study_dir: Path, run: str, reason: str) -> None:
 def fold(study_dir: str | Path) -> None:
     """Put what finished runs have left in ``working/`` into the tables of the study, and remove it.
 
-    Also what a killed study left, or one that goes on at the same time. Runs that are not finished
-    keep their files. Runs whose line was deleted from ``runs.csv`` lose their epochs and
-    predictions. Done again, it changes nothing.
-
-    Raises `TransferError` if a file cannot be read or written; nothing is lost.
+    Runs that are not finished keep their files. Runs whose line was deleted from ``runs.csv`` lose
+    their epochs and predictions. Done again, it changes nothing.
     """
     folder = Path(study_dir)
     refuse_links(folder)

@@ -16,11 +16,7 @@ _NOTE = "Kendall's tau across n. Thick: 95 % over test images and seeds; thin: n
 
 @style.styled
 def agreement_figure(table: pd.DataFrame) -> Figure:
-    """A panel for each kind of network, a row for each score, a marker for each study.
-
-    ``table``: as from `transfer.scores.record.read_agreement`; nothing else is read.
-    Raises `TransferError` if there is nothing to draw.
-    """
+    """A panel for each kind of network, a row for each score, a marker for each study."""
     if table.empty:
         raise TransferError("Expected at least one score and study to draw. There is none.")
     # Pooled features first, then positions, the control last; otherwise as in the table.

@@ -24,12 +24,7 @@ _PANELS = {
 
 @style.styled
 def driving_against_n(drives: pd.DataFrame, runs: pd.DataFrame, title: str = "") -> Figure:
-    """Test accuracy, interventions a lap and distance from the centre line against n.
-
-    ``drives``: as from `read_drives`.
-    ``runs``: as from `read_runs`.
-    Raises `TransferError` if no network of the study has driven.
-    """
+    """Test accuracy, interventions a lap and distance from the centre line against n."""
     table = by_network(drives)
     driven = table[table["kind"] != ""]
     if driven.empty:

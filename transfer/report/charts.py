@@ -89,13 +89,7 @@ def _against_n(runs: pd.DataFrame, key: str) -> list[Trace]:
 def accuracy_chart(
     runs: pd.DataFrame, baselines: pd.DataFrame, recommended: int | None = None
 ) -> Chart:
-    """Test accuracy against n, a colour for each kind; frozen BatchNorm as Keras 3 does it.
-
-    ``runs``: rows of runs.csv on all training images.
-    ``baselines``: as from `read_baselines`: level lines.
-    ``recommended``: n of the slice that is marked.
-    Raises `TransferError` if there is no run with ``inference`` BatchNorm.
-    """
+    """Test accuracy against n, a colour for each kind; the n ``recommended`` is marked."""
     runs = as_keras_3(runs)
     if runs.empty:
         raise TransferError(
@@ -137,10 +131,7 @@ def _scales(runs: pd.DataFrame) -> tuple[tuple[Choice, ...], dict[str, dict[str,
 
 
 def semantics_chart(runs: pd.DataFrame) -> Chart:
-    """AnB against n under each semantics of a frozen BatchNorm.
-
-    Parameters and errors as in `accuracy_chart`; two semantics are needed.
-    """
+    """AnB against n under each semantics of a frozen BatchNorm."""
     frozen = runs[runs["kind"] == "AnB"]
     if frozen["bn"].nunique() < 2:
         raise TransferError(
@@ -161,10 +152,7 @@ def semantics_chart(runs: pd.DataFrame) -> Chart:
 
 
 def gain_chart(study_dir: Path, runs: pd.DataFrame) -> Chart:
-    """Gain of AnB and AnB+ over baseB, in points, against the number of training images.
-
-    Raises `TransferError` if the study has one size only, or baseB is missing.
-    """
+    """Gain of AnB and AnB+ over baseB, in points, against the number of training images."""
     if not has_sizes(runs):
         raise TransferError(
             "The gain by the number of training images is left out: AnB or AnB+ was not run on "

@@ -71,8 +71,7 @@ class Segment:
 def segments(facts: Facts, answer: Answer) -> list[Segment]:
     """The blocks of the network, divided where sliced-n was tried; none if it was not.
 
-    Stem and head go with the first and the last. What a segment costs is the difference of the
-    slices at its two ends.
+    Stem and head go with the first and the last. A segment costs the difference of its end slices.
     """
     runs = as_keras_3(facts.whole)
     last, keep = backbone_in(runs).blocks, slice_of(answer)

@@ -1,8 +1,7 @@
 """A report, section by section, and the one self-contained page they become.
 
-All that comes from a study (class names, paths, versions) is foreign: the template escapes it, and
-the page runs no script but the two whose hashes its content security policy names. The page says
-what the study lacks.
+All that comes from a study is foreign: the template escapes it, and the page runs no script but the
+two whose hashes its content security policy names.
 """
 
 import base64
@@ -53,12 +52,8 @@ def write_report(
 ) -> tuple[Path, list[str]]:
     """Write ``STUDY_DIR/report.html``; the same study gives the same bytes.
 
-    ``study_dir``: folder of a study.
-    ``data``: folder of its data set, if it is not where the study found it.
-    ``beside``: as for `transfer.answers.answer.answer`.
-    Returns the file, and a sentence for everything that the study lacks.
-    Raises `TransferError` if the folder holds no study, none of its runs is finished, or the file
-    cannot be written.
+    Returns the file, and a sentence for everything that the study lacks. ``beside``: as for
+    `answer`.
     """
     facts = read_facts(study_dir)
     left_out: list[str] = []

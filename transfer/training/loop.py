@@ -22,10 +22,7 @@ Epoch = dict[str, float]
 
 @dataclass(frozen=True)
 class Images:
-    """What a run trains on and is validated on: uint8 (N, H, W, 3), int64 (N,).
-
-    Features of a frozen prefix, float32 (N, h, w, channels), may stand for the images.
-    """
+    """What a run trains on and is validated on; features of a prefix may stand for images."""
 
     train_images: np.ndarray
     train_labels: np.ndarray

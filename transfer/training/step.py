@@ -98,10 +98,7 @@ class Trainer:
     def train_step(
         self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float
     ) -> tuple[float, float]:
-        """One step on a batch of inputs and int32 (batch,): mean loss and accuracy.
-
-        Inputs are uint8 (batch, H, W, 3), or float32 features where the setting says ``after``.
-        """
+        """One step on a batch of images or features, int32 (batch,): mean loss and accuracy."""
         loss, accuracy = self._train(inputs, labels, np.float32(learning_rate))
         return float(loss), float(accuracy)
 

@@ -116,10 +116,7 @@ def _is_fresh(folder: Path, begun: Unfinished) -> bool:
 def _seconds_left(
     folder: Path, settings: Settings, done: list[Run], running: list[Unfinished], waiting: list[str]
 ) -> float | None:
-    """At the pace of the finished runs of the same kind (else of all, else of the epochs so far).
-
-    Early stopping and whatever else shortens runs is in that pace. As many runs at a time as now.
-    """
+    """At the pace of the finished runs of the same kind (else of all, or of the epochs so far)."""
     if not running:
         return None
     epochs = settings.protocol.epochs
