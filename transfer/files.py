@@ -180,10 +180,7 @@ def sha256_of(path: str | Path) -> str:
 
 @contextlib.contextmanager
 def new_folder(out: str | Path) -> Iterator[Path]:
-    """A temporary folder beside ``out`` that becomes ``out`` when the block ends without an error.
-
-    Raises `TransferError` if ``out`` exists and is not an empty folder, or cannot be written.
-    """
+    """A temporary folder beside ``out`` that becomes ``out`` when the block ends without error."""
     out = Path(out)
     refuse_occupied(out)
     temporary = _temporary(out)

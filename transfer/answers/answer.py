@@ -1,13 +1,8 @@
-"""The answer of a study: what to keep, how sure that is, what it saves, and what speaks against it.
+"""The answer of a study: what to keep, how sure that is, what it saves, what speaks against it.
 
-Made here once, and shown by the terminal, the report and ``verdict --json``. Two questions are
-answered, each with an error of 5 % for all that is claimed (see `transfer.statistics.rules`):
-
-- **Where to cut**: the smallest sliced-n that is shown to be as good as baseB.
-- **What is general**: the blocks of baseA that can stay frozen: the largest n for which AnB is
-  shown to be as good as baseB.
-
-*As good* is not worse by more than the margin.
+Two questions are answered, each with an error of 5 % for all that is claimed: where to cut, the
+smallest sliced-n that is shown to be as good as baseB; and what is general, the largest n for which
+AnB is. *As good* is not worse by more than the margin.
 """
 
 import dataclasses

@@ -22,10 +22,7 @@ _SHORT = {
 
 
 def network_rows(runs: pd.DataFrame) -> list[dict[str, str]]:
-    """One row a network, in the order of runs.csv, by the names of columns.
-
-    ``runs``: as from `transfer.statistics.intervals.with_intervals`.
-    """
+    """One row a network, in the order of runs.csv, by the names of columns."""
     rows = []
     for _, group in runs.groupby(["kind", "n", "bn", "fraction"], sort=False, dropna=False):
         first, means = group.iloc[0], group.mean(numeric_only=True)

@@ -37,10 +37,7 @@ _FALL = {("baseB", ""), ("AnB", "legacy"), ("BnB", "legacy")}
 
 
 def read_published(path: Path) -> pd.DataFrame:
-    """A table ``network,block,test_accuracy`` as a frame of runs without intervals.
-
-    Raises `TransferError` if the file is missing, larger than 64 MiB or has other columns.
-    """
+    """A table ``network,block,test_accuracy`` as a frame of runs without intervals."""
     types = {"network": str, "block": "int64", "test_accuracy": "float64"}
     table = read_table(path, list(types), types)
     # The published test set holds the classes in equal shares: both metrics are one.
@@ -50,10 +47,7 @@ def read_published(path: Path) -> pd.DataFrame:
 
 
 def published_table() -> Path:
-    """The published accuracies of a checkout.
-
-    Raises `TransferError` if the package was installed without the repository around it.
-    """
+    """The published accuracies, which an installation without the repository lacks."""
     if not _PUBLISHED.is_file():
         raise TransferError(
             f"Expected the published accuracies in {_PUBLISHED}. They are part of the repository: "
@@ -67,20 +61,12 @@ def draw_figures(
 ) -> list[Path]:
     """Draw every figure that a study has runs for into its ``figures/``; remove none.
 
-    ``accuracy_against_n`` if there are runs on all training images; ``bn_semantics`` if AnB was
-    run under several semantics, and ``negative_transfer`` if AnB, BnB and baseB were run for it;
-    ``gain_against_images`` if AnB or AnB+ and baseB were run on several shares of the training
-    images. What was measured besides: ``pareto`` from deploy.csv, ``driving_against_n`` from
-    driving.csv, ``reestimation_against_n`` from reestimation.csv. Of the folder ``agreement``, its
-    one figure. `left_out` says what could not be drawn.
-
-    ``study_dir``: folder of a study, or one with ``all_experiments.csv`` alone (the published
-    numbers).
-    ``published``: a table of published accuracies to draw as hollow markers.
-    ``beside``: other measured studies of the same data set, drawn into ``pareto``.
-    Returns the files written, PNG and SVG.
-    Raises `TransferError` if the folder holds no study, or one without a finished run,
-    or predictions are damaged.
+    Accuracy against n; where AnB was run for it, semantics of BatchNorm, negative transfer and the
+    gain by the number of training images; and what was measured: ``pareto`` from deploy.csv,
+    ``driving_against_n`` from driving.csv, ``reestimation_against_n`` from reestimation.csv. Of the
+    folder ``agreement``, its one figure. `left_out` says what could not be drawn. ``published``: a
+    table, drawn as hollow markers. ``beside``: other measured studies of the same data set, drawn
+    into ``pareto``. Returns the files written, PNG and SVG.
     """
     folder = Path(study_dir)
     if _is_agreement(folder):

@@ -83,10 +83,7 @@ def _note(table: pd.DataFrame) -> str:
 
 @style.styled
 def reestimation_against_n(frame: pd.DataFrame, title: str = "") -> Figure:
-    """Accuracy against n before (dashed) and after re-estimation: AnB above, baseA's probe below.
-
-    Raises `TransferError` if there is neither AnB nor a probe in the table.
-    """
+    """Accuracy before (dashed) and after re-estimation: AnB above, baseA's probe below."""
     table = gains_of_reestimation(frame)
     frozen = table[(table["kind"] == "AnB") & (table["layers"] == "frozen")]
     probe = table[table["kind"] == "probe"]

@@ -1,7 +1,4 @@
-"""What follows from the shape of a network: its weights, features, costs and cuts.
-
-Shapes are read from the Keras graph of the network, which is built when it is first asked for.
-"""
+"""What follows from the shape of a network, read from its Keras graph: weights, costs, cuts."""
 
 import math
 from dataclasses import asdict
@@ -57,11 +54,10 @@ def multiply_adds(architecture: Architecture) -> int:
 
 
 def cuts_table(backbone: str, alpha: float, input_size: tuple[int, int]) -> pd.DataFrame:
-    """Every cut of a backbone, stem first.
+    """Every cut of a backbone, stem first, with what it costs.
 
-    Columns ``backbone``, ``alpha``, ``input``, those of `transfer.networks.backbone.Cut`, and
-    ``parameters_up_to``, ``multiply_adds_up_to``: shares of the backbone, 0..1, in the stem and
-    the first n blocks. Pooling and head count nowhere.
+    ``parameters_up_to``, ``multiply_adds_up_to``: shares of the backbone, 0..1, in the stem and the
+    first n blocks. Pooling and head count nowhere.
     """
     from transfer.networks.network import skeleton
 

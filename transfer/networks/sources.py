@@ -52,10 +52,8 @@ def find_source(source: str, alpha: float, backbone: str = DEFAULT) -> tuple[str
     """Name and weight file of a source task.
 
     ``source``: ``fractals`` (shipped, MobileNet v1 of alpha 0.25), ``imagenet`` (fetched by Keras
-    into its own cache, or found there), or the path of a Keras weight file.
-    ``alpha``: width multiplier of the network.
-    Raises `TransferError` if there are no such weights, saying which file is missing and where to
-    put it; if they are of another backbone or width, or not those whose SHA-256 is known.
+    into its own cache, or found there), or the path of a Keras weight file. The error says which
+    file is missing and where to put it.
     """
     if source == "fractals":
         return source, _shipped(alpha, backbone)

@@ -44,10 +44,7 @@ def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
-    """Assign ``weights`` (keyed ``layer/weight``); the others keep their values.
-
-    Raises `ValueError` if a name is not the network's or a shape differs.
-    """
+    """Assign ``weights`` (keyed ``layer/weight``); a `ValueError` if one does not fit."""
     known = variables(model)
     for name, value in weights.items():
         if name not in known or tuple(known[name].shape) != value.shape:

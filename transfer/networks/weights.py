@@ -1,9 +1,7 @@
-"""Weight files of Keras, read and written.
+"""Weight files of Keras, read by name and shape into an architecture, and written.
 
-Weights are read by name and shape into an architecture built in code. A file is never executed or
-trusted: HDF5 links out of the file are refused, and the declared shape of an array is compared
-with the expected one before a byte of it is read, so a file cannot ask for more memory than the
-network itself needs.
+A file is never executed or trusted: HDF5 links out of it are refused, and the declared shape of an
+array is compared with the expected one before a byte of it is read.
 """
 
 import contextlib
@@ -30,17 +28,10 @@ _MAX_ENTRIES = 20_000
 def read_weights(
     path: str | Path, architecture: Architecture, head: bool = False
 ) -> dict[str, np.ndarray]:
-    """Read a Keras weight file of a backbone, by default without its top.
+    """Weights of a Keras file of a backbone, float32 keyed ``layer/weight``, as `weight_shapes`.
 
-    Understands the HDF5 files of Keras 1 to 3 (``save_weights`` and whole models, of which only
-    the arrays are read).
-
-    ``path``: path of the file.
-    ``architecture``: whose shapes are expected.
-    ``head``: whether to read the classifier too.
-    Returns float32 arrays keyed ``layer/weight``, as `weight_shapes`.
-    Raises `TransferError` if the file is missing, damaged, of another architecture or of another
-    alpha.
+    Understands the HDF5 files of Keras 1 to 3 (``save_weights`` and whole models, of which only the
+    arrays are read). ``head``: whether to read the classifier too.
     """
     path = Path(path)
     with open_weights(path) as file:
@@ -53,10 +44,7 @@ def read_weights(
 
 @contextlib.contextmanager
 def open_weights(path: Path) -> Iterator[h5py.File]:
-    """An HDF5 file of at most 128 MiB, for reading.
-
-    Raises `TransferError` if it is missing or too large, or what the block reads is damaged.
-    """
+    """An HDF5 file of at most 128 MiB, for reading; damage that the block meets is an error."""
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise TransferError(f"Expected a weight file of at most 128 MiB. Too large: {path}.")
@@ -180,11 +168,7 @@ def _read(
 
 
 def read_values(entry: h5py.Dataset, name: str, path: Path) -> np.ndarray:
-    """The values of an array whose shape has been checked, float32, if it is what it seems.
-
-    Raises `TransferError` if it is held elsewhere, packed, in chunks much larger than itself, or
-    not finite.
-    """
+    """The values of an array whose shape has been checked, float32, if it is what it seems."""
     if entry.external or entry.is_virtual:
         raise TransferError(f"Expected the weights inside {path}. {name} points to another file.")
     # Every filter may unpack a chunk of kilobytes to gigabytes, whatever the chunk's own size.

@@ -151,12 +151,7 @@ def _picture(image: np.ndarray) -> str:
 
 
 def drawings(folder: Path) -> list[tuple[str, str, bool]]:
-    """Figures in ``figures/`` that the report does not draw itself.
-
-    Name, address of the PNG, and whether it is lines on white, which a dark page may invert.
-
-    They were drawn by other commands: how networks drive, what they look at.
-    """
+    """Figures in ``figures/`` by other commands: name, address, if a dark page may invert it."""
     shown: list[tuple[str, str, bool]] = []
     for path in sorted((folder / "figures").glob("*.png")):
         if path.stem in _DRAWN_HERE or len(shown) == _DRAWINGS_SHOWN:

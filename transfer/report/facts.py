@@ -65,10 +65,7 @@ class Facts:
 
 
 def read_facts(study_dir: str | Path) -> Facts:
-    """The study in a folder.
-
-    Raises `TransferError` if the folder holds no study, or none of its runs is finished.
-    """
+    """The study in a folder."""
     folder = Path(study_dir)
     runs = with_intervals(folder, read_runs(folder))
     if runs.empty:
@@ -101,10 +98,7 @@ def hashes(facts: Facts) -> Pairs:
 
 
 def calls_in_words(facts: Facts) -> tuple[str, Pairs]:
-    """The commands that made the study; and versions and machine of the last.
-
-    Raises `TransferError` if study.json lacks them.
-    """
+    """The commands that made the study; and versions and machine of the last."""
     calls = read_calls(facts.folder)
     try:
         machine = f"{calls[-1]['machine']}, {calls[-1]['processors']} processors"

@@ -68,12 +68,7 @@ def feature_function(
 
 
 def stream(images: np.ndarray, features: Features, batch: int = 128) -> Iterator[list[np.ndarray]]:
-    """Features of every block, one batch of images at a time, in the order of the images.
-
-    ``images``: uint8 (N, height, width, 3), memory-mapped or not; only what a batch needs is read.
-    ``features``: as from `feature_function`.
-    ``batch``: images at a time, as from `batch_size`.
-    """
+    """Features of every block, one batch of images at a time, in the order of the images."""
     for start in range(0, len(images), batch):
         yield features(np.ascontiguousarray(images[start : start + batch]))
 
@@ -88,12 +83,6 @@ def batch_size(architecture: Architecture) -> int:
 def source_probabilities(
     pooled: np.ndarray, classifier: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """Probabilities that the source task's classifier gives to images.
-
-    ``pooled``: float32 (N, channels), pooled output of the last block.
-    ``classifier``: kernel float32 (channels, source classes) and bias float32 (source classes,), as
-    from `transfer.networks.classifier.read_classifier`.
-    Returns softmax probabilities float64 (N, source classes).
-    """
+    """Softmax probabilities float64 (N, source classes) by the source task's classifier."""
     kernel, bias = classifier
     return special.softmax(pooled.astype(np.float64) @ kernel + bias, axis=1)

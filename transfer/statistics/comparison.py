@@ -119,12 +119,7 @@ def networks(runs: pd.DataFrame) -> list[tuple[Key, pd.DataFrame]]:
 
 
 def right_on_test_images(study_dir: str | Path, runs: pd.DataFrame) -> np.ndarray:
-    """Which test images are classified correctly.
-
-    ``runs``: rows of its ``runs.csv``.
-    Returns bool (runs, images).
-    Raises `TransferError` if predictions are missing or do not belong to these rows.
-    """
+    """Which test images the runs of some rows of ``runs.csv`` classify correctly: bool."""
     folder = Path(study_dir)
     labels = read_test_labels(folder)
     counts = np.bincount(labels)
@@ -156,11 +151,7 @@ def image_clusters(study_dir: str | Path) -> np.ndarray:
 
 
 def read_tested(study_dir: str | Path, metric: str = "balanced", fraction: float = 1.0) -> Tested:
-    """The networks of a study that were trained on this share of the training images.
-
-    Raises `TransferError` if the folder holds no study, its predictions do not belong to its
-    ``runs.csv``, or the metric is none of ``balanced`` and ``accuracy``.
-    """
+    """The networks of a study that were trained on this share of the training images."""
     if metric not in METRICS:
         raise TransferError(f"Expected a metric of {', '.join(METRICS)}. Received: {metric}.")
     runs = read_runs(study_dir)
@@ -247,11 +238,9 @@ def _pairs(tested: Tested, keys: Sequence[Key], reference: Key) -> Accuracies | 
 def against_base(
     tested: Tested, margin: float = 0.01, kinds: Collection[str] = KINDS
 ) -> dict[Key, Comparison]:
-    """Every network of these kinds against baseB; see `compare`.
+    """Every network of these kinds against baseB; see `compare`. Empty without baseB.
 
     Networks of one kind and semantics of BatchNorm are one question.
-
-    Empty if baseB was not run.
     """
     compared: dict[Key, Comparison] = {}
     if BASE not in tested.right:

@@ -76,12 +76,7 @@ class Dataset:
 
 
 def load_dataset(path: str | Path) -> Dataset:
-    """Open the data set in the folder ``path``; images stay on disk until they are used.
-
-    Raises `TransferError` if the folder or a file is missing, an array is of the wrong dtype, row
-    length or number of rows, truncated or pickled, a label is out of range, or a class is empty in
-    a split.
-    """
+    """Open the data set in the folder ``path``; images stay on disk until they are used."""
     path = Path(path)
     if not path.is_dir():
         raise TransferError(

@@ -46,11 +46,9 @@ def download(
 ) -> Dataset:
     """Fetch, unpack and check the data set at ``url``; whole or not at all.
 
-    ``out``: a folder that does not exist or is empty. ``url``: the http or https address of a tar
-    archive, plain or compressed with gzip. ``timeout``: seconds without a byte after which the
-    connection counts as cut. ``max_bytes``: bound on the archive and on what it unpacks to.
-    Raises `TransferError` if the address cannot be reached (what has arrived is kept and the next
-    call goes on), is not a tar archive of the six files, is too large, or ``out`` is occupied.
+    ``timeout``: seconds without a byte after which the connection counts as cut; what has arrived
+    is kept and the next call goes on. ``max_bytes``: bound on the archive and on what it unpacks
+    to.
     """
     out = Path(out)
     if not re.match(_WEB, url):

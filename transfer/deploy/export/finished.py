@@ -63,11 +63,7 @@ class Finished:
 
 
 def read_finished(path: str | Path) -> Finished:
-    """What is recorded about the run ``STUDY_DIR/RUN_NAME``.
-
-    Raises `TransferError` if the last part of the path is not the name of a run, there is no such
-    study, or the run is not finished in it.
-    """
+    """What is recorded about the run ``STUDY_DIR/RUN_NAME``."""
     path = Path(path)
     run, study_dir = parse_run(path.name), path.parent
     settings, runs = read_settings(study_dir), read_runs(study_dir)
@@ -92,9 +88,5 @@ def read_finished(path: str | Path) -> Finished:
 
 
 def open_data(finished: Finished, data: str | Path | None = None) -> Dataset:
-    """The data set the run was trained on.
-
-    ``data``: its folder; None: where the study found it, relative to the current folder.
-    Raises `TransferError` if it is not there, or is another data set than that of the study.
-    """
+    """The data set the run was trained on, in ``data`` or where the study found it."""
     return load_recorded(finished.data_path if data is None else data, finished.data_sha256)

@@ -1,14 +1,7 @@
 """Run an exported file by the runtime of its format, and read what it says about itself.
 
-============  =========  =====================================
-format        suffix     runtime
-============  =========  =====================================
-``keras``     .keras     Keras
-``litert``    .tflite    LiteRT (``ai-edge-litert``)
-``onnx``      .onnx      onnxruntime
-============  =========  =====================================
-
-Nothing here imports TensorFlow, except to run a .keras file.
+Keras runs .keras, LiteRT (``ai-edge-litert``) .tflite, onnxruntime .onnx. Nothing here imports
+TensorFlow, except to run a .keras file.
 """
 
 import importlib
@@ -62,10 +55,7 @@ def format_of(path: str | Path) -> str:
 
 
 def check_request(out: Path, kind: str | None, int8: bool) -> str:
-    """The format to write ``out`` in.
-
-    Raises `TransferError` if file, format and ``int8`` contradict each other.
-    """
+    """The format to write ``out`` in, unless file, format and ``int8`` contradict each other."""
     kind = kind or format_of(out)
     if kind not in SUFFIXES:
         raise TransferError(f"Expected a format of {', '.join(SUFFIXES)}. Received: {kind!r}.")
@@ -77,10 +67,7 @@ def check_request(out: Path, kind: str | None, int8: bool) -> str:
 
 
 def require(package: str) -> Any:
-    """Import a package of the extra ``export``.
-
-    Raises `TransferError` if it is not installed, saying how to install it.
-    """
+    """Import a package of the extra ``export``; the error says how to install it."""
     try:
         return importlib.import_module(package)
     except ImportError as error:
@@ -91,13 +78,7 @@ def require(package: str) -> Any:
 
 
 def open_exported(path: str | Path, threads: int = 1) -> Opened:
-    """Open an exported file.
-
-    ``path``: its suffix says which runtime.
-    ``threads``: the number that the runtime may use. Keras has one setting for the process and
-    ignores it.
-    Raises `TransferError` if the runtime is not installed, or refuses the file.
-    """
+    """Open an exported file with so many threads; Keras, which has one setting, ignores them."""
     path = Path(path)
     kind = format_of(path)
     try:

@@ -175,10 +175,7 @@ def _check_recorded(finished: Finished, expected: np.ndarray) -> None:
 
 
 def chosen_images(data: Dataset, count: int) -> np.ndarray:
-    """Training images drawn from a fixed seed, uint8 (count, height, width, 3).
-
-    Raises `TransferError` if there are not as many.
-    """
+    """Training images drawn from a fixed seed, uint8 (count, height, width, 3)."""
     if not 1 <= count <= len(data.train.images):
         raise TransferError(
             f"Expected 1 to {len(data.train.images)} training images to use. Received: {count}."

@@ -49,11 +49,7 @@ class Decoded:
 def read_images(
     paths: list[Path], height: int, width: int, progress: Iterator[object] | None = None
 ) -> Decoded:
-    """Read images, each shrunk as a whole to ``height`` x ``width`` pixels; nothing is cropped.
-
-    A file that is missing, a link, damaged, no image or too large is left out. ``progress`` is
-    moved on by one an image.
-    """
+    """Read images, each shrunk as a whole to ``height`` x ``width`` pixels; others are left out."""
     images = np.empty((len(paths), height, width, 3), dtype=np.uint8)
     sides = np.empty((len(paths), 2), dtype=np.int64)
     kept: list[int] = []

@@ -40,23 +40,10 @@ def import_data(
 ) -> ImportSummary:
     """Write whatever ``src`` is as a data set: a drive or several, folders or a list of images.
 
-    Images that are missing, damaged or links are left out, counted and named.
-
-    ``src``: a tub, a recording of the simulator, a folder of several of these, a folder of images
-    or a CSV file.
-    ``out``: a folder that does not exist or is empty.
-    ``height``, ``width``: images are resized to this size as a whole, nothing is cropped.
-    ``name``: name of the data set; by default that of ``out``, or of the folder around it.
-    ``ratios``: of train, valid and test.
-    ``group``: as from `check_group`. Its first parenthesis captures the group of an image in its
-    path below ``src``; images of a group stay together. Not for drives.
-    ``stratified``: deal images to the splits at random within each class. Not for drives.
-    ``stretch_seconds``, ``gap_seconds``: of a drive: length of a stretch, above 0, and least
-    distance between frames of different splits, 0 or more; both on the driving clock.
-    ``dead_zone``: of a drive: steering in [-dead_zone, dead_zone] is forward; in [0, 1).
-    Raises `TransferError` if ``src`` is nothing that can be imported, a path leads out of it, a
-    class is missing in a split or too small to be split, an option does not suit, or ``out`` is
-    occupied.
+    Images that are missing, damaged or links are left out, counted and named. ``group``: as from
+    `check_group`; what its first parenthesis captures stays together. ``stretch_seconds``,
+    ``gap_seconds``: of a drive: length of a stretch, and least distance between frames of different
+    splits, on the driving clock. ``dead_zone``: steering in [-dead_zone, dead_zone] is forward.
     """
     src, out = Path(src), Path(out)
     if not (stretch_seconds > 0 and gap_seconds >= 0 and 0 <= dead_zone < 1):
