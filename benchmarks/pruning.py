@@ -40,8 +40,7 @@ from transfer.statistics.seeds import seed_variance
 from transfer.study_file import read_settings
 from transfer.tables import read_table, upsert
 from transfer.tasks.dataset import Dataset
-from transfer.training.batches import training_batches
-from transfer.training.loop import batch_norm_momentum, learning_rate
+from transfer.training.loop import batch_norm_momentum, learning_rate, training_batches
 from transfer.training.step import Setting, Trainer
 
 #: ``like``: the n of the sliced-n whose size it was pruned to; ``weights``: those left in the

@@ -31,9 +31,9 @@ from transfer.results import read_runs
 from transfer.runs import Run, parse_run
 from transfer.statistics.gain import gains
 from transfer.studies.ask import ask, ask_run
-from transfer.studies.context import Context, model_path
 from transfer.studies.setup import prepare
 from transfer.studies.study import perform
+from transfer.study_file import Context, model_path
 from transfer.tasks.checks.baselines import read_baselines
 from transfer.tasks.dataset import Dataset, load_dataset
 from transfer.tasks.lanes.generate import generate
@@ -451,8 +451,7 @@ def _model(
 ) -> "keras.Model":
     """The network with these weights, of Keras' own layers, frozen as its name says."""
     from transfer.networks.network import build
-    from transfer.networks.plain import with_keras_layers
-    from transfer.networks.transplant import freeze, frozen_layers, set_weights
+    from transfer.networks.transplant import freeze, frozen_layers, set_weights, with_keras_layers
     from transfer.studies.execute import architecture_of
     from transfer.training.loop import batch_norm_momentum
 

@@ -1,4 +1,4 @@
-"""study.json: the settings of a study, written once, and the calls that asked for its runs."""
+"""study.json: settings, written once, and calls that asked for runs; what workers are told."""
 
 import dataclasses
 import json
@@ -15,6 +15,8 @@ from transfer.tables import is_formula
 
 _MOST_RUNS = 200_000  # of one call: a damaged file could ask for billions
 _MOST_CLASSES = 1000
+#: Traced graphs that a worker keeps, as each holds memory; the longest unused is dropped.
+GRAPHS_KEPT = 4
 
 
 @dataclass(frozen=True)
@@ -200,3 +202,23 @@ def _study_of(call: Mapping[str, Any], settings: Settings) -> Study:
         listed=tuple(parse_run(str(name)) for name in call.get("runs", ())),
         backbone=settings.backbone,
     )
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all runs of a study share; small enough to be sent to a worker process."""
+
+    study_dir: Path
+    data: Path
+    source_path: Path | None  #: weight file of baseA, or None if no run needs one
+    settings: Settings
+
+    @property
+    def threads(self) -> int:
+        """Threads of a worker; one where an old study does not say."""
+        return self.settings.threads or 1
+
+
+def model_path(study_dir: Path, run: Run) -> Path:
+    """Where the weights of a finished run are."""
+    return study_dir / "models" / f"{run.name}.weights.h5"

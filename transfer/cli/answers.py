@@ -88,7 +88,7 @@ def figures(given: argparse.Namespace) -> None:
 @options(STUDY, _BESIDE, DATA_OF_STUDY)
 def report(given: argparse.Namespace) -> None:
     """Write DIR/report.html: the whole study on one interactive page, to share."""
-    from transfer.report import write_report
+    from transfer.report.write import write_report
 
     path, left_out = write_report(given.study, given.data, given.beside)
     note(left_out)

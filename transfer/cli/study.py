@@ -213,8 +213,8 @@ def _why_it_stopped(study_dir: Path, stop: "Stop") -> list[str]:
 def _draw_and_tell(study_dir: Path, with_verdict: bool = False) -> None:
     """Draw a study and print its table, and its verdict."""
     from transfer.answers.answer import answer
-    from transfer.answers.table import print_table
     from transfer.figures.draw import draw_figures, left_out
+    from transfer.report.summary import print_table
     from transfer.results import read_runs
     from transfer.statistics.intervals import with_intervals
 

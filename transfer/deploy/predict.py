@@ -15,9 +15,8 @@ from transfer.files import open_atomically
 from transfer.progress import track
 from transfer.tables import format_number
 from transfer.tasks.dataset import Dataset, load_dataset
-from transfer.tasks.imports.folders import walk
 from transfer.tasks.imports.images import read_images
-from transfer.tasks.imports.listing import in_order
+from transfer.tasks.imports.listing import in_order, walk
 from transfer.tasks.imports.plan import file_names, harmless
 from transfer.tasks.imports.recordings import refuse_more
 

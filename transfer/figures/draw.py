@@ -19,8 +19,7 @@ from transfer.figures.accuracy import (
     gain_against_images,
     negative_transfer,
 )
-from transfer.figures.agreement import agreement_figure
-from transfer.figures.measured import driving_against_n, reestimation_against_n
+from transfer.figures.measured import agreement_figure, driving_against_n, reestimation_against_n
 from transfer.figures.pareto import pareto_figure
 from transfer.figures.style import save
 from transfer.results import as_keras_3, on_all_images, read_runs

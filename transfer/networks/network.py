@@ -22,8 +22,7 @@ from transfer.networks.backbone import (
     blocks_of,
     snake_case,
 )
-from transfer.networks.convolution import Conv2D, DepthwiseConv2D
-from transfer.networks.normalization import BatchNormalization
+from transfer.networks.layers import BatchNormalization, Conv2D, DepthwiseConv2D
 
 _DROPOUT = 1e-3
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, RGB of 0..1

@@ -12,6 +12,7 @@ The three semantics of a frozen BatchNorm layer (``bn``):
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -97,3 +98,17 @@ def frozen_weights(
         if name.split("/")[0] in frozen
         and not (bn == "adapt" and name.split("/")[1] in _STATISTICS)
     }
+
+
+def keras_layer(layer: keras.Layer) -> keras.Layer:
+    """A new layer of the Keras class that ``layer`` is or is derived from, same configuration."""
+    kinds: tuple[Any, ...] = type(layer).__mro__
+    kind = next(kind for kind in kinds if kind.__module__.startswith("keras."))
+    return kind.from_config(layer.get_config())
+
+
+def with_keras_layers(model: keras.Model) -> keras.Model:
+    """A copy of the network that holds Keras' own layers only; same names and weights."""
+    copy = keras.models.clone_model(model, clone_function=keras_layer)
+    set_weights(copy, get_weights(model))
+    return copy

@@ -18,7 +18,6 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from transfer.answers.answer import answer
-from transfer.answers.table import network_rows
 from transfer.deploy.costs.pareto import COLUMNS, candidates
 from transfer.deploy.costs.table import read_costs
 from transfer.errors import TransferError
@@ -40,7 +39,7 @@ from transfer.report.classes import (
 from transfer.report.costs import cost_chart
 from transfer.report.curves import learning_curves, score_chart
 from transfer.report.facts import Facts, calls_in_words, hashes, read_facts, settings_in_words
-from transfer.report.summary import card, segments, slice_of
+from transfer.report.summary import card, network_rows, segments, slice_of
 from transfer.statistics.gain import without_base
 from transfer.tasks.checks.baselines import read_baselines
 

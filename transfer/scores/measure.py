@@ -11,9 +11,8 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from transfer.networks.backbone import DEFAULT, Architecture
-from transfer.networks.classifier import read_classifier
 from transfer.networks.sources import find_source
-from transfer.networks.weights import read_weights
+from transfer.networks.weights import read_classifier, read_weights
 from transfer.progress import track
 from transfer.scores.closed_form import (
     MOMENT_SCORES,

@@ -22,7 +22,7 @@ from transfer.networks.transplant import (
 from transfer.networks.weights import hash_weights, read_weights, write_weights
 from transfer.results import finished, read_runs, to_repeat, working
 from transfer.runs import FROZEN_KINDS, Run
-from transfer.studies.context import GRAPHS_KEPT, Context, model_path
+from transfer.study_file import GRAPHS_KEPT, Context, model_path
 from transfer.tasks.dataset import Dataset, equals, load_dataset, stratified_fraction
 from transfer.training.checkpoint import remove_checkpoint
 from transfer.training.evaluation import accuracy, balanced_accuracy, reported_numbers

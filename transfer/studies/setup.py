@@ -17,8 +17,8 @@ from transfer.networks.sources import find_source
 from transfer.progress import quietly
 from transfer.results import folded_runs, names_in, read_runs, working
 from transfer.runs import Protocol, Study
-from transfer.studies.context import Context
 from transfer.study_file import (
+    Context,
     Settings,
     Source,
     asked_of,

@@ -20,8 +20,7 @@ from transfer.studies.engines.local import processes
 from transfer.studies.setup import environment, prepare, simulated_data
 from transfer.study_file import data_path, read_settings
 from transfer.tasks.checks.baselines import write_baselines
-from transfer.tasks.checks.check import shared_recordings
-from transfer.tasks.checks.soundness import copies_and_constants
+from transfer.tasks.checks.check import copies_and_constants, shared_recordings
 from transfer.tasks.dataset import Dataset, content_hash, load_dataset
 
 

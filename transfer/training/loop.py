@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,30 @@ import tensorflow as tf
 
 from transfer.errors import TransferError
 from transfer.runs import Protocol
-from transfer.training.batches import training_batches
 from transfer.training.checkpoint import read_checkpoint, write_checkpoint
 from transfer.training.evaluation import accuracy, cross_entropy
 from transfer.training.step import Trainer
 
 Epoch = dict[str, float]
+
+
+def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
+    """A permutation of 0..count-1, int64, the same wherever (seed, epoch, count) is the same."""
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def training_batches(
+    images: np.ndarray, labels: np.ndarray, indices: np.ndarray, batch: int, seed: int, epoch: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The batches of one epoch: uint8 (batch, H, W, 3) and int32 (batch,).
+
+    An incomplete last batch is left out: BatchNorm on a handful of images is noise, and which
+    images are left out changes from epoch to epoch.
+    """
+    order = indices[epoch_order(seed, epoch, len(indices))]
+    for start in range(0, len(order) - batch + 1, batch):
+        chosen = np.sort(order[start : start + batch])  # ascending: kinder to a memory map
+        yield images[chosen], labels[chosen].astype(np.int32)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ import numpy as np
 
 from transfer.deploy.export.runtimes import METADATA, first_line, require
 from transfer.errors import TransferError
-from transfer.networks.plain import keras_layer
-from transfer.networks.transplant import get_weights, set_weights
+from transfer.networks.transplant import get_weights, keras_layer, set_weights
 from transfer.progress import quietly
 
 _TIME = (2000, 1, 1, 0, 0, 0)  # of the metadata's entry: the same run gives the same bytes

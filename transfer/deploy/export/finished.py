@@ -11,8 +11,7 @@ from transfer.networks.weights import read_weights
 from transfer.program import command
 from transfer.results import read_runs, to_repeat
 from transfer.runs import Run, parse_run
-from transfer.studies.context import model_path
-from transfer.study_file import data_path, read_settings
+from transfer.study_file import data_path, model_path, read_settings
 from transfer.tasks.dataset import HEIGHT, WIDTH, Dataset, load_recorded
 
 
@@ -48,11 +47,7 @@ class Finished:
         )
 
     def weights(self) -> dict[str, np.ndarray]:
-        """All weights, float32, keyed ``layer/weight``.
-
-        Raises `TransferError` if they are not there (weights are not under version control) or
-        damaged.
-        """
+        """All weights, float32, keyed ``layer/weight``; an error if they are missing or damaged."""
         path = model_path(self.study_dir, self.run)
         if not path.is_file():
             raise TransferError(

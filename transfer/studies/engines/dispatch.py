@@ -13,8 +13,7 @@ from transfer.errors import TransferError
 from transfer.networks.backbone import BACKBONES
 from transfer.results import finished
 from transfer.runs import FROZEN_KINDS, Run
-from transfer.studies.context import Context
-from transfer.study_file import Settings
+from transfer.study_file import Context, Settings
 
 SECONDS_BETWEEN_LOOKS = 1.0  #: at logs, and at runs that another process is doing
 

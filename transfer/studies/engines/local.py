@@ -25,8 +25,8 @@ from transfer.program import CUT_MEANWHILE
 from transfer.progress import quietly
 from transfer.results import finished, working
 from transfer.runs import FROZEN_KINDS, Run
-from transfer.studies.context import GRAPHS_KEPT, Context
 from transfer.studies.engines.dispatch import SECONDS_BETWEEN_LOOKS, Costs, ready_runs
+from transfer.study_file import GRAPHS_KEPT, Context
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _FOLDERS_OF_A_RUN = ("failed", "checkpoints", "logs", "predictions", "rows")

@@ -27,10 +27,10 @@ from transfer.program import how_to_install
 from transfer.progress import quietly
 from transfer.results import read_log, working
 from transfer.runs import Run
-from transfer.studies.context import Context
 from transfer.studies.engines.dispatch import SECONDS_BETWEEN_LOOKS, Costs, ready_runs
 from transfer.studies.engines.local import attempt, start_worker
 from transfer.studies.setup import environment
+from transfer.study_file import Context
 
 try:
     import ray

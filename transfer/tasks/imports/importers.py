@@ -10,8 +10,13 @@ from transfer.errors import TransferError
 from transfer.files import refuse_occupied
 from transfer.tasks.dataset import CLASSES, HEIGHT, MAX_SIDE, WIDTH
 from transfer.tasks.imports.drives import find_recordings, is_udacity, read_as_one
-from transfer.tasks.imports.folders import holds_images, read_image_folders
-from transfer.tasks.imports.listing import Listing, is_csv_list, read_csv_list
+from transfer.tasks.imports.listing import (
+    Listing,
+    holds_images,
+    is_csv_list,
+    read_csv_list,
+    read_image_folders,
+)
 from transfer.tasks.imports.plan import ImportSummary, carry_out
 from transfer.tasks.imports.recordings import Recording
 from transfer.tasks.imports.splits import (
