@@ -64,13 +64,8 @@ class Predictions:
         return lines
 
 
-@dataclass(frozen=True, eq=False)
-class _Batch:
-    """Some images: what names them in the table, their pixels, their class or -1."""
-
-    names: list[tuple[object, ...]]
-    images: np.ndarray  # uint8 (N, height, width, 3)
-    labels: np.ndarray  # int64 (N,)
+#: Some images: what names each in the table; pixels, uint8 (N, height, width, 3); class or -1.
+_Batch = tuple[list[tuple[object, ...]], np.ndarray, np.ndarray]
 
 
 def predict(
@@ -98,15 +93,14 @@ def predict(
         text = codecs.getwriter("utf-8")(stream, "surrogateescape")  # names of files may be no text
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([*names, "predicted", *(f"p({name})" for name in classes)])
-        for batch in batches:
-            probabilities = _probabilities(opened, batch.images, network)
+        for batch_names, pixels, labels in batches:
+            probabilities = _probabilities(opened, pixels, network)
             answers = probabilities.argmax(1)
             counts += np.bincount(answers, minlength=len(classes))
-            known = batch.labels >= 0
-            np.add.at(confusion, (batch.labels[known], answers[known]), 1)
-            for name, label, answer, row in zip(
-                batch.names, batch.labels, answers, probabilities, strict=True
-            ):
+            known = labels >= 0
+            np.add.at(confusion, (labels[known], answers[known]), 1)
+            rows = zip(batch_names, labels, answers, probabilities, strict=True)
+            for name, label, answer, row in rows:
                 true_class = ["" if label < 0 else classes[label]] if "label" in names else []
                 cells = [*map(harmless, [*name, *true_class, classes[answer]])]
                 writer.writerow([*cells, *map(format_number, row)])
@@ -148,13 +142,10 @@ def _of_data_set(
     def batches() -> Iterator[_Batch]:
         starts = range(0, count, _AT_ONCE)
         for start in track(starts, len(starts), "Classifying"):
-            some = range(start, min(start + _AT_ONCE, count))
-            names: list[tuple[object, ...]] = [
-                (index, files[index]) if files else (index,) for index in some
-            ]
-            yield _Batch(
-                names, test.images[some.start : some.stop], test.labels[some.start : some.stop]
-            )
+            some = slice(start, min(start + _AT_ONCE, count))
+            indices = range(some.start, some.stop)
+            names: list[tuple[object, ...]] = [(i, files[i]) if files else (i,) for i in indices]
+            yield names, test.images[some], test.labels[some]
 
     return ["index", *(["file"] if files else []), "label"], batches()
 
@@ -188,7 +179,7 @@ def _of_files(
                 left_out.append((file.relative_to(folder).as_posix(), str(error)))
             if len(read.kept):
                 names: list[tuple[object, ...]] = [(some[i],) for i in read.kept]
-                yield _Batch(names, read.images, labels[start + read.kept])
+                yield names, read.images, labels[start + read.kept]
 
     return ["file", *(["label"] if (labels >= 0).any() else [])], batches()
 

@@ -13,12 +13,7 @@ from transfer.deploy.costs.table import read_costs
 from transfer.deploy.driving.table import by_network, read_drives
 from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
-from transfer.figures.accuracy import (
-    accuracy_against_n,
-    bn_semantics,
-    gain_against_images,
-    negative_transfer,
-)
+from transfer.figures import accuracy
 from transfer.figures.measured import agreement_figure, driving_against_n, reestimation_against_n
 from transfer.figures.pareto import pareto_figure
 from transfer.figures.style import save
@@ -75,18 +70,18 @@ def draw_figures(
     points = read_published(published) if published else None
     figures = {}
     if runs.empty or not as_keras_3(on_all_images(runs)).empty:
-        drawn = accuracy_against_n(runs, title, points, read_baselines(folder))
+        drawn = accuracy.accuracy_against_n(runs, title, points, read_baselines(folder))
         figures["accuracy_against_n"] = drawn
     whole = on_all_images(runs)
     if whole.loc[whole["kind"] == "AnB", "bn"].nunique() > 1:
-        figures["bn_semantics"] = bn_semantics(runs, title, points)
+        figures["bn_semantics"] = accuracy.bn_semantics(runs, title, points)
         ran = set(zip(whole["kind"], whole["bn"], strict=True))
         if _PUBLISHED.is_file() and ran >= _FALL and predicted(folder, whole):
-            drawn = negative_transfer(folder, read_published(_PUBLISHED), title)
+            drawn = accuracy.negative_transfer(folder, read_published(_PUBLISHED), title)
             figures["negative_transfer"] = drawn
     if has_sizes(runs):
         with contextlib.suppress(TransferError):  # baseB is missing, which `left_out` says
-            figures["gain_against_images"] = gain_against_images(gains(folder), title)
+            figures["gain_against_images"] = accuracy.gain_against_images(gains(folder), title)
     figures |= _of_devices(folder, runs, title, beside)
     return [
         path for name, figure in figures.items() for path in save(figure, folder / "figures" / name)

@@ -14,14 +14,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from transfer.networks.backbone import (
-    BACKBONES,
-    HEAD,
-    POOLING,
-    Architecture,
-    blocks_of,
-    snake_case,
-)
+from transfer.networks.backbone import BACKBONES, HEAD, POOLING, Architecture, blocks_of, snake_case
 from transfer.networks.layers import BatchNormalization, Conv2D, DepthwiseConv2D
 
 _DROPOUT = 1e-3

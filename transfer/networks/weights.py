@@ -7,6 +7,7 @@ array is compared with the expected one before a byte of it is read.
 import contextlib
 import hashlib
 import io
+import itertools
 import math
 import re
 import zipfile
@@ -122,32 +123,24 @@ def _texts(group: h5py.Group, attribute: str) -> list[str]:
 
 def arrays_of(file: h5py.File) -> dict[str, h5py.Dataset]:
     """Every array inside a file by its path; a `TransferError` if there are too many entries."""
-    entries: dict[str, h5py.Dataset] = {}
-    _walk(file, "", entries, 8)
-    return entries
+    return dict(_walk(file, "", 8, itertools.count(1)))
 
 
 def _walk(
-    group: h5py.Group,
-    prefix: str,
-    entries: dict[str, h5py.Dataset],
-    depth: int,
-    visited: list[int] | None = None,
-) -> None:
-    """Collect arrays below ``group``, following hard links only, at most ``depth`` deep."""
-    visited = [0] if visited is None else visited
+    group: h5py.Group, prefix: str, depth: int, visited: Iterator[int]
+) -> Iterator[tuple[str, h5py.Dataset]]:
+    """The arrays below ``group``, following hard links only, at most ``depth`` deep."""
     for key in group:
         # A group may hold itself, many times over: the file is small, the walk is endless.
-        visited[0] += 1
-        if visited[0] > _MAX_ENTRIES:
+        if next(visited) > _MAX_ENTRIES:
             raise TransferError(f"Expected at most {_MAX_ENTRIES} entries in a weight file.")
         if not isinstance(group.get(key, getlink=True), h5py.HardLink):
             continue
         entry = group[key]
         if isinstance(entry, h5py.Dataset):
-            entries[prefix + key] = entry
+            yield prefix + key, entry
         elif isinstance(entry, h5py.Group) and depth > 0:
-            _walk(entry, f"{prefix}{key}/", entries, depth - 1, visited)
+            yield from _walk(entry, f"{prefix}{key}/", depth - 1, visited)
 
 
 def _read(

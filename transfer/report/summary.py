@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from transfer.answers.answer import Answer
-from transfer.deploy.costs.table import FORMAT_LABELS, on_all_images, read_costs
+from transfer.answers.sentences import files_of
+from transfer.deploy.costs.table import FORMAT_LABELS
 from transfer.figures.style import METRIC_NAME, mean_and_interval
 from transfer.networks.backbone import backbone_in
 from transfer.report.facts import Facts
@@ -16,7 +17,6 @@ from transfer.results import as_keras_3
 from transfer.runs import parse_run
 from transfer.wording import file_sizes, hundred
 
-_FORMATS = ("litert-int8", "litert", "onnx")
 #: Columns in the terminal, and what they are called there.
 _SHORT = {
     "network": "network",
@@ -46,19 +46,15 @@ def card(facts: Facts, n: int) -> list[tuple[str, list[Value]]]:
     rows = [("balanced accuracy", [_accuracy(group) for group in pair])]
     for column, name in (("parameters", "weights"), ("multiply_adds", "multiply-adds")):
         rows.append((name, [(_short(float(group[column].iloc[0])), "") for group in pair]))
-    costs = on_all_images(read_costs(facts.folder))
-    for name in _FORMATS:
-        of_format = costs[costs["format"] == name]
-        files = of_format[of_format["n"] == n], of_format[of_format["kind"] == "baseB"]
-        mine, base = (group["file_bytes"].median() for group in files)
-        if pd.notna(mine) and pd.notna(base):
-            small, _, large = file_sizes(float(mine), float(base)).partition(" instead of ")
-            unit = small.partition(" ")[2]
-            rows.append((f"file, {FORMAT_LABELS[name]}", [(small, ""), (f"{large} {unit}", "")]))
-            times = [group["median_ms_1"].median() for group in files]
-            if all(map(pd.notna, times)):
-                rows.append(("time an image", [(f"{time:.2f} ms", "") for time in times]))
-            break
+    name, files = files_of(facts.folder, ("sliced", n, ""))
+    if files:
+        sizes = file_sizes(*(group["file_bytes"].median() for group in files))
+        small, _, large = sizes.partition(" instead of ")
+        unit = small.partition(" ")[2]
+        rows.append((f"file, {FORMAT_LABELS[name]}", [(small, ""), (f"{large} {unit}", "")]))
+        times = [group["median_ms_1"].median() for group in files]
+        if all(map(pd.notna, times)):
+            rows.append(("time an image", [(f"{time:.2f} ms", "") for time in times]))
     return rows
 
 

@@ -25,17 +25,9 @@ from transfer.figures.style import FINDINGS, METRIC_NAME, interval_note
 from transfer.files import write_atomically
 from transfer.networks.backbone import backbone_in
 from transfer.program import command
+from transfer.report import classes
 from transfer.report.chart import PALETTES, Chart
 from transfer.report.charts import accuracy_chart, gain_chart, semantics_chart
-from transfer.report.classes import (
-    class_shares,
-    confusion_matrices,
-    drawings,
-    examples,
-    most_confident_mistakes,
-    open_dataset,
-    recommended,
-)
 from transfer.report.costs import cost_chart
 from transfer.report.curves import learning_curves, score_chart
 from transfer.report.facts import Facts, calls_in_words, hashes, read_facts, settings_in_words
@@ -97,15 +89,17 @@ def _contents(
         0,
     )
     content["scores"], content["agreement"] = make(lambda: score_chart(facts, keep)) or (None, [])
-    content["drawings"] = make(lambda: drawings(facts.folder))
-    dataset = make(lambda: open_dataset(facts, data))
-    chosen, why = make(lambda: recommended(facts, shown_answer)) or (runs[:0], "")
+    content["drawings"] = make(lambda: classes.drawings(facts.folder))
+    dataset = make(lambda: classes.open_dataset(facts, data))
+    chosen, why = make(lambda: classes.recommended(facts, shown_answer)) or (runs[:0], "")
     content["matrices"] = content["mistakes"] = None
     if not chosen.empty:
-        content["matrices"] = make(lambda: confusion_matrices(facts, chosen))
-        content["mistakes"] = make(lambda: most_confident_mistakes(facts, chosen, why, dataset))
-    content["shares"] = class_shares(facts, dataset, make(lambda: facts.test_labels))
-    content["examples"] = examples(dataset) if dataset is not None else []
+        content["matrices"] = make(lambda: classes.confusion_matrices(facts, chosen))
+        content["mistakes"] = make(
+            lambda: classes.most_confident_mistakes(facts, chosen, why, dataset)
+        )
+    content["shares"] = classes.class_shares(facts, dataset, make(lambda: facts.test_labels))
+    content["examples"] = classes.examples(dataset) if dataset is not None else []
     content["size"] = f"{dataset.height} x {dataset.width}" if dataset is not None else ""
     content["networks"] = network_rows(facts.runs)
     content["command"], content["versions"] = make(lambda: calls_in_words(facts)) or ("", [])

@@ -14,14 +14,7 @@ from transfer.networks.backbone import DEFAULT, Architecture
 from transfer.networks.sources import find_source
 from transfer.networks.weights import read_classifier, read_weights
 from transfer.progress import track
-from transfer.scores.closed_form import (
-    MOMENT_SCORES,
-    LinearRule,
-    leep,
-    nce,
-    nearest_centroid,
-    ridge_rules,
-)
+from transfer.scores import closed_form
 from transfer.scores.moments import Moments, moments_of_blocks
 from transfer.scores.representation import Features, source_probabilities, stream
 from transfer.scores.table import COLUMNS, POSITIONS
@@ -29,9 +22,9 @@ from transfer.tasks.dataset import Dataset, Split, load_dataset
 
 Classifier = tuple[np.ndarray, np.ndarray]
 Row = tuple[int, str, float, float]  # of scores.csv
-_RULES: dict[str, Callable[[Moments], tuple[LinearRule, ...]]] = {
-    "ridge_probe": ridge_rules,
-    "nearest_centroid": lambda moments: (nearest_centroid(moments),),
+_RULES: dict[str, Callable[[Moments], tuple[closed_form.LinearRule, ...]]] = {
+    "ridge_probe": closed_form.ridge_rules,
+    "nearest_centroid": lambda moments: (closed_form.nearest_centroid(moments),),
 }
 
 
@@ -76,13 +69,13 @@ def measure_scores(
         moments = moments_of_blocks(batches, classes)
         for i, of_block in enumerate(moments):
             suffix = "" if i < blocks else POSITIONS
-            for name, score in MOMENT_SCORES.items():
+            for name, score in closed_form.MOMENT_SCORES.items():
                 rows.append(_timed(i % blocks, name + suffix, score, of_block))
         rows += _score_rules(data.valid, features, batch, moments[:blocks])
         if classifier is not None:
             shape = (len(labels), len(classifier[1]))
             probabilities = np.memmap(file, np.float32, "r", shape=shape)
-            for name, of_source in (("leep", leep), ("nce", nce)):
+            for name, of_source in (("leep", closed_form.leep), ("nce", closed_form.nce)):
                 rows.append(_timed(blocks - 1, name, of_source, probabilities, labels, classes))
     rows.sort(key=lambda row: row[0])  # stable: the order of scores stays
     return pd.DataFrame(rows, columns=list(COLUMNS))

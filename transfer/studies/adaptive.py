@@ -160,7 +160,8 @@ def perform_until_decided(
             return Stop("more runs would not decide it" if left else "", left)
         if number > LOOKS:
             return Stop(f"{LOOKS} rounds are done, and more would raise the error above 5 %", left)
-        if budget is not None and number > rounds(out) and _has_rows(out):
+        begun = (out / "study.json").exists() and not read_runs(out).empty
+        if budget is not None and number > rounds(out) and begun:
             minutes, spent = _minutes(out, missing)
             if spent + minutes > budget:
                 return Stop(
@@ -181,10 +182,6 @@ def _check_margin(out: Path, margin: float) -> None:
                 f"Expected the margin of the earlier rounds in {out}: {before}. Received: "
                 f"{one_or_more(margin)}. Give the same --margin, or another --out."
             )
-
-
-def _has_rows(out: Path) -> bool:
-    return (out / "study.json").exists() and not read_runs(out).empty
 
 
 def _next_round(

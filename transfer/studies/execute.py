@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import platform
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +11,10 @@ import tensorflow as tf
 
 from transfer.errors import TransferError
 from transfer.folding import write_log, write_predictions, write_row
+from transfer.machine import machine
 from transfer.networks.architecture import Architecture, multiply_adds, parameters
 from transfer.networks.network import random_weights
-from transfer.networks.transplant import (
-    copy_blocks,
-    frozen_layers,
-    frozen_weights,
-)
+from transfer.networks.transplant import copy_blocks, frozen_layers, frozen_weights
 from transfer.networks.weights import hash_weights, read_weights, write_weights
 from transfer.results import finished, read_runs, to_repeat, working
 from transfer.runs import FROZEN_KINDS, Run
@@ -124,7 +120,7 @@ def execute(
         "last_test_balanced_accuracy": balanced_accuracy(of_last_epoch, data.test.labels),
         "threads": tf.config.threading.get_intra_op_parallelism_threads() or None,
         "tensorflow": tf.__version__,
-        "machine": f"{platform.system()} {platform.machine()}",
+        "machine": machine(),
         "backbone": settings.backbone,
     }
     write_row(context.study_dir, row)

@@ -4,7 +4,6 @@ import dataclasses
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from transfer import __version__
 from transfer.errors import TransferError
 from transfer.files import WORKING, exclusively, refuse_links, remove_temporaries, sha256_of
 from transfer.folding import write_test_labels
-from transfer.machine import cores
+from transfer.machine import cores, machine, versions_of
 from transfer.networks.sources import find_source
 from transfer.progress import quietly
 from transfer.results import folded_runs, names_in, read_runs, working
@@ -130,16 +129,8 @@ def _settings_of(study: Study, dataset: Dataset) -> Settings:
 def environment() -> dict[str, Any]:
     """Versions and machine, for the record."""
     versions = {"feature-transfer": __version__, "python": platform.python_version()}
-    for library in _LIBRARIES:
-        try:
-            versions[library] = version(library)
-        except ModuleNotFoundError:  # PackageNotFoundError: the GPU or the CPU build is not there
-            continue
-    return {
-        "versions": versions,
-        "machine": f"{platform.system()} {platform.machine()}",
-        "processors": cores(),
-    }
+    versions |= versions_of(_LIBRARIES)  # the GPU or the CPU build of TensorFlow is not there
+    return {"versions": versions, "machine": machine(), "processors": cores()}
 
 
 def _refuse_foreign(out: Path) -> None:

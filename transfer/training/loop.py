@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -201,17 +200,11 @@ def _resume(
         return Progress(), {}
     arrays, facts = found
     try:
-        return _restored(trainer, arrays, facts)
+        best = {k.removeprefix("best/"): v for k, v in arrays.items() if k.startswith("best/")}
+        trainer.restore({k: v for k, v in arrays.items() if not k.startswith("best/")})
+        return Progress(**facts), best
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TransferError(
             f"Expected a checkpoint of this network in {checkpoint}. It is of another: delete it "
             "to train from the start."
         ) from error
-
-
-def _restored(
-    trainer: Trainer, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]
-) -> tuple[Progress, dict[str, np.ndarray]]:
-    best = {k.removeprefix("best/"): v for k, v in arrays.items() if k.startswith("best/")}
-    trainer.restore({k: v for k, v in arrays.items() if not k.startswith("best/")})
-    return Progress(**facts), best

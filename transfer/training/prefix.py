@@ -11,7 +11,7 @@ import hashlib
 import io
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
@@ -58,11 +58,13 @@ def features(
     n: int,
 ) -> dict[str, np.ndarray]:
     """Output of block ``n`` for every image of a data set, read from ``folder`` or computed."""
-    splits = {"train": data.train, "valid": data.valid, "test": data.test}
     found: dict[str, np.ndarray] = {}
     keys = [_key(architecture, weights, block) for block in range(n + 1)]
-    with _lock(folder, keys[0]):
-        for name, split in splits.items():
+    # Wait until no other process computes features of the same stem.
+    with exclusively(folder / f"{keys[0]}.lock"):
+        for left in folder.glob(f".{keys[0][:16]}-*.tmp"):  # by a process that was killed
+            left.unlink(missing_ok=True)
+        for name, split in data.splits.items():
             kept = _open(folder / f"{keys[n]}-{name}.npy")
             if kept is None:
                 kept = _compute(folder, name, split.images, architecture, weights, keys)
@@ -177,12 +179,3 @@ def _discard_oldest(folder: Path) -> None:
         if total > _MOST_BYTES:
             path.unlink(missing_ok=True)
             _digest_of(path).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _lock(folder: Path, key: str) -> Iterator[None]:
-    """Wait until no other process computes features of the same stem."""
-    with exclusively(folder / f"{key}.lock"):
-        for left in folder.glob(f".{key[:16]}-*.tmp"):  # by a process that was killed
-            left.unlink(missing_ok=True)
-        yield

@@ -5,7 +5,6 @@ Times are those of this machine, and only worth comparing if it is idle.
 
 import gzip
 import math
-import platform
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from transfer.deploy.costs.table import COLUMNS, read_costs, write_exported
 from transfer.deploy.export.finished import Finished, open_data, read_finished
 from transfer.deploy.export.runtimes import PACKAGES, SUFFIXES, require
 from transfer.errors import TransferError
-from transfer.machine import cores
+from transfer.machine import cores, machine
 from transfer.networks.architecture import Architecture, multiply_adds, parameters, weight_shapes
 from transfer.progress import track
 from transfer.results import read_runs
@@ -85,8 +84,8 @@ def _row(finished: Finished, data: Dataset, name: str, calls: int | None) -> dic
         write_exported(finished.study_dir, finished.run.name, name, exported.probabilities)
     return dict.fromkeys(COLUMNS) | {
         **{"run": run.name, "kind": run.kind, "n": run.n, "seed": run.seed},
-        "alpha": finished.alpha,
-        "input": "x".join(map(str, finished.input_size)),
+        "alpha": finished.settings.alpha,
+        "input": finished.settings.input,
         "format": name,
         "parameters": parameters(architecture),
         "multiply_adds": multiply_adds(architecture),
@@ -94,7 +93,7 @@ def _row(finished: Finished, data: Dataset, name: str, calls: int | None) -> dic
         **sizes,
         **{name: about[name] for name in _ACCURACIES},
         **times,
-        "machine": f"{platform.system()} {platform.machine()}",
+        "machine": machine(),
     }
 
 

@@ -10,16 +10,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from transfer.deploy.costs.table import FORMAT_LABELS
-from transfer.deploy.driving.simulate import (
-    Course,
-    Moment,
-    Pilot,
-    drive,
-    forward_pilot,
-    make_course,
-    network_pilot,
-    simulator_pilot,
-)
+from transfer.deploy.driving import simulate
 from transfer.deploy.driving.table import COLUMNS, Summary, summarise
 from transfer.deploy.export.open import is_exported, open_network
 from transfer.errors import TransferError
@@ -57,15 +48,15 @@ def drive_network(
     out = Path(out)
     if tracks < 1 or not seeds or len(set(seeds)) < len(seeds):
         raise TransferError(f"Expected one track or more, and different seeds: {tracks}, {seeds}.")
-    courses = [make_course(number, seed) for number in range(tracks) for seed in seeds]
+    courses = [simulate.make_course(number, seed) for number in range(tracks) for seed in seeds]
     name, pilot = open_pilot(network, courses)
-    moments: list[Moment] = []
+    moments: list[simulate.Moment] = []
 
-    def watch(index: int, moment: Moment) -> None:
+    def watch(index: int, moment: simulate.Moment) -> None:
         if index == 0 and len(moments) < courses[0].track.length / SPEED:
             moments.append(moment)
 
-    drives = drive(courses, pilot, laps, watch if film else None)
+    drives = simulate.drive(courses, pilot, laps, watch if film else None)
     rows = pd.DataFrame([{"network": name, **dataclasses.asdict(one)} for one in drives])
     upsert(out / "driving.csv", rows[list(COLUMNS)], ("network",))
     if film:
@@ -73,12 +64,14 @@ def drive_network(
     return summarise(rows)
 
 
-def open_pilot(network: str | Path, courses: Sequence[Course]) -> tuple[str, Pilot]:
+def open_pilot(
+    network: str | Path, courses: Sequence[simulate.Course]
+) -> tuple[str, simulate.Pilot]:
     """The name and the pilot of a network as `drive_network` takes it."""
     if str(network) == "driver":
-        return "driver", simulator_pilot(courses)
+        return "driver", simulate.simulator_pilot(courses)
     if str(network) == "forward":
-        return "forward", forward_pilot()
+        return "forward", simulate.forward_pilot()
     path = Path(network)
     opened = open_network(path, (HEIGHT, WIDTH))
     about = opened.metadata
@@ -94,7 +87,7 @@ def open_pilot(network: str | Path, courses: Sequence[Course]) -> tuple[str, Pil
             f"{path} has {', '.join(about['classes'])}."
         )
     name = _name(about, path) if is_exported(path) else about["run"]
-    return name, network_pilot(opened.predict)
+    return name, simulate.network_pilot(opened.predict)
 
 
 def _name(about: Mapping[str, object], path: Path) -> str:
@@ -106,7 +99,9 @@ def _name(about: Mapping[str, object], path: Path) -> str:
     return f"{run.name}_{name}"
 
 
-def write_film(path: Path, title: str, course: Course, moments: Sequence[Moment]) -> None:
+def write_film(
+    path: Path, title: str, course: simulate.Course, moments: Sequence[simulate.Moment]
+) -> None:
     """Write the moments of a drive as an animated GIF."""
     to_map, plan = _plan(course.track)
     numbers = range(0, len(moments), _STRIDE)
@@ -138,7 +133,7 @@ def _plan(track: Track) -> tuple[_ToMap, Image.Image]:
 
 
 def _picture(
-    title: str, moments: Sequence[Moment], number: int, to_map: _ToMap, plan: Image.Image
+    title: str, moments: Sequence[simulate.Moment], number: int, to_map: _ToMap, plan: Image.Image
 ) -> Image.Image:
     moment = moments[number]
     height, width, _ = moment.image.shape

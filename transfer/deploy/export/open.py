@@ -12,14 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from transfer.deploy.export import runtimes
 from transfer.deploy.export.finished import open_data, read_finished
-from transfer.deploy.export.runtimes import (
-    SUFFIXES,
-    Opened,
-    in_batches,
-    metadata_of_archive,
-    open_exported,
-)
 from transfer.errors import TransferError
 from transfer.networks.backbone import DEFAULT, Architecture
 from transfer.networks.weights import read_weights
@@ -32,12 +26,12 @@ _MAX_WEIGHT_BYTES = 128 << 20
 
 def is_exported(path: Path) -> bool:
     """Whether the name is that of an exported file, not of a run."""
-    return path.suffix in SUFFIXES.values()
+    return path.suffix in runtimes.SUFFIXES.values()
 
 
 def open_network(
     path: str | Path, image_size: tuple[int, int] | None = None, data: str | Path | None = None
-) -> Opened:
+) -> runtimes.Opened:
     """A network that is ready to run, and what it says about itself, checked.
 
     ``image_size``: of the images that a run will be given; None: of its study's data set.
@@ -48,7 +42,11 @@ def open_network(
         if image_size is None:
             dataset = open_data(finished, data)
             image_size = dataset.height, dataset.width
-        about = {"run": finished.run.name, "format": "keras", "classes": list(finished.classes)}
+        about = {
+            "run": finished.run.name,
+            "format": "keras",
+            "classes": list(finished.settings.classes),
+        }
         return _built(
             finished.architecture(image_size),
             finished.weights(),
@@ -56,9 +54,9 @@ def open_network(
         )
     if not path.is_file():
         raise TransferError(f"Expected an exported network at {path}. It is not there.")
-    if path.suffix == SUFFIXES["keras"]:
+    if path.suffix == runtimes.SUFFIXES["keras"]:
         return _open_keras(path)
-    opened = open_exported(path)
+    opened = runtimes.open_exported(path)
     _check(opened.metadata, path)
     return opened
 
@@ -76,9 +74,9 @@ def _check(about: dict[str, Any], path: Path) -> None:
     parse_runs([about.get("run")], f"the metadata of {path}")
 
 
-def _open_keras(path: Path) -> Opened:
+def _open_keras(path: Path) -> runtimes.Opened:
     try:
-        about = metadata_of_archive(path)
+        about = runtimes.metadata_of_archive(path)
         _check(about, path)
         (run,) = parse_runs([about["run"]], str(path))
         height, width = about["input_size"]
@@ -108,11 +106,11 @@ def _open_keras(path: Path) -> Opened:
 
 def _built(
     architecture: Architecture, weights: dict[str, np.ndarray], about: dict[str, Any]
-) -> Opened:
+) -> runtimes.Opened:
     from transfer.networks.network import build
     from transfer.networks.transplant import set_weights
 
     model = build(architecture)
     set_weights(model, weights)
 
-    return Opened(partial(in_batches, model.predict_on_batch), about)
+    return runtimes.Opened(partial(runtimes.in_batches, model.predict_on_batch), about)

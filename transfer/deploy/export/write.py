@@ -11,30 +11,17 @@ import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from transfer.deploy.export.convert import (
-    to_keras,
-    to_litert,
-    to_litert_int8,
-    to_onnx,
-    with_metadata,
-)
+from transfer.deploy.export import convert, runtimes
 from transfer.deploy.export.finished import Finished, open_data, read_finished
-from transfer.deploy.export.runtimes import (
-    PACKAGES,
-    SUFFIXES,
-    check_request,
-    open_exported,
-    require,
-)
 from transfer.errors import TransferError
 from transfer.files import write_atomically
+from transfer.machine import versions_of
 from transfer.networks.network import build
 from transfer.networks.transplant import set_weights
 from transfer.networks.weights import hash_weights
@@ -90,10 +77,10 @@ def export(
     nothing is written.
     """
     out = Path(out)
-    kind = check_request(out, kind, int8)
+    kind = runtimes.check_request(out, kind, int8)
     finished = read_finished(run)
-    for package in PACKAGES[kind]:
-        require(package)
+    for package in runtimes.PACKAGES[kind]:
+        runtimes.require(package)
     return export_finished(finished, open_data(finished, data), out, kind, int8, images)
 
 
@@ -123,13 +110,15 @@ def export_weights(
     expected = _predictions(network, data)
     if int8:
         images = chosen_images(data, min(_REPRESENTATIVE_IMAGES, len(data.train.images)))
-        content = to_litert_int8(network, images)
+        content = convert.to_litert_int8(network, images)
     else:
-        content = {"keras": to_keras, "litert": to_litert, "onnx": to_onnx}[kind](network)
+        content = {"keras": convert.to_keras, "litert": convert.to_litert, "onnx": convert.to_onnx}[
+            kind
+        ](network)
     with tempfile.TemporaryDirectory() as folder:
-        trial = Path(folder) / f"network{SUFFIXES[kind]}"
+        trial = Path(folder) / f"network{runtimes.SUFFIXES[kind]}"
         trial.write_bytes(content)
-        given = open_exported(trial).predict(np.ascontiguousarray(data.test.images))
+        given = runtimes.open_exported(trial).predict(np.ascontiguousarray(data.test.images))
         difference = _verify(given, expected, kind, int8)
         metadata = _metadata(finished, data, kind, int8)
         metadata |= {name: value for name, value in facts.items() if value}
@@ -137,7 +126,7 @@ def export_weights(
         metadata["test_accuracy"] = round(accuracy(given, data.test.labels), 6)
         metadata["keras_test_accuracy"] = round(accuracy(expected, data.test.labels), 6)
         metadata["largest_difference"] = float(f"{difference:.3g}")
-        content = with_metadata(content, kind, metadata)
+        content = convert.with_metadata(content, kind, metadata)
         trial.write_bytes(content)
         _verify_final(trial, metadata, data.test.images[:_FINAL_IMAGES], given[:_FINAL_IMAGES])
     sidecar = out.with_name(out.name + ".json")
@@ -204,7 +193,7 @@ def _verify_final(
     path: Path, metadata: dict[str, Any], images: np.ndarray, expected: np.ndarray
 ) -> None:
     """Verify the file once more, now that it holds metadata."""
-    opened = open_exported(path)
+    opened = runtimes.open_exported(path)
     if opened.metadata != metadata or not np.array_equal(
         opened.predict(np.ascontiguousarray(images)), expected
     ):
@@ -212,24 +201,18 @@ def _verify_final(
 
 
 def _metadata(finished: Finished, data: Dataset, kind: str, int8: bool) -> dict[str, Any]:
-    versions = {}
-    for library in _LIBRARIES:
-        try:
-            versions[library] = version(library)
-        except PackageNotFoundError:  # the GPU or the CPU build, or an extra not needed here
-            continue
     return {
         "run": finished.run.name,
         "format": f"{kind}{'-int8' if int8 else ''}",
-        "classes": list(finished.classes),
+        "classes": list(finished.settings.classes),
         "image_size": [data.height, data.width],
         "input": f"uint8 (N, {data.height}, {data.width}, 3), RGB, 0..255",
-        "output": f"probabilities (N, {len(finished.classes)})"
+        "output": f"probabilities (N, {len(finished.settings.classes)})"
         + (", uint8: times 1/256" if int8 else ", float32"),
-        "input_size": list(finished.input_size),
-        "backbone": finished.backbone,
-        "alpha": finished.alpha,
+        "input_size": list(finished.settings.input_size),
+        "backbone": finished.settings.backbone,
+        "alpha": finished.settings.alpha,
         "dataset": data.name,
         "test_images": len(data.test.labels),
-        "versions": versions,
+        "versions": versions_of(_LIBRARIES),
     }

@@ -93,7 +93,7 @@ def _network(architecture: Architecture) -> Trainer:
 
 def _source(finished: Finished, source: str) -> Path:
     """The weight file of the study's own source."""
-    name, path = find_source(source, finished.alpha, finished.backbone)
+    name, path = find_source(source, finished.settings.alpha, finished.settings.backbone)
     own = read_settings(finished.study_dir).source
     if own is None or own.sha256 != sha256_of(path):
         raise TransferError(
@@ -108,11 +108,11 @@ def _probe(
 ) -> list[dict[str, Any]]:
     """Ridge probes on baseA's features: by the source's statistics, and by the target's."""
     architecture = Architecture(
-        alpha=finished.alpha,
-        input_size=finished.input_size,
+        alpha=finished.settings.alpha,
+        input_size=finished.settings.input_size,
         image_size=(data.height, data.width),
         classes=len(data.classes),
-        backbone=finished.backbone,
+        backbone=finished.settings.backbone,
     )
     weights = read_weights(base_a, architecture)
     before, after = (

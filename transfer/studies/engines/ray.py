@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,19 +133,6 @@ def _check_reachable(address: str) -> None:
         raise TransferError(f"Cannot use the Ray cluster at {address}: {reason}.") from error
 
 
-def _submitter(context: Context, gpus: float) -> Callable[[Run], Any]:
-    """What makes a task of a run."""
-    task = ray.remote(
-        num_cpus=context.threads, num_gpus=gpus, max_retries=_RETRIES, scheduling_strategy="SPREAD"
-    )(_task)
-    # A task is given the bytes themselves; Ray's type hints do not allow None.
-    base: Any = None
-    if context.source_path is not None:
-        base = ray.put(context.source_path.read_bytes())
-    versions = environment()["versions"]
-    return lambda run: task.remote(run, context, base, versions)
-
-
 def _task(
     run: Run, context: Context, base: bytes | None, versions: dict[str, str]
 ) -> tuple[str, Any]:
@@ -183,7 +170,14 @@ class _Tasks:
 
     def __init__(self, context: Context, gpus: float, most: int) -> None:
         self._study_dir, self._most = context.study_dir, most
-        self._submit = _submitter(context, gpus)
+        resources = {"num_cpus": context.threads, "num_gpus": gpus}
+        task = ray.remote(max_retries=_RETRIES, scheduling_strategy="SPREAD", **resources)(_task)
+        # A task is given the bytes themselves; Ray's type hints do not allow None.
+        base: Any = None
+        if context.source_path is not None:
+            base = ray.put(context.source_path.read_bytes())
+        versions = environment()["versions"]
+        self._submit = lambda run: task.remote(run, context, base, versions)
         self._running: dict[Any, Run] = {}
         self._logs: dict[str, Version | None] = {}  # as they were shown
 

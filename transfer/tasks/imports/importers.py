@@ -9,6 +9,7 @@ import numpy as np
 from transfer.errors import TransferError
 from transfer.files import refuse_occupied
 from transfer.tasks.dataset import CLASSES, HEIGHT, MAX_SIDE, WIDTH
+from transfer.tasks.imports import splits
 from transfer.tasks.imports.drives import find_recordings, is_udacity, read_as_one
 from transfer.tasks.imports.listing import (
     Listing,
@@ -19,14 +20,6 @@ from transfer.tasks.imports.listing import (
 )
 from transfer.tasks.imports.plan import ImportSummary, carry_out
 from transfer.tasks.imports.recordings import Recording
-from transfer.tasks.imports.splits import (
-    RATIOS,
-    Ratios,
-    driving_clock,
-    split_by_group,
-    split_by_stretches,
-    split_listing,
-)
 
 
 def import_data(
@@ -36,7 +29,7 @@ def import_data(
     height: int = HEIGHT,
     width: int = WIDTH,
     name: str | None = None,
-    ratios: Ratios = RATIOS,
+    ratios: splits.Ratios = splits.RATIOS,
     group: re.Pattern[str] | None = None,
     stratified: bool = False,
     stretch_seconds: float = 10.0,
@@ -95,7 +88,7 @@ def parse_size(text: str) -> tuple[int, int]:
     return sides
 
 
-def parse_ratios(text: str) -> Ratios:
+def parse_ratios(text: str) -> splits.Ratios:
     """Shares of train, valid and test from text such as ``80,10,10``, in per cent."""
     match = re.fullmatch(r"([0-9]{1,2}),([0-9]{1,2}),([0-9]{1,2})", text)
     numbers = [int(part) for part in match.groups()] if match else [0]
@@ -129,18 +122,18 @@ def _plan_drive(
     drive: Recording,
     numbers: np.ndarray,
     left_out: list[tuple[str, str]],
-    ratios: Ratios,
+    ratios: splits.Ratios,
     stretch_seconds: float,
     gap_seconds: float,
     dead_zone: float,
 ) -> Listing:
     labels = np.where(drive.angles < -dead_zone, 1, np.where(drive.angles > dead_zone, 2, 0))
-    clock, pauses = driving_clock(drive.seconds, drive.sessions)
+    clock, pauses = splits.driving_clock(drive.seconds, drive.sessions)
     split = _split_whole(numbers, labels, ratios)
     count = numbers[-1] + 1
     way = f"split by recording: each of {count} is in one split"
     if split is None:
-        split = split_by_stretches(clock, labels, stretch_seconds, gap_seconds, ratios)
+        split = splits.split_by_stretches(clock, labels, stretch_seconds, gap_seconds, ratios)
         way = f"split by stretches of {stretch_seconds:g} s, {gap_seconds:g} s between splits"
     starts = pauses | np.concatenate([[True], split[1:] != split[:-1]])
     remarks = (
@@ -172,13 +165,15 @@ def _plan_drive(
     )
 
 
-def _split_whole(numbers: np.ndarray, labels: np.ndarray, ratios: Ratios) -> np.ndarray | None:
+def _split_whole(
+    numbers: np.ndarray, labels: np.ndarray, ratios: splits.Ratios
+) -> np.ndarray | None:
     """Split whole recordings, if valid and test get half to twice what was asked; else None."""
     shares = {1: ratios[1], 2: ratios[2]}
     if numbers[-1] + 1 < len(ratios):
         return None
     try:
-        split = split_by_group(numbers, labels, CLASSES, shares)
+        split = splits.split_by_group(numbers, labels, CLASSES, shares)
     except TransferError:
         return None
     sizes = {number: (split == number).mean() / share for number, share in shares.items()}
@@ -186,14 +181,14 @@ def _split_whole(numbers: np.ndarray, labels: np.ndarray, ratios: Ratios) -> np.
 
 
 def _plan_images(
-    src: Path, ratios: Ratios, group: re.Pattern[str] | None, stratified: bool
+    src: Path, ratios: splits.Ratios, group: re.Pattern[str] | None, stratified: bool
 ) -> Listing:
     listing = read_csv_list(src) if is_csv_list(src) else read_image_folders(src)
     if group is not None:
         if listing.split is not None and len(np.unique(listing.split)) == len(ratios):
             raise TransferError(f"Expected no --group: the images of {src} are split already.")
         listing = replace(listing, groups=_captured(group, listing.images))
-    listing = split_listing(listing, ratios, stratified)
+    listing = splits.split_listing(listing, ratios, stratified)
     recipe = {"importer": "csv" if is_csv_list(src) else "image folders"}
     recipe |= {"split": listing.remarks[0]} | ({"group": group.pattern} if group else {})
     return replace(listing, recipe=recipe)
