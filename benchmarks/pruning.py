@@ -26,7 +26,7 @@ from transfer.deploy.costs.measure import file_sizes, weight_bytes
 from transfer.deploy.costs.pareto import right_of_file, right_of_files
 from transfer.deploy.costs.stopwatch import time_file
 from transfer.deploy.costs.table import on_all_images, read_costs, write_exported
-from transfer.deploy.export.finished import Finished, open_data, read_finished
+from transfer.deploy.export.open import Finished, open_data, read_finished
 from transfer.deploy.export.write import export_weights
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, multiply_adds, weight_shapes

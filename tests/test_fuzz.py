@@ -43,8 +43,8 @@ from transfer.results import (
     read_test_clusters,
     read_test_labels,
 )
-from transfer.scores.record import read_agreement
-from transfer.scores.record import read_predictions as read_predicted
+from transfer.scores.agreement import read_agreement
+from transfer.scores.agreement import read_predictions as read_predicted
 from transfer.scores.similarity import read_similarity
 from transfer.scores.table import read_scores
 from transfer.study_file import planned_runs

@@ -1,16 +1,9 @@
 """Arrays in .npy files and .npz archives: written whole, and read without trusting them.
 
-Nothing is unpickled. A header is parsed as a literal, and nothing is mapped or allocated before
-the sizes that the file, the archive and the header declare agree and are within a bound:
-`numpy.load` alone reports a cut file or a pickle as a traceback.
-
-Test probabilities are kept small and without loss, as whole numbers of 1/10,000: uint16 (N,
-classes). The first column holds the sum of the row in place of the first class: the sum is 10,000
-but for rounding, and so takes next to no room. Without this package::
-
-    units = np.load("predictions.npz")["A3B_s0"].astype(int)
-    units[:, 0] -= units[:, 1:].sum(axis=1)
-    probabilities = units / 10_000
+Nothing is unpickled, and nothing is mapped or allocated before the sizes that the file, the archive
+and the header declare agree and are within a bound. Test probabilities are kept as whole numbers of
+1/10,000, uint16 (N, classes), the first column holding the sum of the row: it is 10,000 but for
+rounding, and so takes next to no room.
 """
 
 import contextlib

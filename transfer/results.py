@@ -1,21 +1,9 @@
 """The files of a study, and how to read them back into pandas. `transfer.folding` writes them.
 
-::
-
-    STUDY/study.json       what the study is
-    STUDY/runs.csv         one row a finished run
-    STUDY/epochs.csv       one row an epoch of a run
-    STUDY/predictions.npz  test probabilities of every run, and what the test images really are
-    STUDY/models/          weights of every run (not under version control)
-    STUDY/working/         what single runs write while a study goes on (not under version control)
-        rows/RUN.json      the row of a finished run: the last thing that a run writes
-        logs/RUN.csv       its epochs
-        predictions/RUN.npz
-        failed/RUN.json    why a run failed, until it is tried again
-        checkpoints/ features/ locks/
-
-A study ends by folding the files of single runs into the tables. Readers see both together: to
-them a study that goes on, one that was killed and one that has ended look the same.
+``working/`` holds what single runs write while a study goes on: ``rows/RUN.json``, the last thing
+that a run writes, ``logs/RUN.csv``, ``predictions/RUN.npz``, ``failed/RUN.json``, ``checkpoints/``,
+``features/`` and ``locks/``. A study ends by folding them into the tables. Readers see both
+together: to them a study that goes on, one that was killed and one that has ended look the same.
 """
 
 import functools

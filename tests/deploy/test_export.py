@@ -12,7 +12,7 @@ import pytest
 from transfer.cli import main
 from transfer.deploy.export import write as exporting
 from transfer.deploy.export.convert import plain_layers
-from transfer.deploy.export.finished import read_finished
+from transfer.deploy.export.open import read_finished
 from transfer.deploy.export.runtimes import open_exported
 from transfer.deploy.export.write import TOLERANCE, export
 from transfer.errors import TransferError

@@ -18,7 +18,7 @@ from transfer.figures.measured import agreement_figure, driving_against_n, reest
 from transfer.figures.pareto import pareto_figure
 from transfer.figures.style import save
 from transfer.results import as_keras_3, on_all_images, read_runs
-from transfer.scores.record import FOLDER, read_agreement
+from transfer.scores.agreement import FOLDER, read_agreement
 from transfer.statistics.gain import gains, has_sizes, without_base
 from transfer.statistics.intervals import predicted, with_intervals
 from transfer.tables import read_table

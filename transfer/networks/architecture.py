@@ -20,11 +20,7 @@ def _skeleton(architecture: Architecture) -> "keras.Model":
 
 
 def layers_of_block(architecture: Architecture, block: int) -> tuple[str, ...]:
-    """Names of the layers of one block that have weights or are random; block 0 is the stem.
-
-    >>> layers_of_block(Architecture(), 3)
-    ('conv_dw_3', 'conv_dw_3_bn', 'conv_pw_3', 'conv_pw_3_bn')
-    """
+    """Names of the layers of one block that have weights or are random; block 0 is the stem."""
     if not 0 <= block <= architecture.depth:
         raise TransferError(f"Expected a block of 0..{architecture.depth}. Received: {block}.")
     operations = blocks_of(_skeleton(architecture))[block]

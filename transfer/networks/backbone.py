@@ -146,9 +146,7 @@ class Cut:
 def blocks_of(model: "keras.Model") -> list[list[Any]]:
     """The layers and operations of stem, block 1, ... and last block, each in order.
 
-    ``model``: functional, named like its backbone, as from `transfer.networks.network.build`.
-    Pooling and head, if it has them, belong to no block.
-    The output of the last of each list is the block's cut.
+    The output of the last of each list is the block's cut; pooling and head belong to no block.
     """
     operations = list(model.operations)  # what an operation needs stands before it
     names = [operation.name for operation in operations]

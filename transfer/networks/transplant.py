@@ -1,14 +1,9 @@
 """Copy blocks from a base network, freeze them under a BatchNorm semantics, prove they stayed.
 
-The three semantics of a frozen BatchNorm layer (``bn``):
-
-``inference``
-    Normalises by the source's moving statistics in training and evaluation: Keras 3.
-``legacy``
-    Normalises by batch statistics in training, by the source's moving statistics in evaluation:
-    Keras 2.1.3 to 2.3.1, in which the published numbers were made.
-``adapt``
-    Normalises by batch statistics in training and moves the moving statistics: PyTorch.
+A frozen BatchNorm layer normalises by the source's moving statistics in training and evaluation
+under ``inference`` (Keras 3); in training by batch statistics under ``legacy`` (Keras 2.1.3 to
+2.3.1, in which the published numbers were made) and ``adapt`` (PyTorch), which moves the moving
+statistics too.
 """
 
 from collections.abc import Iterable, Mapping

@@ -205,11 +205,7 @@ def _hint(arrays: Mapping[str, h5py.Dataset], architecture: Architecture) -> str
 def write_weights(
     path: str | Path, weights: Mapping[str, np.ndarray], architecture: Architecture
 ) -> None:
-    """Write all weights of a network, keyed ``layer/weight``, as Keras' ``save_weights`` would.
-
-    ``build(architecture).load_weights(path)`` reads the file; its bytes are a function of the
-    weights alone.
-    """
+    """Write all weights as Keras' ``save_weights`` would; the bytes follow from them alone."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         for name, location in _keras_paths(architecture).items():

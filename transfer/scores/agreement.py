@@ -2,11 +2,13 @@
 
 Kendall's tau counts the pairs of n that both order alike; the weighted tau counts pairs among the
 best more (Vigna 2015). Any two quantities that rise with depth agree: the control is `DEPTH`, n
-itself as a score, which looks at no image.
+itself as a score, which looks at no image. The tables of the committed studies are written anew
+with ``python -c "from transfer.scores.agreement import write_record; write_record('experiments-
+results')"``.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +17,12 @@ import pandas as pd
 
 from transfer.errors import TransferError
 from transfer.runs import KERAS_3
-from transfer.scores.table import DEPTH
+from transfer.scores import prediction
+from transfer.scores.table import DEPTH, read_scores
 from transfer.statistics.comparison import read_tested
 from transfer.statistics.differences import difference
 from transfer.statistics.seeds import seed_variance
+from transfer.tables import read_table, write_table
 
 #: Kinds whose accuracy scores are compared with; AnB with BatchNorm semantics ``inference``.
 MEASURED_KINDS = ("AnB", "AnB+", "sliced")
@@ -32,6 +36,20 @@ COLUMNS = (
     *("score", "kind", "blocks", "seeds", *_TAUS),
     *("over_depth", "over_depth_low", "over_depth_high"),
 )
+FOLDER = "agreement"
+_AGREEMENT_TYPES = {
+    "study": "string",
+    **dict.fromkeys(COLUMNS, "float64"),
+    **dict.fromkeys(("score", "kind"), "string"),
+    **dict.fromkeys(("blocks", "seeds"), "int64"),
+}
+_PREDICTION_TYPES = {
+    "study": "string",
+    **dict.fromkeys(prediction.COLUMNS, "float64"),
+    "question": "string",
+    **dict.fromkeys(("predicted", "answer_low", "answer_high"), "int64"),
+    "right": "bool",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,3 +184,52 @@ def _ranks(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Rank of each value in its row from the largest, 0; ties by ``second``."""
     order = np.lexsort((second, first), axis=1)[:, ::-1]
     return np.argsort(order, axis=1)
+
+
+def write_record(results: str | Path) -> list[Path]:
+    """Compare every study of a folder that has ``scores.csv`` with its scores; two tables."""
+    results = Path(results)
+    studies = sorted(path.parent for path in results.glob("*/scores.csv"))
+    if not studies:
+        raise TransferError(
+            f"Expected a study with scores.csv in {results}. There is none; "
+            "`python -m transfer scores --out STUDY_DIR` writes it."
+        )
+    agreements, predictions = {}, {}
+    for study in studies:
+        scores = read_scores(study)
+        agreements[study.name] = agreement(scores, measured(study))
+        predictions[study.name] = prediction.check_predictions(scores, study)
+    if all(table.empty for table in predictions.values()):
+        raise TransferError(
+            f"Expected a study in {results} with baseB and every AnB or sliced-n, n = 1 to 13, "
+            "of two seeds or more. There is none."
+        )
+    folder = results / FOLDER
+    return [
+        _write(folder / "agreement.csv", agreements, _AGREEMENT_TYPES),
+        _write(folder / "predictions.csv", predictions, _PREDICTION_TYPES),
+    ]
+
+
+def _write(path: Path, tables: Mapping[str, pd.DataFrame], types: Mapping[str, str]) -> Path:
+    filled = {study: table for study, table in tables.items() if not table.empty}
+    table = pd.concat(filled, names=["study"]).reset_index("study").astype(dict(types))
+    return write_table(path, table)
+
+
+def read_agreement(results: str | Path) -> pd.DataFrame:
+    """``RESULTS/agreement/agreement.csv``."""
+    return _read(Path(results) / FOLDER / "agreement.csv", _AGREEMENT_TYPES)
+
+
+def read_predictions(results: str | Path) -> pd.DataFrame:
+    """``RESULTS/agreement/predictions.csv``."""
+    return _read(Path(results) / FOLDER / "predictions.csv", _PREDICTION_TYPES)
+
+
+def _read(path: Path, types: Mapping[str, str]) -> pd.DataFrame:
+    frame = read_table(path, list(types), types)
+    if frame.empty:
+        raise TransferError(f"Expected rows in {path}. It is empty, missing or malformed.")
+    return frame

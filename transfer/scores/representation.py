@@ -1,16 +1,8 @@
 """What a network makes of images, after the stem and after every block, in one pass.
 
-A batch of images goes through the network once and leaves behind its features at all cuts. Nothing
-is kept from one batch to the next, so memory does not depend on the number of images.
-
-Two kinds of samples:
-
-``pooled``
-    One vector an image: the global average of the block's output. This is what the head of
-    sliced-n sees.
-``positions``
-    One vector a position of the block's output: many samples an image, not independent of each
-    other. For scores that see features only through their distribution.
+``pooled`` samples are one vector an image, the global average that the head of sliced-n sees;
+``positions`` one vector a position of the block's output, not independent of each other, for scores
+that see features only through their distribution.
 """
 
 import math
@@ -35,13 +27,10 @@ def feature_function(
 ) -> Features:
     """A network as a function from a batch of images to its features at every cut.
 
-    ``weights``: float32 arrays keyed ``layer/weight``, at least those of stem and blocks, as from
-    `transfer.networks.weights.read_weights`.
-    ``samples``: ``pooled`` or ``positions``.
-    Returns a function of images uint8 (batch, height, width, 3), which returns a list of n + 1
-    float32 arrays. Item ``b`` is the output of block ``b`` (0: the stem): (batch, channels) if
-    pooled, (batch, positions, channels) if not. BatchNorm normalises by its moving statistics.
-    Raises `TransferError` if ``samples`` is neither of the two.
+    ``weights``: at least those of stem and blocks. Returns a function of images uint8 (batch,
+    height, width, 3), which returns a list of float32 arrays, that of the stem first: (batch,
+    channels) if pooled, (batch, positions, channels) if not. BatchNorm normalises by its moving
+    statistics.
     """
     if samples not in ("pooled", "positions"):
         raise TransferError(f"Expected samples of pooled or positions. Received: {samples!r}.")

@@ -1,15 +1,9 @@
-"""How much two representations of the same images have in common: linear CKA, debiased CKA, SVCCA.
+"""How much two representations of the same images have in common: CKA, debiased CKA, SVCCA.
 
-::
-
-    OUT/similarity.csv    pair,block_a,block_b,cka,debiased_cka,svcca
-
-References
-----------
-Kornblith et al. 2019, "Similarity of neural network representations revisited".
-Nguyen, Raghu and Kornblith 2021, "Do wide and deep networks learn the same things?".
-Song et al. 2012, "Feature selection via dependence maximization".
-Raghu et al. 2017, "SVCCA: singular vector canonical correlation analysis".
+Kornblith et al. 2019, "Similarity of neural network representations revisited". Nguyen, Raghu and
+Kornblith 2021, "Do wide and deep networks learn the same things?". Song et al. 2012, "Feature
+selection via dependence maximization". Raghu et al. 2017, "SVCCA: singular vector canonical
+correlation analysis".
 """
 
 import functools

@@ -71,9 +71,7 @@ def difference(
 ) -> Difference:
     """Mean accuracy of networks ``a`` minus that of networks ``b``; runs are not paired.
 
-    ``spread``: of the same networks.
-    ``a``, ``b``: positions of the networks, int or int (pairs,). ``b`` None: accuracies by
-    themselves.
+    ``a``, ``b``: positions, int or int (pairs,). ``b`` None: accuracies by themselves.
     """
     influence = accuracies.sums[a]
     estimate, seeds = accuracies.mean[a], accuracies.seeds[a]
@@ -184,10 +182,9 @@ def seeds_to_decide(
 def images_to_decide(
     seen: Difference, value: float, level: float = 0.05, power: float = 0.8
 ) -> float | None:
-    """Test images at which a one-sided test decides, in times the present number.
+    """Test images at which a one-sided test decides, in times the present number (one digit).
 
-    Arguments as for `seeds_to_decide`. The result has one digit after the point; it is None if
-    twenty times as many images are not enough.
+    Arguments as for `seeds_to_decide`; None if twenty times as many images are not enough.
     """
     times = np.arange(11, 10 * _MOST_TIMES + 1) / 10
     variances = seen.by_images / times + seen.by_seeds

@@ -16,15 +16,6 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(80)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
 
-def fixed_sequence(p: np.ndarray, level: float = 0.05) -> np.ndarray:
-    """Claims tested in the order given, each at ``level``, until the first that fails.
-
-    ``p``: float64 (claims,).
-    Returns bool (claims,), true before the first failure.
-    """
-    return np.logical_and.accumulate(np.asarray(p) <= level)
-
-
 def step_down(p: np.ndarray, correlation: np.ndarray) -> np.ndarray:
     """Adjusted p-values of claims that may be made in any order: made where they are <= 5 %.
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from transfer.deploy.costs.stopwatch import CALLS, time_file
 from transfer.deploy.costs.table import COLUMNS, read_costs, write_exported
-from transfer.deploy.export.finished import Finished, open_data, read_finished
+from transfer.deploy.export.open import Finished, open_data, read_finished
 from transfer.deploy.export.runtimes import PACKAGES, SUFFIXES, require
 from transfer.errors import TransferError
 from transfer.machine import cores, machine

@@ -6,6 +6,7 @@ built from what the metadata say. ``.tflite`` and ``.onnx`` hold no code.
 
 import tempfile
 import zipfile
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,63 @@ from typing import Any
 import numpy as np
 
 from transfer.deploy.export import runtimes
-from transfer.deploy.export.finished import open_data, read_finished
 from transfer.errors import TransferError
 from transfer.networks.backbone import DEFAULT, Architecture
 from transfer.networks.weights import read_weights
-from transfer.runs import parse_runs
-from transfer.tasks.dataset import check_description
+from transfer.program import command
+from transfer.results import read_runs, to_repeat
+from transfer.runs import Run, parse_run, parse_runs
+from transfer.study_file import Settings, data_path, model_path, read_settings
+from transfer.tasks.dataset import HEIGHT, WIDTH, Dataset, check_description, load_recorded
 
 _WEIGHTS = "model.weights.h5"  # as Keras names them in its archive
 _MAX_WEIGHT_BYTES = 128 << 20
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run, and the settings of its study."""
+
+    study_dir: Path
+    run: Run
+    settings: Settings
+
+    def architecture(self, image_size: tuple[int, int] = (HEIGHT, WIDTH)) -> Architecture:
+        """The network's shape, for images of this height and width."""
+        settings = self.settings
+        size, classes = settings.input_size, len(settings.classes)
+        return Architecture(
+            self.run.depth, settings.alpha, size, image_size, classes, settings.backbone
+        )
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """All weights, float32, keyed ``layer/weight``; an error if they are missing or damaged."""
+        path = model_path(self.study_dir, self.run)
+        if not path.is_file():
+            raise TransferError(
+                f"Expected the weights of {self.run.name} at {path}. They are not there: weights "
+                f"are not under version control. {to_repeat(self.study_dir, self.run.name)}"
+            )
+        return read_weights(path, self.architecture(), head=True)
+
+
+def read_finished(path: str | Path) -> Finished:
+    """What is recorded about the run ``STUDY_DIR/RUN_NAME``."""
+    path = Path(path)
+    run, study_dir = parse_run(path.name), path.parent
+    settings = read_settings(study_dir)
+    if not read_runs(study_dir)["run"].eq(run.name).any():
+        raise TransferError(
+            f"Expected a finished run {run.name} in {study_dir}. It has none of that name; "
+            f"`{command('run', run.name, '--out', study_dir)}` trains it."
+        )
+    return Finished(study_dir, run, settings)
+
+
+def open_data(finished: Finished, data: str | Path | None = None) -> Dataset:
+    """The data set the run was trained on, in ``data`` or where the study found it."""
+    folder = data_path(finished.study_dir) if data is None else data
+    return load_recorded(folder, finished.settings.data_sha256)
 
 
 def is_exported(path: Path) -> bool:

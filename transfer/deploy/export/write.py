@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from transfer.deploy.export import convert, runtimes
-from transfer.deploy.export.finished import Finished, open_data, read_finished
+from transfer.deploy.export.open import Finished, open_data, read_finished
 from transfer.errors import TransferError
 from transfer.files import write_atomically
 from transfer.machine import versions_of

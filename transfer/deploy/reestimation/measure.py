@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from transfer.deploy.export.finished import Finished, open_data, read_finished
+from transfer.deploy.export.open import Finished, open_data, read_finished
 from transfer.deploy.export.write import chosen_images
 from transfer.deploy.reestimation.table import COLUMNS, read_reestimation
 from transfer.errors import TransferError
