@@ -17,11 +17,10 @@ from transfer.cli.arguments import (
     note,
     option,
     options,
-    print_sentences,
 )
 from transfer.errors import UsageError
 from transfer.files import write_atomically
-from transfer.program import say
+from transfer.program import say, wrapped
 
 _BESIDE = option(
     "--beside",
@@ -130,7 +129,7 @@ def scores(given: argparse.Namespace) -> None:
     table = measure_scores(data, features, classifier, batch_size(architecture))
     path = write_scores(given.out, table)
     print_scores(table)
-    print_sentences(in_words(table))
+    say(*wrapped(in_words(table)))
     say(f"Scores: {path}")
 
 

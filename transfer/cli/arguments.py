@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from transfer.errors import TransferError
-from transfer.program import say, wrapped
+from transfer.program import say
 from transfer.runs import parse_run
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -104,11 +104,6 @@ NETWORK = (
     ALPHA,
     INPUT,
 )
-
-
-def print_sentences(sentences: Iterable[str]) -> None:
-    """Sentences are wrapped; commands stand on a line of their own, to be copied."""
-    say(*wrapped(sentences))
 
 
 def note(sentences: Iterable[str]) -> None:

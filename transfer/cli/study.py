@@ -11,12 +11,11 @@ from transfer.cli.arguments import (
     note,
     option,
     options,
-    print_sentences,
     run_name,
     whole,
 )
 from transfer.errors import RunsFailed, TransferError, UsageError
-from transfer.program import say
+from transfer.program import say, wrapped
 
 if TYPE_CHECKING:
     from transfer.studies.adaptive import Stop
@@ -149,7 +148,7 @@ def study(given: argparse.Namespace) -> None:
     _draw_and_tell(given.out, with_verdict=True)
     if stop:
         say("")
-        print_sentences(_why_it_stopped(given.out, stop))
+        say(*wrapped(_why_it_stopped(given.out, stop)))
 
 
 @options(

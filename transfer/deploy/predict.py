@@ -94,7 +94,12 @@ def predict(
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([*names, "predicted", *(f"p({name})" for name in classes)])
         for batch_names, pixels, labels in batches:
-            probabilities = _probabilities(opened, pixels, network)
+            probabilities = opened.predict(np.ascontiguousarray(pixels))
+            shape = (len(pixels), len(classes))
+            if probabilities.shape != shape or not np.isfinite(probabilities).all():
+                raise TransferError(
+                    f"Expected {network} to give {shape[1]} probabilities an image."
+                )
             answers = probabilities.argmax(1)
             counts += np.bincount(answers, minlength=len(classes))
             known = labels >= 0
@@ -108,14 +113,6 @@ def predict(
             reason = left_out[0][1] if left_out else "There is none."
             raise TransferError(f"Expected images that can be read at {images}. {reason}")
     return Predictions(classes, counts, confusion, left_out)
-
-
-def _probabilities(opened: Opened, images: np.ndarray, network: str | Path) -> np.ndarray:
-    probabilities = opened.predict(np.ascontiguousarray(images))
-    expected = (len(images), len(opened.metadata["classes"]))
-    if probabilities.shape != expected or not np.isfinite(probabilities).all():
-        raise TransferError(f"Expected {network} to give {expected[1]} probabilities an image.")
-    return probabilities
 
 
 def _of_data_set(

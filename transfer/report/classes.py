@@ -12,7 +12,7 @@ from PIL import Image
 from transfer.answers.answer import Answer
 from transfer.errors import TransferError
 from transfer.files import read_bytes
-from transfer.report.facts import Facts
+from transfer.report.summary import Facts
 from transfer.results import as_keras_3
 from transfer.runs import parse_run
 from transfer.statistics.comparison import image_clusters, networks

@@ -8,7 +8,7 @@ from transfer.errors import TransferError
 from transfer.figures.style import BASES, KINDS
 from transfer.networks.backbone import backbone_in
 from transfer.report.chart import Chart, Choice, Switch, Trace, axis, axis_of_n, line, ring, switch
-from transfer.report.facts import Facts
+from transfer.report.summary import Facts
 from transfer.results import read_log
 from transfer.runs import BN_SEMANTICS, KERAS_3, parse_run
 from transfer.scores.agreement import agreement, measured

@@ -30,8 +30,17 @@ from transfer.report.chart import PALETTES, Chart
 from transfer.report.charts import accuracy_chart, gain_chart, semantics_chart
 from transfer.report.costs import cost_chart
 from transfer.report.curves import learning_curves, score_chart
-from transfer.report.facts import Facts, calls_in_words, hashes, read_facts, settings_in_words
-from transfer.report.summary import card, network_rows, segments, slice_of
+from transfer.report.summary import (
+    Facts,
+    calls_in_words,
+    card,
+    hashes,
+    network_rows,
+    read_facts,
+    segments,
+    settings_in_words,
+    slice_of,
+)
 from transfer.statistics.gain import without_base
 from transfer.tasks.checks.baselines import read_baselines
 

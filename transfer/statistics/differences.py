@@ -133,8 +133,6 @@ def cluster_variance(influence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     The variance is the sum of squares. With G clusters there are ``2 (G - 1) / (kurtosis - 1)``
     degrees of freedom, at most G - 1: fewer where few clusters hold most of the variance, as those
     of a rare class do.
-
-    ``influence``: float64 (..., clusters), as `Accuracies.sums` or differences of these.
     """
     clusters = influence.shape[-1]
     squares = (influence**2).sum(-1)
@@ -163,12 +161,8 @@ def seeds_to_decide(
     """Seeds of both networks at which a one-sided test decides, if the truth is what was seen.
 
     More seeds lower the variance over seeds and the interaction, not that over test images. A
-    network that has more seeds already keeps them.
-
-    ``seen``: one difference.
-    ``value``: what the difference is compared with: minus the margin.
-    ``level``, ``power``: of the test that is to decide.
-    Returns a number of seeds larger than the present one of either; None if fifty are not enough.
+    network that has more seeds already keeps them. ``value``: what the difference is compared with:
+    minus the margin. None if fifty are not enough.
     """
     counts = np.arange(int(seen.fewest_seeds) + 1, _MOST_SEEDS + 1)
     left, left_of_b = (now / np.maximum(counts, now or 1) for now in (seen.seeds, seen.seeds_of_b))

@@ -83,8 +83,7 @@ def learning_rate(protocol: Protocol, step: int, steps: int) -> float:
 def batch_norm_momentum(images: int, batch: int) -> float:
     """Momentum of the moving statistics: a memory of about a fifth of an epoch, 0.8 to 0.99.
 
-    Keras' 0.99 forgets its start after 500 steps: on small data validation then lags behind
-    training, and early stopping ends runs that have hardly begun.
+    Keras' 0.99 forgets its start after 500 steps: on small data, early stopping ends too soon.
     """
     return round(min(0.99, max(0.8, 1.0 - 5.0 / max(images // batch, 1))), 4)
 

@@ -143,7 +143,9 @@ class _OnTheWay:
         self.car = replace(car, heading=car.heading + self._sway.normal(0, _SWAY))
         index, left = nearest(track, self.car.x, self.car.y)
         self._advance(index)
-        if abs(left) > track.tape_outer or self._faces_backwards(index):
+        along_x, along_y = track.tangents[index]
+        ahead = math.cos(self.car.heading) * along_x + math.sin(self.car.heading) * along_y
+        if abs(left) > track.tape_outer or ahead < 0:
             self.interventions += 1
             self._since_intervention = 0.0
             self.car = start(track, index)
@@ -157,10 +159,6 @@ class _OnTheWay:
         if self._since_intervention >= self.course.track.length:
             self._clean_laps += 1
             self._since_intervention -= self.course.track.length
-
-    def _faces_backwards(self, index: int) -> bool:
-        along_x, along_y = self.course.track.tangents[index]
-        return math.cos(self.car.heading) * along_x + math.sin(self.car.heading) * along_y < 0
 
     def summary(self) -> Drive:
         return Drive(

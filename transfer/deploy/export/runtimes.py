@@ -34,12 +34,7 @@ _MAX_METADATA_BYTES = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """An exported network, ready to run.
-
-    ``predict``: a function of uint8 images (N, height, width, 3), N >= 1, that returns
-    probabilities float32 (N, classes).
-    ``metadata``: class names, image size, run, accuracy; see `transfer.deploy.export.write`.
-    """
+    """A network ready to run: uint8 images (N, height, width, 3) to probabilities, and metadata."""
 
     predict: Callable[[np.ndarray], np.ndarray]
     metadata: dict[str, Any]

@@ -41,18 +41,13 @@ _LIBRARIES = ("tensorflow-cpu", "tensorflow", "keras", "ai-edge-litert", "onnx",
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """An exported file and what was found on the test set.
-
-    ``path``, ``sidecar``: the file, and its metadata beside it (``FILE.json``).
-    ``accuracy_lost``: accuracy of the Keras network minus that of the file, -1..1.
-    ``probabilities``: what the file gives for the test images, float32 (N, classes).
-    """
+    """An exported file, ``FILE.json`` beside it, and what it gives for the test images."""
 
     path: Path
     sidecar: Path
     metadata: dict[str, Any]
-    accuracy_lost: float
-    probabilities: np.ndarray
+    accuracy_lost: float  #: accuracy of the Keras network minus that of the file, -1..1
+    probabilities: np.ndarray  #: float32 (N, classes)
 
 
 def export(

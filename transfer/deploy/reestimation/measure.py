@@ -115,22 +115,15 @@ def _probe(
         backbone=finished.settings.backbone,
     )
     weights = read_weights(base_a, architecture)
-    before, after = (
-        _probe_accuracies(architecture, values, data)
-        for values in (weights, reestimate(architecture, weights, images))
-    )
+    accuracies = []  # validation accuracy of the ridge probe after every block
+    for values in (weights, reestimate(architecture, weights, images)):
+        features = feature_function(architecture, values)
+        scores = measure_scores(data, features, None, batch_size(architecture))
+        accuracies.append(scores[scores["score"] == "ridge_probe"].set_index("block")["value"])
+    before, after = accuracies
     named = {"kind": "probe", "bn": "", "seed": 0, "layers": "all", "split": "validation"}
     named["images"] = len(images)
     return [
         {"run": f"probe-{n}", "n": n, **named, "before": before[n], "after": after[n]}
         for n in before.index
     ]
-
-
-def _probe_accuracies(
-    architecture: Architecture, weights: Mapping[str, np.ndarray], data: Dataset
-) -> pd.Series:
-    """Validation accuracy of the ridge probe after every block."""
-    features = feature_function(architecture, weights)
-    scores = measure_scores(data, features, None, batch_size(architecture))
-    return scores[scores["score"] == "ridge_probe"].set_index("block")["value"]

@@ -80,15 +80,11 @@ def _keep_apart(clock: np.ndarray, split: np.ndarray, gap_seconds: float) -> np.
     """Drop train frames near valid or test, and valid frames near test."""
     kept = split.copy()
     for number in (1, 0):
-        kept[(split == number) & (_distance(clock, clock[split > number]) < gap_seconds)] = -1
+        others = np.concatenate([[-np.inf], clock[split > number], [np.inf]])
+        after = np.searchsorted(others, clock)
+        distance = np.minimum(others[after] - clock, clock - others[after - 1])
+        kept[(split == number) & (distance < gap_seconds)] = -1
     return kept
-
-
-def _distance(clock: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Seconds from each time to the nearest of ``others`` (sorted)."""
-    fenced = np.concatenate([[-np.inf], others, [np.inf]])
-    after = np.searchsorted(fenced, clock)
-    return np.minimum(fenced[after] - clock, clock - fenced[after - 1])
 
 
 def split_listing(listing: Listing, ratios: Ratios = RATIOS, stratified: bool = False) -> Listing:
