@@ -170,7 +170,7 @@ class _Tasks:
 
     def __init__(self, context: Context, gpus: float, most: int) -> None:
         self._study_dir, self._most = context.study_dir, most
-        resources = {"num_cpus": context.threads, "num_gpus": gpus}
+        resources: Any = {"num_cpus": context.threads, "num_gpus": gpus}
         task = ray.remote(max_retries=_RETRIES, scheduling_strategy="SPREAD", **resources)(_task)
         # A task is given the bytes themselves; Ray's type hints do not allow None.
         base: Any = None
