@@ -2,13 +2,15 @@
 .PHONY: help setup extras study test test-slow test-extras lint figures docs bench mutants original clean
 PYTHON ?= python3.11
 PIP = .venv/bin/pip --disable-pip-version-check
+# Python compiles what it imports, when it imports it.
+INSTALL = $(PIP) install --quiet --no-compile
 PY = .venv/bin/python
 
 help:
 	@echo "make study        set up, then run the quick study (minutes on two cores)"
 	@echo "make test         set up, then run the fast tests"
 	@echo "make test-slow    the tests that take longer: whole studies, notebooks"
-	@echo "make extras       install what is optional: LiteRT, ONNX, Ray, TensorBoard"
+	@echo "make extras       install what is optional: LiteRT, ONNX, Ray, TensorBoard, mkdocs"
 	@echo "make test-extras  the fast tests that need what is optional"
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        training speed, ours and others' side by side (installs PyTorch)"
@@ -27,18 +29,18 @@ setup: .venv/ready
 	@echo "Setting up .venv with $(TENSORFLOW); for the GPU build: make setup TENSORFLOW='tensorflow[and-cuda]'"
 	$(PYTHON) -m venv .venv
 ifeq ($(TENSORFLOW),tensorflow-cpu)
-	$(PIP) install --quiet --require-hashes --requirement requirements-hashed.txt
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	$(INSTALL) --require-hashes --requirement requirements-hashed.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 else
 	sed 's/^tensorflow-cpu==/$(TENSORFLOW)==/' requirements.txt > .venv/requirements.txt
-	$(PIP) install --quiet --requirement .venv/requirements.txt
-	$(PIP) install --quiet --no-deps --editable .
+	$(INSTALL) --requirement .venv/requirements.txt
+	$(INSTALL) --no-deps --editable .
 endif
 	@touch $@
 
 extras: setup .venv/extras
-.venv/extras: requirements-extras.txt requirements-export.txt requirements-ray.txt .venv/ready
-	$(PIP) install --quiet --requirement requirements-extras.txt
+.venv/extras: requirements-extras.txt requirements-docs.txt requirements-export.txt requirements-ray.txt .venv/ready
+	$(INSTALL) --requirement requirements-extras.txt
 	@touch $@
 
 study: setup
@@ -52,7 +54,7 @@ test-slow: setup
 	$(PY) -m pytest -m slow -n 2 --dist loadfile $(TESTS)
 
 test-extras: extras
-	$(PY) -m pytest tests/deploy/test_export.py tests/deploy/test_measure.py tests/studies/test_ray.py tests/studies/test_tensorboard.py
+	$(PY) -m pytest -n 2 --dist loadfile tests/deploy/test_export.py tests/deploy/test_measure.py tests/studies/test_ray.py tests/studies/test_tensorboard.py
 
 lint: setup
 	.venv/bin/ruff check .
@@ -67,7 +69,7 @@ docs: setup .venv/docs
 	$(PY) docs/make_reference.py
 	$(PY) docs/make_site.py
 .venv/docs: requirements-docs.txt .venv/ready
-	$(PIP) install --quiet --requirement requirements-docs.txt
+	$(INSTALL) --requirement requirements-docs.txt
 	@touch $@
 
 # PyTorch is for the benchmark only: an environment of its own. On Linux the build on PyPI brings
@@ -85,7 +87,7 @@ bench: setup benchmarks/.venv/ready
 ROOMS ?=
 MOST ?= 100
 mutants: setup
-	$(PIP) install --quiet --requirement requirements-mutants.txt
+	$(INSTALL) --requirement requirements-mutants.txt
 	$(PY) benchmarks/mutants.py $(ROOMS) --most $(MOST)
 
 # The software of the published study, Python 3.6: an environment of its own.

@@ -5,6 +5,7 @@ As for the sources of data sets: each case runs in a process whose address space
 
 import hashlib
 import io
+import struct
 import sys
 
 import h5py
@@ -32,7 +33,7 @@ CHECKPOINT = "from transfer.training.checkpoint import read_checkpoint"
 
 
 def packed_weights(path, times):
-    """A weight file whose first array is deflated so many times over: 4 GiB in a megabyte."""
+    """A weight file whose first array is deflated so many times over: a GiB in a megabyte."""
     with h5py.File(path, "w") as file:
         for number, (name, shape) in enumerate(weight_shapes(Architecture(n=1)).items()):
             layer, weight = name.split("/")
@@ -58,7 +59,7 @@ def bomb(times):
     import zlib
 
     packer = zlib.compressobj(9)
-    content = b"".join(packer.compress(bytes(1 << 20)) for _ in range(4096)) + packer.flush()
+    content = b"".join(packer.compress(bytes(1 << 20)) for _ in range(1024)) + packer.flush()
     for _ in range(times - 1):
         content = zlib.compress(content, 9)
     return content
@@ -100,6 +101,23 @@ def test_the_largest_tables_of_a_study_are_read_in_the_bound(tmp_path, cell):
         (tmp_path / name).write_text(header + line * lines)
         said = under_the_bound(tmp_path, READERS, f"results.{read}(path)")
         assert said.startswith("refused:"), said
+
+
+def test_a_forged_directory_is_not_read(tmp_path):
+    path = tmp_path / "predictions.npz"
+    with open(path, "wb") as file:  # sparse: a directory as long as the file, 4 GiB less a little
+        file.seek(0xFFFFFFFE)
+        file.write(struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, 0xFFFFFFFE, 0, 0))
+    said = under_the_bound(tmp_path, READERS, "results.read_predictions(path, 'A3B_s0')", 64 << 20)
+    assert "a directory of more than 16777216 bytes" in said
+
+
+def test_an_archive_may_be_larger_than_the_memory_that_reading_takes(tmp_path):
+    kept = np.random.default_rng(0).integers(0, 10_000, (1 << 19, 16)).astype("<u2")  # 16 MiB
+    arrays = {f"A3B_s{seed}": kept[:, [0, *range(1, 16)]] for seed in range(12)}
+    np.savez(tmp_path / "predictions.npz", **arrays)
+    call = "print(archives.read_member(path / 'predictions.npz', 'A3B_s11').shape)"
+    assert under_the_bound(tmp_path, READERS, call, 64 << 20) == "(524288, 16)\n"
 
 
 @pytest.mark.slow

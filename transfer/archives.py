@@ -8,7 +8,6 @@ rounding, and so takes next to no room.
 
 import contextlib
 import functools
-import io
 import math
 import os
 import tokenize
@@ -16,12 +15,12 @@ import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import numpy as np
 
 from transfer.errors import TransferError
-from transfer.files import Version, open_atomically, open_plain, read_bytes, version_of
+from transfer.files import Version, open_atomically, open_plain, version_of
 from transfer.tables import place
 
 MAX_HEADER_BYTES = 10_000  #: numpy's own default limit for untrusted headers
@@ -34,8 +33,8 @@ _DAMAGED_HEADER = (
     *(ArithmeticError, tokenize.TokenError),
 )
 _UNITS = 10_000
-_MAX_ARCHIVE_BYTES = 256 << 20
-_MAX_ARRAY_BYTES = 256 << 20
+_MAX_DIRECTORY_BYTES = 16 << 20
+MAX_ARRAY_BYTES = 256 << 20  #: of predictions of one run
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -112,10 +111,24 @@ def _map(stream: IO[bytes], path: Path, expected: type, ndim: tuple[int, ...]) -
 def open_npz(file: IO[bytes]) -> zipfile.ZipFile:
     """Open an .npz archive; `read_array` reads from it. Faults are a `ValueError`."""
     with _in_a_few_words():
-        archive = zipfile.ZipFile(file)
+        archive = zipfile.ZipFile(cast(IO[bytes], _Directory(file)))
         if len(archive.filelist) > _MAX_MEMBERS:
             raise ValueError(f"{len(archive.filelist)} members")
+        archive.fp = file
         return archive
+
+
+class _Directory:
+    """A file whose directory is read at once: a forged one may be as long as the file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.seek, self.tell = file, file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file does, but at most 16 MiB."""
+        if size > _MAX_DIRECTORY_BYTES:
+            raise ValueError(f"a directory of more than {_MAX_DIRECTORY_BYTES} bytes")
+        return self.file.read(size)
 
 
 def names_of(archive: zipfile.ZipFile) -> list[str]:
@@ -207,7 +220,7 @@ def read_member(path: Path, name: str) -> np.ndarray:
     try:
         if version is None:
             raise ValueError("there is no such file")
-        return read_array(_opened(path, version), name, _MAX_ARRAY_BYTES)
+        return read_array(_opened(path, version), name, MAX_ARRAY_BYTES)
     except (OSError, ValueError) as error:
         raise TransferError(f"Cannot read {name} in {path}: {error}.") from error
 
@@ -224,7 +237,7 @@ def members(path: Path) -> list[str]:
 @functools.lru_cache(maxsize=4)
 def _opened(path: Path, version: Version) -> zipfile.ZipFile:
     """Opened once, however many arrays are read: an archive of thousands takes a while."""
-    return open_npz(io.BytesIO(read_bytes(path, _MAX_ARCHIVE_BYTES)))
+    return open_npz(open_plain(path))
 
 
 def merge_arrays(
@@ -236,4 +249,10 @@ def merge_arrays(
     """
     kept = [name for name in members(path) if keep is None or name in keep]
     read = {name: functools.partial(read_member, path, name) for name in kept} | dict(arrays)
-    write_npz(path, ((name, read[name]()) for name in sorted(read, key=place)))
+
+    def one_by_one() -> Iterator[tuple[str, np.ndarray]]:
+        for name in sorted(read, key=place):
+            yield name, read[name]()
+        _opened.cache_clear()  # Windows replaces no file that is open
+
+    write_npz(path, one_by_one())

@@ -169,6 +169,17 @@ def test_where_nothing_has_learnt_that_is_the_whole_answer(tmp_path):
     assert not found.next_step
 
 
+def test_a_base_that_is_ahead_of_no_network_by_less_than_the_margin_judges_nothing(tmp_path):
+    accuracies = {("baseB", None): 0.55, ("sliced", 4): 0.52, ("sliced", 7): 0.8}
+    folder = make_study(tmp_path / "study", accuracies)
+    found = answer(folder, 0.25)  # always answering one class, 33.3, would pass
+    assert "baseB is not shown to be 25 points better than no network" in found.recommendation
+    assert found.network is None
+    assert {row["outcome"] for row in found.comparisons} == {"undecided"}
+    assert any("Shown to be as good, all n at once: none" in line for line in found.details)
+    assert answer(folder, 0.1).network == "sliced-4"
+
+
 def test_networks_that_were_best_in_their_last_epoch_are_unfinished(tmp_path):
     folder = make_study(tmp_path / "study", CUT_TO_7)
     assert not any("Not finished" in warning for warning in answer(folder).warnings)

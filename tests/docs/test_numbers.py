@@ -83,7 +83,7 @@ def cut(study):
     """The recommended network and baseB, and by how much it is at worst below, in points."""
     found = answer(RESULTS / study)
     n = int(found.network.removeprefix("sliced-"))
-    comparison = against_base(read_tested(RESULTS / study))["sliced", n, ""]
+    comparison = against_base(read_tested(RESULTS / study), found.margin)["sliced", n, ""]
     worst = -100 * comparison.at_least
     return points(study, found.network), points(study, "baseB"), worst
 
@@ -201,6 +201,18 @@ CLAIMS = (
             points(FAST, "baseB"),
             points(BN, "baseB"),
             baseline(BN, "nearest_neighbours"),
+        ],
+    ),
+    ("six rounds): keep 4 blocks, # against #", lambda: cut("donkey-decided")[:2]),
+    (
+        "five rounds): keep 4 blocks, # against #, at worst # less",
+        lambda: cut("lanes-decided"),
+    ),
+    (
+        "A10B has #, too. sliced-3 lies # below baseB",
+        lambda: [
+            frozen("lanes-decided")[0],
+            points("lanes-decided", "baseB") - points("lanes-decided", "sliced-3"),
         ],
     ),
     (

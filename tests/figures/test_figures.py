@@ -131,6 +131,17 @@ def test_baselines_are_lines_and_the_legend_says_where_those_outside_are():
     assert "always one class (0.100, below)" in labels
 
 
+def test_a_legend_with_long_names_stays_in_the_figure():
+    names = ["nearest_neighbours", "linear", "always_one_class"]
+    table = pd.DataFrame({"baseline": names, "balanced_accuracy": [0.3, 0.2, 0.1]})
+    figure = accuracy_against_n(runs(3), baselines=table)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert figure.bbox.x0 <= box.x0
+    assert box.x1 <= figure.bbox.x1
+
+
 #: By kind, n and share of the training images; AnB gains on few images and loses on all.
 SIZES = {
     ("baseB", None, 0.1): 0.6,

@@ -3,15 +3,17 @@
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
+from benchmarks.source.fractals import generate
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
 from transfer.networks.backbone import BACKBONES
-from transfer.networks.network import build
-from transfer.networks.sources import find_source
-from transfer.networks.transplant import get_weights
-from transfer.networks.weights import write_weights
+from transfer.networks.network import build, part_of, random_weights
+from transfer.networks.sources import _SHIPPED, find_source
+from transfer.networks.transplant import get_weights, set_weights
+from transfer.networks.weights import read_weights, write_weights
 
 IMAGENET = Path(__file__).parents[2] / "../shared/weights/mobilenet_v1_0.25_224_imagenet.h5"
 
@@ -55,6 +57,31 @@ def test_without_a_network_the_file_that_keras_would_fetch_is_named(name, monkey
     assert ours[:2] == (file, url)
     assert f"{url}." in str(error.value)
     assert "into the folder models of Keras' home (~/.keras)" in str(error.value)
+
+
+@pytest.mark.parametrize(("backbone", "alpha"), _SHIPPED)
+def test_shipped_weights_tell_fractals_apart(backbone, alpha):
+    """Nearest class mean, on images that training left out; random weights are worse."""
+    shape = Architecture(None, alpha, (48, 80), (48, 80), backbone=backbone)
+    images, labels = generate(16, 8, 48, 80, seed=0)
+    model = build(shape)
+    right = []
+    for weights in (
+        read_weights(find_source("fractals", alpha, backbone)[1], shape),
+        random_weights(shape, 0),
+    ):
+        set_weights(model, weights)
+        features = (
+            part_of(model, None, BACKBONES[backbone].blocks)(images, training=False)
+            .numpy()
+            .mean((1, 2))
+        )
+        features = (features - features.mean(0)) / (features.std(0) + 1e-6)
+        train = np.arange(len(labels)) % 8 < 4
+        means = np.array([features[train & (labels == label)].mean(0) for label in range(16)])
+        distances = np.linalg.norm(features[~train, None] - means, axis=2)
+        right.append((distances.argmin(1) == labels[~train]).mean())
+    assert right[0] > 0.5 > 0.3 > right[1]
 
 
 def test_imagenet_weights_come_from_keras_cache(tmp_path, monkeypatch):

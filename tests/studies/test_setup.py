@@ -180,6 +180,19 @@ def test_a_source_that_is_called_like_a_formula_is_refused(tmp_path, small_data)
     assert not (tmp_path / "study").exists()
 
 
+def test_predictions_too_large_to_keep_are_refused_before_anything_is_trained(
+    tmp_path, small_data, monkeypatch
+):
+    data = load_dataset(small_data)
+    values = len(data.test.labels) * len(data.classes)
+    monkeypatch.setattr(setup, "MAX_ARRAY_BYTES", 2 * values)
+    prepare(tmp_path / "fits", BASE_ONLY, small_data)
+    monkeypatch.setattr(setup, "MAX_ARRAY_BYTES", 2 * values - 1)
+    with pytest.raises(TransferError, match="test images times classes"):
+        prepare(tmp_path / "study", BASE_ONLY, small_data)
+    assert not (tmp_path / "study").exists()
+
+
 def test_another_tensorflow_than_that_of_the_rows_is_a_warning(tmp_path):
     study = make_study(tmp_path / "study", {("baseB", None): 0.8}, seeds=(0, 1))
     (sentence,) = _other_versions(study)

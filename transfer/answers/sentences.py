@@ -58,13 +58,20 @@ def _weak_control(study: Reading) -> str:
 
 
 def base_has_not_learnt(study: Reading) -> str:
-    """A sentence if baseB is not shown to have learnt the task; "" otherwise."""
-    if study.means[BASE].probability_above(study.floor) >= 1 - LEVEL:
+    """A sentence if baseB has not learnt the task, or so little that all is as good; "" otherwise.
+
+    Where baseB is ahead of answering one class by less than the margin, that answer is as good.
+    """
+    base = study.means[BASE]
+    if base.probability_above(study.floor + study.margin) >= 1 - LEVEL:
         return ""
+    what = "has not learnt the task"
+    if base.probability_above(study.floor) >= 1 - LEVEL:
+        what = f"is not shown to be {one_or_more(study.margin)} better than no network"
     return (
-        f"baseB has not learnt the task: it has {hundred(study.mean(BASE))} of 100, and always "
-        f"answering the commonest class {hundred(study.floor)}. Nothing can be judged against it; "
-        "try more images or more --epochs."
+        f"baseB {what}: it has {hundred(study.mean(BASE))} of 100, and always answering the "
+        f"commonest class {hundred(study.floor)}. Nothing can be judged against it; try more "
+        "images or more --epochs."
     )
 
 

@@ -214,7 +214,13 @@ def legend_below(figure: Figure, columns: int = 2) -> None:
     ]
     entries.sort(key=lambda entry: "published" in entry[1])
     handles, labels = zip(*entries, strict=True)
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": columns}
+    legend = figure.legend(handles, labels, **place)
+    too_wide = legend.get_window_extent().width / figure.bbox.width
+    if too_wide > 1:
+        legend.remove()
+        size = 0.98 * legend.get_texts()[0].get_fontsize() / too_wide
+        figure.legend(handles, labels, fontsize=size, **place)
 
 
 def interval_note(runs: pd.DataFrame) -> str:

@@ -40,6 +40,10 @@ _SHIPPED = {
         "fractals_0.25.weights.h5",
         "9ef1e52e754d46213b329a38af5957edc92c82946b1945ae04b39ba4f95a6a98",
     ),
+    ("mobilenet_v2", 0.35): (
+        "fractals_mobilenet_v2_0.35.weights.h5",
+        "1e3802d583ebb61168c1ee253fae17b59ccec6190f18a609bf64f40d238325f7",
+    ),
 }
 #: `hash_weights` of stem and blocks. Keras publishes no hash of this file; this one was taken from
 #: an independent copy of the same network. No copy of the other widths was at hand.
@@ -51,9 +55,9 @@ _PINNED = {
 def find_source(source: str, alpha: float, backbone: str = DEFAULT) -> tuple[str, Path]:
     """Name and weight file of a source task.
 
-    ``source``: ``fractals`` (shipped, MobileNet v1 of alpha 0.25), ``imagenet`` (fetched by Keras
-    into its own cache, or found there), or the path of a Keras weight file. The error says which
-    file is missing and where to put it.
+    ``source``: ``fractals`` (shipped: MobileNet v1 of alpha 0.25, MobileNetV2 of alpha 0.35),
+    ``imagenet`` (fetched by Keras into its own cache, or found there), or the path of a Keras
+    weight file. The error says which file is missing and where to put it.
     """
     if source == "fractals":
         return source, _shipped(alpha, backbone)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from transfer import __version__, study_file
+from transfer.archives import MAX_ARRAY_BYTES
 from transfer.errors import TransferError
 from transfer.files import WORKING, exclusively, refuse_links, remove_temporaries, sha256_of
 from transfer.folding import write_test_labels
@@ -65,6 +66,12 @@ def prepare(
         raise TransferError(
             f"Expected --batch of at most {len(dataset.train.labels)}, the training images in "
             f"{data}. Received: {study.protocol.batch}."
+        )
+    images, classes = len(dataset.test.labels), len(dataset.classes)
+    if 2 * images * classes > MAX_ARRAY_BYTES:
+        raise TransferError(
+            f"Expected at most {MAX_ARRAY_BYTES // 2:,} test images times classes in {data}, since "
+            f"every prediction is kept. Received: {images:,} images of {classes:,} classes."
         )
     asked = _settings_of(study, dataset)
     if (out / "study.json").exists():  # before weights are fetched
