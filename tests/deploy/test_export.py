@@ -174,8 +174,8 @@ def test_a_file_that_fails_verification_is_not_put_in_place(study, tmp_path, wei
     wrong = build(Architecture(4))
     bias = weights["predictions/bias"] + np.float32([0, 0.01, 0])
     set_weights(wrong, {**weights, "predictions/bias": bias})
-    honest = exporting.to_keras
-    monkeypatch.setattr(exporting, "to_keras", lambda network: honest(wrong))
+    honest = exporting.convert.to_keras
+    monkeypatch.setattr(exporting.convert, "to_keras", lambda network: honest(wrong))
     with pytest.raises(TransferError, match="other probabilities"):
         export(study / RUN, out)
     assert out.read_text() == "the old file"
