@@ -248,12 +248,7 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "quick": Preset(
-        Study(
-            ("baseB", "baseB+", "AnB", "sliced"),
-            (1, 4, 7, 10, 13),
-            (0, 1),
-            PROTOCOLS["fast"],
-        ),
+        Study(("baseB", "baseB+", "AnB", "sliced"), (1, 4, 7, 10, 13), (0, 1), PROTOCOLS["fast"]),
         {"train": 6000, "valid": 1500, "test": 2000},
     ),
     "full": Preset(

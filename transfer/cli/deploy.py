@@ -192,9 +192,7 @@ def reestimate(given: argparse.Namespace) -> None:
     OUT,
     option("--tracks", type=whole(1), default=8, metavar="N", help="number of tracks (default: 8)"),
     option(
-        "--seeds",
-        default="0,1",
-        help="seeds each track is driven with, e.g. 0-4 (default: 0,1)",
+        "--seeds", default="0,1", help="seeds each track is driven with, e.g. 0-4 (default: 0,1)"
     ),
     option("--laps", type=float, default=2, help="length of a drive (default: 2)"),
     option("--no-film", action="store_true", help="do not write NETWORK.gif"),

@@ -5,15 +5,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transfer.cli.arguments import (
-    NETWORK,
-    STUDY,
-    note,
-    option,
-    options,
-    run_name,
-    whole,
-)
+from transfer.cli.arguments import NETWORK, STUDY, note, option, options, run_name, whole
 from transfer.errors import RunsFailed, TransferError, UsageError
 from transfer.program import say, wrapped
 

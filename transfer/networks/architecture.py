@@ -1,9 +1,11 @@
 """What follows from the shape of a network, read from its Keras graph: weights, costs, cuts."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from transfer.errors import TransferError
@@ -11,6 +13,8 @@ from transfer.networks.backbone import HEAD, Architecture, blocks_of, cuts_of, m
 
 if TYPE_CHECKING:
     import keras
+
+Weights = Mapping[str, np.ndarray]  #: float32 arrays keyed ``layer/weight``
 
 
 def _skeleton(architecture: Architecture) -> "keras.Model":

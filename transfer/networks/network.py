@@ -42,10 +42,7 @@ def build(architecture: Architecture, bn_momentum: float = 0.99) -> keras.Model:
 def skeleton(architecture: Architecture) -> keras.Model:
     """The network of an architecture, to read shapes from and to clone; its values mean nothing."""
     whole = _backbone(
-        architecture.backbone,
-        architecture.alpha,
-        architecture.input_size,
-        architecture.image_size,
+        architecture.backbone, architecture.alpha, architecture.input_size, architecture.image_size
     )
     x = blocks_of(whole)[architecture.depth][-1].output
     x = layers.GlobalAveragePooling2D(name=POOLING)(x)

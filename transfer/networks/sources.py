@@ -47,9 +47,7 @@ _SHIPPED = {
 }
 #: `hash_weights` of stem and blocks. Keras publishes no hash of this file; this one was taken from
 #: an independent copy of the same network. No copy of the other widths was at hand.
-_PINNED = {
-    ("mobilenet", 0.25): "366bad49735a56ebf5083828b287b581e0a7b0da4728ec37801e7727a9c3e70c",
-}
+_PINNED = {("mobilenet", 0.25): "366bad49735a56ebf5083828b287b581e0a7b0da4728ec37801e7727a9c3e70c"}
 
 
 def find_source(source: str, alpha: float, backbone: str = DEFAULT) -> tuple[str, Path]:

@@ -6,13 +6,13 @@ under ``inference`` (Keras 3); in training by batch statistics under ``legacy`` 
 statistics too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
 
-from transfer.networks.architecture import Architecture, layers_of_block
+from transfer.networks.architecture import Architecture, Weights, layers_of_block
 from transfer.networks.network import variables
 from transfer.runs import FROZEN_KINDS, Run
 
@@ -39,7 +39,7 @@ def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
     return {name: np.asarray(v.numpy(), np.float32) for name, v in variables(model).items()}
 
 
-def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
+def set_weights(model: keras.Model, weights: Weights) -> None:
     """Assign ``weights`` (keyed ``layer/weight``); a `ValueError` if one does not fit."""
     known = variables(model)
     for name, value in weights.items():
@@ -49,10 +49,7 @@ def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
 
 
 def copy_blocks(
-    weights: Mapping[str, np.ndarray],
-    base: Mapping[str, np.ndarray],
-    n: int,
-    architecture: Architecture,
+    weights: Weights, base: Weights, n: int, architecture: Architecture
 ) -> dict[str, np.ndarray]:
     """``weights`` with the stem and the first ``n`` blocks replaced by those of ``base``.
 
@@ -82,9 +79,7 @@ def freeze(model: keras.Model, names: Iterable[str], bn: str) -> None:
             layer.momentum = 1.0
 
 
-def frozen_weights(
-    weights: Mapping[str, np.ndarray], names: Iterable[str], bn: str
-) -> dict[str, np.ndarray]:
+def frozen_weights(weights: Weights, names: Iterable[str], bn: str) -> dict[str, np.ndarray]:
     """The weights that training must leave as they are; under ``adapt`` statistics may move."""
     frozen = set(names)
     return {

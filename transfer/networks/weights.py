@@ -19,7 +19,7 @@ import numpy as np
 
 from transfer.errors import TransferError
 from transfer.files import write_atomically
-from transfer.networks.architecture import Architecture, feature_shape, weight_shapes
+from transfer.networks.architecture import Architecture, Weights, feature_shape, weight_shapes
 from transfer.networks.backbone import BACKBONES, HEAD, snake_case
 
 _MAX_FILE_BYTES = 128 << 20
@@ -202,9 +202,7 @@ def _hint(arrays: Mapping[str, h5py.Dataset], architecture: Architecture) -> str
     return f"Is it a {architecture.backbone}?"
 
 
-def write_weights(
-    path: str | Path, weights: Mapping[str, np.ndarray], architecture: Architecture
-) -> None:
+def write_weights(path: str | Path, weights: Weights, architecture: Architecture) -> None:
     """Write all weights as Keras' ``save_weights`` would; the bytes follow from them alone."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
@@ -213,7 +211,7 @@ def write_weights(
     write_atomically(path, buffer.getvalue())
 
 
-def hash_weights(weights: Mapping[str, np.ndarray]) -> str:
+def hash_weights(weights: Weights) -> str:
     """SHA-256 over names, shapes and values, as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for name, value in weights.items():

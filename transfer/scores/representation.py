@@ -6,14 +6,14 @@ that see features only through their distribution.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
 from scipy import special
 
 from transfer.errors import TransferError
-from transfer.networks.architecture import Architecture, feature_shape
+from transfer.networks.architecture import Architecture, Weights, feature_shape
 from transfer.networks.backbone import blocks_of
 
 Samples = Literal["pooled", "positions"]
@@ -23,7 +23,7 @@ _MOST_BYTES_A_BATCH = 64 << 20  # of the outputs of all blocks
 
 
 def feature_function(
-    architecture: Architecture, weights: Mapping[str, np.ndarray], samples: Samples = "pooled"
+    architecture: Architecture, weights: Weights, samples: Samples = "pooled"
 ) -> Features:
     """A network as a function from a batch of images to its features at every cut.
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from transfer.errors import TransferError
+from transfer.networks.architecture import Weights
 from transfer.runs import Protocol
 from transfer.training.checkpoint import read_checkpoint, write_checkpoint
 from transfer.training.evaluation import accuracy, cross_entropy
@@ -90,7 +91,7 @@ def batch_norm_momentum(images: int, batch: int) -> float:
 
 def fit(
     trainer: Trainer,
-    start: Mapping[str, np.ndarray],
+    start: Weights,
     images: Images,
     protocol: Protocol,
     seed: int,
@@ -191,7 +192,7 @@ def _complete(progress: Progress, protocol: Protocol) -> bool:
 
 
 def _resume(
-    trainer: Trainer, start: Mapping[str, np.ndarray], seed: int, checkpoint: Path
+    trainer: Trainer, start: Weights, seed: int, checkpoint: Path
 ) -> tuple[Progress, dict[str, np.ndarray]]:
     found = read_checkpoint(checkpoint)
     if found is None:

@@ -11,7 +11,7 @@ import hashlib
 import io
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -21,7 +21,7 @@ import tensorflow as tf
 from transfer.archives import open_array
 from transfer.errors import TransferError
 from transfer.files import exclusively, open_atomically, read_bytes, sha256_of, write_atomically
-from transfer.networks.architecture import Architecture, feature_shape, layers_of_block
+from transfer.networks.architecture import Architecture, Weights, feature_shape, layers_of_block
 from transfer.networks.network import build, part_of
 from transfer.networks.transplant import set_weights
 from transfer.networks.weights import hash_weights
@@ -51,11 +51,7 @@ def cached_after(run: Run, architecture: Architecture, images: int) -> int | Non
 
 
 def features(
-    folder: Path,
-    data: Dataset,
-    architecture: Architecture,
-    weights: Mapping[str, np.ndarray],
-    n: int,
+    folder: Path, data: Dataset, architecture: Architecture, weights: Weights, n: int
 ) -> dict[str, np.ndarray]:
     """Output of block ``n`` for every image of a data set, read from ``folder`` or computed."""
     found: dict[str, np.ndarray] = {}
@@ -73,7 +69,7 @@ def features(
     return found
 
 
-def _key(architecture: Architecture, weights: Mapping[str, np.ndarray], block: int) -> str:
+def _key(architecture: Architecture, weights: Weights, block: int) -> str:
     """A file name: a hash of the stem's weights, whose features share a lock, and of all used."""
     hashes = []
     for last in (0, block):
@@ -88,7 +84,7 @@ def _compute(
     split: str,
     images: np.ndarray,
     architecture: Architecture,
-    weights: Mapping[str, np.ndarray],
+    weights: Weights,
     keys: list[str],
 ) -> np.ndarray:
     """Features of the last key, from the nearest block below that is kept."""

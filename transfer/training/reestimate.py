@@ -7,13 +7,14 @@ layers are done one after another, each on all images, with the layers below alr
 their new statistics: what is estimated is exactly what holds at inference.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from transfer.errors import TransferError
+from transfer.networks.architecture import Weights
 from transfer.networks.backbone import Architecture, inputs_of
 from transfer.networks.network import build
 from transfer.networks.transplant import get_weights, set_weights
@@ -23,7 +24,7 @@ _BATCH = 64
 
 def reestimate(
     architecture: Architecture,
-    weights: Mapping[str, np.ndarray],
+    weights: Weights,
     images: np.ndarray,
     names: Iterable[str] | None = None,
 ) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from transfer.networks.architecture import Weights
 from transfer.networks.backbone import Architecture
 from transfer.networks.network import build, part_of
 from transfer.networks.transplant import freeze, get_weights, set_weights
@@ -85,7 +86,7 @@ class Trainer:
         hits = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), labels)
         return loss, tf.reduce_mean(tf.cast(hits, tf.float32))
 
-    def start(self, weights: Mapping[str, np.ndarray], seed: int) -> None:
+    def start(self, weights: Weights, seed: int) -> None:
         """Forget everything: these weights, no momentum, dropout from ``seed``."""
         set_weights(self.model, weights)
         for momentum in self._momenta:

@@ -22,6 +22,7 @@ from transfer.deploy.export.open import Finished, open_data, read_finished
 from transfer.errors import TransferError
 from transfer.files import write_atomically
 from transfer.machine import versions_of
+from transfer.networks.architecture import Weights
 from transfer.networks.network import build
 from transfer.networks.transplant import set_weights
 from transfer.networks.weights import hash_weights
@@ -94,7 +95,7 @@ def export_finished(
 def export_weights(
     finished: Finished,
     data: Dataset,
-    weights: Mapping[str, np.ndarray],
+    weights: Weights,
     out: Path,
     kind: str,
     int8: bool,
@@ -131,7 +132,7 @@ def export_weights(
     return Exported(out, sidecar, metadata, lost, given)
 
 
-def _network(finished: Finished, data: Dataset, weights: Mapping[str, np.ndarray]) -> keras.Model:
+def _network(finished: Finished, data: Dataset, weights: Weights) -> keras.Model:
     """The network as it is trained."""
     network = build(finished.architecture((data.height, data.width)))
     set_weights(network, weights)

@@ -1,7 +1,7 @@
 """What accuracy gains if BatchNorm statistics are estimated on target images, untrained."""
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from transfer.deploy.export.write import chosen_images
 from transfer.deploy.reestimation.table import COLUMNS, read_reestimation
 from transfer.errors import TransferError
 from transfer.files import sha256_of
+from transfer.networks.architecture import Weights
 from transfer.networks.backbone import Architecture
 from transfer.networks.sources import find_source
 from transfer.networks.transplant import frozen_layers
@@ -71,7 +72,7 @@ def _rows(finished: Finished, data: Dataset, images: np.ndarray) -> Iterator[dic
     architecture = finished.architecture((data.height, data.width))
     network = _network(architecture)
 
-    def measured(weights: Mapping[str, np.ndarray]) -> float:
+    def measured(weights: Weights) -> float:
         network.start(weights, seed=0)
         return accuracy(network.predict(data.test.images), data.test.labels)
 
