@@ -45,8 +45,7 @@ def draw_filters(filters: Mapping[str, np.ndarray], columns: int = 4) -> Figure:
 def draw_maps(images: np.ndarray, titles: Sequence[str], maps: Mapping[str, np.ndarray]) -> Figure:
     """Images in the first row, below them rows of class activation maps, as from `grad_cam`.
 
-    Each map is scaled by its own maximum: maps show where, not how much. A title of a row is broken
-    after a comma.
+    Each map is scaled by its own maximum. A title of a row is broken after a comma.
     """
     count, (height, width) = len(images), images.shape[1:3]
     side = 1.2

@@ -45,10 +45,10 @@ def cut_from(
     classes: int,
     base: keras.Model | None = None,
 ) -> keras.Model:
-    """The network of a run before training, with ``model`` as baseA.
+    """The network of a run before training, with ``model`` as baseA; ``base``: a trained baseB.
 
-    The part of ``model`` in it is one layer of its name, a clone whose initial values are functions
-    of seed and layer. ``base``: a trained baseB as from here, for BnB and BnB+.
+    The part of ``model`` in it is one layer, a clone whose initial values follow from seed and
+    layer.
     """
     from transfer.networks.transplant import freeze
 

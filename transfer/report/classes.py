@@ -205,8 +205,7 @@ def most_confident_mistakes(
 ) -> Mistakes:
     """The most confident mistakes of a network, at most one in a segment of neighbouring frames.
 
-    Of the rows ``chosen`` the seed with the highest validation accuracy is taken; all runs on all
-    training images are compared. Without ``dataset`` the mistakes have no pictures.
+    Of the rows ``chosen`` the seed with the highest validation accuracy is taken.
     """
     run = str(chosen.loc[chosen["val_accuracy"].idxmax(), "run"])
     labels, probabilities = facts.test_labels, facts.probabilities(run)

@@ -67,8 +67,8 @@ class Measured:
 def measured(study_dir: str | Path, draws: int = 2000, seed: int = 0) -> list[Measured]:
     """Balanced accuracies of each of `MEASURED_KINDS`, trained on all images.
 
-    A draw is normal, with the covariance that the shared test images give to the means; each n is
-    moved by a Student's t besides, scaled by its standard error over seeds.
+    A draw is normal, with the covariance that shared test images give to the means; each n is moved
+    by a Student's t besides, scaled by its standard error over seeds.
     """
     tested = read_tested(study_dir)
     networks = []

@@ -154,8 +154,7 @@ def compare_networks(
 ) -> pd.DataFrame:
     """Similarity of every block of one network to every block of another, for each pair.
 
-    Networks are compared by their pooled features of the same images, the stem as block 0; all are
-    held in memory. ``pairs``: by name, such as ``baseA | baseB_s0``, two Keras weight files.
+    By pooled features of the same images, the stem as block 0. ``pairs``: two weight files by name.
     """
     # All files first: a missing one is reported before anything slow begins.
     weights = {path: read_weights(path, architecture) for both in pairs.values() for path in both}

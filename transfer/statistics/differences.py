@@ -115,8 +115,7 @@ def correlation(
 ) -> np.ndarray:
     """Correlation of the differences of networks ``a`` from one network, (pairs, pairs).
 
-    They are alike because the test images and the runs of ``b`` are the same. ``b`` None:
-    accuracies by themselves.
+    They share test images and the runs of ``b``; ``b`` None: accuracies by themselves.
     """
     net, _, _ = _over_seeds(accuracies, spread)
     influence, shared = accuracies.sums[a], 0.0

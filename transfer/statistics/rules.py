@@ -55,8 +55,7 @@ def below(score: float, loadings: np.ndarray) -> float:
 def one_factor(correlation: np.ndarray) -> np.ndarray:
     """Loadings whose products come near the correlations: least squares, float64 (scores,).
 
-    Differences from one network are alike through what they share, so that one factor describes
-    them well. Negative loadings, which would make the maximum smaller, are set to 0.
+    Negative loadings, which would make the maximum smaller, are set to 0.
     """
     alike = correlation - np.eye(len(correlation))
     loadings = np.sqrt(alike.sum(1).clip(0) / max(len(correlation) - 1, 1))

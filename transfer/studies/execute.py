@@ -52,8 +52,7 @@ def execute(
 ) -> dict[str, Any]:
     """Train one run and record it: log, test predictions, weights, then its row, which is returned.
 
-    Killed at any instant and called again, it goes on from the last finished epoch and ends with
-    the same results.
+    Killed at any instant and called again, it goes on, and ends with the same results.
     """
     began = time.perf_counter()
     data, settings = _dataset(context.data), context.settings

@@ -1,8 +1,7 @@
 """Fetch the published arrays: a tar archive of six .npy files, resumed where it was cut.
 
-The archive comes into ``OUT.tar.part`` beside the folder ``OUT``, what is known of it into
-``OUT.tar.part.json``; a second call goes on with an HTTP range request (RFC 9110, section 14). Only
-plain files with the six names are unpacked.
+It comes into ``OUT.tar.part``, what is known of it into ``OUT.tar.part.json``; a second call goes
+on with an HTTP range request (RFC 9110, section 14).
 """
 
 import contextlib

@@ -107,8 +107,7 @@ def fit(
     attempt_began = time.perf_counter() if attempt_began is None else attempt_began
     progress, best = _resume(trainer, start, seed, checkpoint)
     earlier_attempts = progress.seconds
-    steps_per_epoch = len(images.train_indices) // trainer.setting.batch
-    if steps_per_epoch == 0:
+    if len(images.train_indices) < trainer.setting.batch:
         raise TransferError(
             f"Expected at least one batch of {trainer.setting.batch} training images. "
             f"Received: {len(images.train_indices)} images; give more, or a smaller --batch."
@@ -116,7 +115,7 @@ def fit(
     while not _complete(progress, protocol):
         epoch = len(progress.epochs) + 1
         began = time.perf_counter()
-        logged = _train_epoch(trainer, images, protocol, seed, epoch, steps_per_epoch)
+        logged = _train_epoch(trainer, images, protocol, seed, epoch)
         probabilities = trainer.predict(images.valid_images)
         if not np.isfinite(probabilities).all():  # the last step, whose loss is not seen
             raise _diverged(protocol, epoch)
@@ -134,14 +133,10 @@ def fit(
 
 
 def _train_epoch(
-    trainer: Trainer,
-    images: Images,
-    protocol: Protocol,
-    seed: int,
-    epoch: int,
-    steps_per_epoch: int,
+    trainer: Trainer, images: Images, protocol: Protocol, seed: int, epoch: int
 ) -> Epoch:
     losses, accuracies, rate = [], [], 0.0
+    steps_per_epoch = len(images.train_indices) // trainer.setting.batch
     batches = training_batches(
         images.train_images,
         images.train_labels,

@@ -30,8 +30,7 @@ def reestimate(
 ) -> dict[str, np.ndarray]:
     """Weights with moving means and variances re-estimated on ``images``, of ``names`` or all.
 
-    The widest features of all images are held in memory at once: 512 at alpha 0.25, 48x80 take 30
-    MB. Other weights are as given.
+    Features of all images are held in memory at once: 512 at alpha 0.25, 48x80 take 30 MB.
     """
     if len(images) == 0 or images.shape[1:3] != architecture.image_size:
         raise TransferError(

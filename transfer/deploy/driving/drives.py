@@ -42,8 +42,7 @@ def drive_network(
     """Let a network drive, and record it in ``OUT/driving.csv`` (other networks' rows stay).
 
     ``network``: ``STUDY_DIR/RUN_NAME``, an exported file, ``driver`` (the simulator's own) or
-    ``forward`` (never presses a key). Each track is driven once with each seed; ``NETWORK.gif``
-    shows the first lap.
+    ``forward`` (never presses a key). ``NETWORK.gif`` shows the first lap.
     """
     out = Path(out)
     if tracks < 1 or not seeds or len(set(seeds)) < len(seeds):

@@ -1,7 +1,7 @@
 """Closed loop: a pilot drives the simulated car from what the camera sees.
 
-Whenever the car leaves the outer edge of the tape, or faces against the direction of travel, it is
-put back on the centre line: an intervention. No data set has these tracks, cameras and lights.
+A car that leaves the outer edge of the tape, or faces backwards, is put back on the centre line: an
+intervention. No data set has these tracks, cameras and lights.
 """
 
 import functools

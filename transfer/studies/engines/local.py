@@ -132,8 +132,7 @@ def _next(
 ) -> Run | None:
     """The first run whose dependencies are finished, taken off the list.
 
-    One whose graph the worker has traced goes before, but not before one of twice the computation,
-    or the longest runs would end the study alone.
+    One whose graph is traced goes before, but not before one of twice the computation.
     """
     ready = ready_runs(pending, study_dir)
     if not ready:

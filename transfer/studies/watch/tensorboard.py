@@ -1,8 +1,7 @@
 """What TensorBoard shows of a study: curves of all runs by kind and n, and hyper-parameters.
 
-Everything is derived from epochs and rows by whoever watches the study; times are seconds from the
-start of a run, so that the same study gives the same bytes. Needs ``tensorboard``, whose own writer
-of files is not used: it imports TensorFlow and names files by time and process.
+Times are seconds from the start of a run, so that the same study gives the same bytes. The writer
+of ``tensorboard`` is not used: it imports TensorFlow and names files by time and process.
 """
 
 import contextlib

@@ -1,8 +1,7 @@
 """Check a data set before a study is spent on it: layout, classes, leakage, data that lie.
 
-Copies across splits, images of one colour and labels unrelated to the images are a problem if they
-concern more than one image in a hundred of a split, else a note. Whether labels belong to the
-images is told by ridge regression from grey pictures of 12x20.
+What concerns more than one image in a hundred of a split is a problem, else a note. Whether labels
+belong to the images is told by ridge regression from grey pictures of 12x20.
 """
 
 import hashlib

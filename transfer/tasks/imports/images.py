@@ -1,8 +1,7 @@
 """Read image files from anywhere, shrunk to one size, without trusting them.
 
-The memory that an image takes is worked out from its header and bounded before its pixels are
-decoded: a few bytes of PNG can declare gigabytes. Whatever the file holds becomes RGB of 8 bits a
-channel, transparent pixels over white, turned as EXIF says.
+Memory is bounded by the header before pixels are decoded: a few bytes of PNG can declare gigabytes.
+What the file holds becomes RGB of 8 bits, transparent pixels over white, turned as EXIF says.
 """
 
 import contextlib

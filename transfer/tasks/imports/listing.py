@@ -1,8 +1,7 @@
 """Images of classes, listed before any is opened: those of folders, or those that a CSV names.
 
-Folders are ``CLASS``, or ``train/CLASS``, ``valid/CLASS``, ``test/CLASS``, at any depth. The first
-line of a CSV may name the columns ``path`` (or file, filename, image), ``label`` (or class),
-``split`` and ``group``; without it, they are path and label. No path may lead out of the folder.
+A CSV has the columns path (or file, filename, image), label (or class), and may have split and
+group; without a line of names, the first two. No path may lead out of its folder.
 """
 
 import csv
