@@ -1,9 +1,8 @@
 """Arrays in .npy files and .npz archives: written whole, and read without trusting them.
 
 Nothing is unpickled, and nothing is mapped or allocated before the sizes that the file, the archive
-and the header declare agree and are within a bound. Test probabilities are kept as whole numbers of
-1/10,000, uint16 (N, classes), the first column holding the sum of the row: it is 10,000 but for
-rounding, and so takes next to no room.
+and the header declare agree and are within a bound. Test probabilities are kept as uint16 of
+1/10,000, the first column holding the sum of the row, which takes next to no room.
 """
 
 import contextlib

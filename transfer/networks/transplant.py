@@ -1,9 +1,8 @@
 """Copy blocks from a base network, freeze them under a BatchNorm semantics, prove they stayed.
 
-A frozen BatchNorm layer normalises by the source's moving statistics in training and evaluation
-under ``inference`` (Keras 3); in training by batch statistics under ``legacy`` (Keras 2.1.3 to
-2.3.1, in which the published numbers were made) and ``adapt`` (PyTorch), which moves the moving
-statistics too.
+A frozen BatchNorm layer normalises by the source's moving statistics under ``inference`` (Keras 3);
+in training by batch statistics under ``legacy`` (Keras 2.1.3 to 2.3.1, in which the published
+numbers were made) and ``adapt`` (PyTorch), which moves the moving statistics too.
 """
 
 from collections.abc import Iterable

@@ -2,9 +2,7 @@
 
 Kendall's tau counts the pairs of n that both order alike; the weighted tau counts pairs among the
 best more (Vigna 2015). Any two quantities that rise with depth agree: the control is `DEPTH`, n
-itself as a score, which looks at no image. The tables of the committed studies are written anew
-with ``python -c "from transfer.scores.agreement import write_record; write_record('experiments-
-results')"``.
+itself as a score. `write_record` writes the tables of the committed studies anew.
 """
 
 import itertools

@@ -56,15 +56,10 @@ def grad_cam(
     After the last block, which the head averages and weights linearly, this is CAM, divided by the
     number of positions.
 
-    ``model``: as from `transfer.networks.network.build`. BatchNorm normalises by its moving
-    statistics.
-    ``images``: uint8 (N, height, width, 3).
-    ``block``: 0 (the stem) to the network's last.
-    ``classes``: int (N,), the class whose score is explained, one an image; None: the most
-    probable.
+    ``images``: uint8 (N, height, width, 3). ``block``: 0 (the stem) to the network's last.
+    ``classes``: int (N,), whose score is explained, one an image; None: the most probable.
     Returns float32 (N, rows, columns), of the block's resolution, 0 or more, in units of the score.
     It is zero everywhere if nothing speaks for the class.
-    Raises `TransferError` if the network has no such block, or ``classes`` are not its own.
     """
     import tensorflow as tf  # here, so that reading a study needs no TensorFlow
 

@@ -55,9 +55,8 @@ def measure_scores(
     """Every score of every block, 0 (the stem) to n; test images are not touched.
 
     Validation images choose the ridge probe's regularisation and measure the accuracy of rules.
-    Positions are scored too where ``features`` gives them. With ``classifier`` (kernel and bias of
-    the source task's), LEEP and NCE of the last block are measured. ``seconds`` is the time of the
-    score alone, given the moments.
+    With ``classifier`` (kernel and bias of the source task's), LEEP and NCE of the last block are
+    measured. ``seconds`` is the time of the score alone, given the moments.
     """
     labels, classes = data.train.labels, len(data.classes)
     blocks = len(features(np.asarray(data.train.images[:1])))

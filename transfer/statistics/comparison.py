@@ -176,9 +176,6 @@ def compare(
     any n may be taken; those of other kinds are each for itself, except in a study that chose its n
     by results. Nothing is claimed if no network has two runs, since how seeds vary is not known
     then, or if a class has fewer than `FEWEST_IMAGES` test images.
-
-    ``keys``: one or more.
-    ``margin``: how much worse still counts as good, 0..1 units.
     """
     if not 0 < margin < 1:
         raise TransferError(f"Expected a margin between 0 and 1. Received: {margin}.")

@@ -40,8 +40,7 @@ def ask(
     >>> ask("quick", kinds="baseB,AnB", n="1-3,7", seeds="0,1").n
     (1, 2, 3, 7)
 
-    Raises `UsageError` if a part cannot be understood, saying what was expected.
-    Raises `TransferError` if the source is a weight file that is not there.
+    Raises `UsageError` if a part cannot be understood.
     """
     if isinstance(preset, str) and preset not in PRESETS:
         raise UsageError(f"Expected a preset of {', '.join(PRESETS)}. Received: {preset!r}.")

@@ -37,9 +37,9 @@ def perform(
     """Do what is missing of a study and nothing else.
 
     ``data``: None: simulated drives of the size of ``preset``. ``workers``: None: one a core.
-    ``engine``: ``local``, or ``ray`` at ``address`` (``HOST:PORT`` or ``auto``; None: this machine
-    alone). ``record``: what else ``study.json`` shall say of this call. Raises `RunsFailed` if runs
-    fail; the others are done.
+    ``engine``: ``local``, or ``ray`` at ``address`` (``HOST:PORT``, ``auto`` or None: this
+    machine). ``record``: what else ``study.json`` shall say. `RunsFailed` if runs fail; the others
+    are done.
     """
     out = Path(out)
     check_where(workers, engine, address)
@@ -136,9 +136,8 @@ def perform_run(
 def learnt_nothing(out: Path, data: Dataset) -> list[str]:
     """A sentence for each baseB that may do no better than always naming the commonest class.
 
-    This is how a study on shuffled labels ends, and no other check of a study notices those. A run
-    is warned of if the lower end of its validation accuracy's 95 % interval does not lie above the
-    share of the commonest class.
+    No other check of a study notices labels that are shuffled. A run is warned of if the lower end
+    of its validation accuracy's 95 % interval does not lie above the share of the commonest class.
     """
     counts = np.bincount(data.valid.labels, minlength=len(data.classes))
     images, commonest = int(counts.sum()), int(counts.argmax())

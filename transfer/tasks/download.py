@@ -46,8 +46,7 @@ def download(
     """Fetch, unpack and check the data set at ``url``; whole or not at all.
 
     ``timeout``: seconds without a byte after which the connection counts as cut; what has arrived
-    is kept and the next call goes on. ``max_bytes``: bound on the archive and on what it unpacks
-    to.
+    is kept, and the next call goes on. ``max_bytes``: of the archive and of what is in it.
     """
     out = Path(out)
     if not re.match(_WEB, url):

@@ -47,9 +47,8 @@ def summarise(drives: pd.DataFrame) -> Summary:
     """Summarise drives of one network.
 
     The interval of the distance between interventions is the exact one of a Poisson count (Garwood
-    1936), widened as in a quasi-Poisson regression where drives differ by more than chance: the
-    count is divided by the dispersion (Pearson's chi-square over its degrees of freedom, at least
-    1).
+    1936), widened as in a quasi-Poisson regression: the count is divided by the dispersion
+    (Pearson's chi-square over its degrees of freedom, at least 1).
     """
     distance, laps = (float(drives[column].sum()) for column in ("distance", "laps"))
     count = int(drives["interventions"].sum())

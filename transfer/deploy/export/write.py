@@ -1,10 +1,7 @@
 """Export a finished run to a file that takes camera frames and returns probabilities.
 
-``python -m transfer export STUDY_DIR/RUN --out net.tflite --int8``
-
-A file is put in place only after the runtime of its format, which knows nothing of this package,
-has run it on the whole test set. The accuracy it reached stands in the metadata, inside the file
-and beside it.
+A file is put in place only after the runtime of its format has run it on the whole test set. The
+accuracy it reached stands in the metadata, inside the file and beside it.
 """
 
 import json
@@ -59,18 +56,12 @@ def export(
     data: str | Path | None = None,
     images: int = 0,
 ) -> Exported:
-    """Export a run, verified.
+    """Export the run ``STUDY_DIR/RUN_NAME`` to ``out``, verified; else nothing is written.
 
-    ``run``: ``STUDY_DIR/RUN_NAME``.
-    ``out``: file to write; its suffix is that of the format. ``OUT.json`` is written beside it.
-    ``kind``: ``keras``, ``litert``, ``onnx``, or None: by the suffix of ``out``.
-    ``int8``: full-integer weights and activations; ``litert`` only.
-    ``data``: folder of the study's data set, if it has moved.
-    ``images``: training images, unlabelled, to re-estimate all BatchNorm statistics on; 0: as
-    trained.
-    Raises `TransferError` if format, suffix and ``int8`` contradict each other, the run or its data
-    are at fault, a package is missing, or the file does not give the network's predictions. Then
-    nothing is written.
+    ``kind``: ``keras``, ``litert``, ``onnx``, or None: by the suffix of ``out``. ``int8``: full-
+    integer weights and activations; ``litert`` only. ``data``: folder of the study's data set, if
+    it has moved. ``images``: training images, unlabelled, to re-estimate all BatchNorm statistics
+    on; 0: as trained.
     """
     out = Path(out)
     kind = runtimes.check_request(out, kind, int8)

@@ -44,9 +44,8 @@ def split_by_stretches(
 ) -> np.ndarray:
     """Assign frames to train (0), valid (1), test (2) or none (-1: too close to another split).
 
-    The clock is cut into stretches of equal length. Of every ten (or twenty) stretches the same are
-    valid and test. Of all ways to choose them the one is taken whose class shares deviate least
-    from the drive's.
+    Of every ten (or twenty) stretches of equal length the same are valid and test. Of all ways to
+    choose them the one is taken whose class shares deviate least from the drive's.
     """
     parts = 10 if np.allclose(np.multiply(ratios, 10) % 1, 0) else 20
     sizes = [max(1, round(ratio * parts)) for ratio in ratios[1:]]
@@ -155,11 +154,10 @@ def _look_like_frames(names: list[str], labels_in_order: np.ndarray) -> bool:
 def split_by_group(
     groups: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], shares: dict[int, float]
 ) -> np.ndarray:
-    """Assign whole groups to train (0) and to the splits of ``shares``, int64 (N,).
+    """Assign whole groups to train (0) and to the splits of ``shares`` (1, 2), int64 (N,).
 
     Test is split off first, then valid: ``StratifiedGroupKFold`` deals the groups to as many parts
-    as the share asks for, and the part that comes closest is taken. ``shares``: of all images, for
-    1 (valid) and 2 (test), or one of them.
+    as the share asks for, and the part that comes closest is taken.
     """
     in_groups = [len(np.unique(groups[labels == label])) for label in range(len(classes))]
     if min(in_groups) <= len(shares):

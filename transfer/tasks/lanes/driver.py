@@ -1,9 +1,9 @@
 """The car of the simulator and a driver who presses keys as a person does.
 
 The driver steers back to the middle of the lane (the law of Hoffmann et al. 2007, "Autonomous
-automobile trajectory tracking for off-road driving", with a preview), reacts a frame late, and now
-and then presses the wrong key. Corners are as tight as the car turns: on wide ones a key is tapped,
-and whether it is down then does not show in the picture.
+automobile trajectory tracking for off-road driving", with a preview), reacts late, and presses
+wrong keys. Corners are as tight as the car turns: on wide ones a key is tapped, and no picture
+shows when.
 """
 
 import math
