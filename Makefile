@@ -2,9 +2,13 @@
 .PHONY: help setup extras study test test-slow test-extras lint figures docs bench mutants original clean
 PYTHON ?= python3.11
 PIP = .venv/bin/pip --disable-pip-version-check
-# Python compiles what it imports, when it imports it.
+# Python compiles what it imports, when it imports it, once: a process that kept no bytecode would
+# take three times as long to import TensorFlow.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL = $(PIP) install --quiet --no-compile
 PY = .venv/bin/python
+# Files in the order of tests/conftest.py, the longest first: two workers end together.
+TWO_WORKERS = -n 2 --dist loadfile --no-loadscope-reorder
 
 help:
 	@echo "make study        set up, then run the quick study (minutes on two cores)"
@@ -47,14 +51,14 @@ study: setup
 	$(PY) -m transfer study --preset quick --out experiments-results/quick
 
 test: setup
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest $(TWO_WORKERS)
 
 TESTS ?=
 test-slow: setup
-	$(PY) -m pytest -m slow -n 2 --dist loadfile $(TESTS)
+	$(PY) -m pytest -m slow $(TWO_WORKERS) $(TESTS)
 
 test-extras: extras
-	$(PY) -m pytest -n 2 --dist loadfile tests/deploy/test_export.py tests/deploy/test_measure.py tests/studies/test_ray.py tests/studies/test_tensorboard.py
+	$(PY) -m pytest $(TWO_WORKERS) tests/deploy/test_export.py tests/deploy/test_measure.py tests/studies/test_ray.py tests/studies/test_tensorboard.py
 
 lint: setup
 	.venv/bin/ruff check .

@@ -18,13 +18,34 @@ settings.register_profile("thorough", deadline=None, max_examples=10_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 CLASSES = ("forward", "left", "right")
-#: Files that take longest; two workers end together if these begin first.
-_FIRST = ("test_commands.py", "test_notebooks.py", "test_study.py", "test_ray.py")
+#: Files that take longest, the longest first: two workers that begin with them end together.
+_FIRST = (
+    "test_commands.py",
+    "test_notebooks.py",
+    "test_ray.py",
+    "test_backbone.py",
+    "test_soak.py",
+    "test_newcomer.py",
+    "test_study.py",
+    "test_benchmarks.py",
+    "test_api.py",
+    "test_bounds.py",
+    "test_until_decided.py",
+    "test_adaptive.py",
+    "test_failures.py",
+    "test_measure.py",
+    "test_locks.py",
+    "test_prefix.py",
+    "test_folding.py",
+    "test_similarity.py",
+    "test_loop.py",
+)
 
 
 def pytest_collection_modifyitems(items):
     """The longest files first."""
-    items.sort(key=lambda item: item.path.name not in _FIRST)
+    place = {name: number for number, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(_FIRST)))
 
 
 def coloured_images(count, seed):

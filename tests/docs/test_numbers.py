@@ -70,6 +70,14 @@ def original(network, mode=""):
     return 100 * table.loc[network, f"{BEST}{mode}"].mean()
 
 
+def noise(dataset, network, epochs, weights="best"):
+    """Balanced accuracy, of 100, by seed."""
+    table = pd.read_csv(ROOT / "benchmarks" / "results" / "noise.csv")
+    columns = ["dataset", "network", "epochs", "weights"]
+    rows = table[(table[columns] == [dataset, network, epochs, weights]).all(axis=1)]
+    return 100 * rows.set_index("seed")["balanced_accuracy"]
+
+
 def moved(kind, share, *blocks):
     """Points below baseB of ``legacy`` networks with this share of the target's statistics."""
     table = pd.read_csv(ROOT / "benchmarks" / "results" / "mechanism.csv")
@@ -196,11 +204,32 @@ CLAIMS = (
     ("with fractals (# against #, at worst # less", lambda: cut("lanes-fractals")),
     ("with ImageNet (# against #, at worst # less", lambda: cut("lanes-imagenet")),
     (
-        "baseB rises from # to #. Nearest neighbours find #",
+        "baseB rises from # (`donkey-imagenet-fast`) to # (`donkey-bn`). Nearest neighbours find #",
+        lambda: [points(FAST, "baseB"), points(BN, "baseB"), baseline(BN, "nearest_neighbours")],
+    ),
+    *(
+        (
+            f"| {epochs} | #, sd # | #, sd # |",
+            lambda epochs=epochs: [
+                getattr(noise(dataset, "baseB", epochs), of)()
+                for dataset in ("donkey", "lanes")
+                for of in ("mean", "std")
+            ],
+        )
+        for epochs in (3, 6, 15)
+    ),
+    (
+        "standard deviation falls from # to #, not to half; on simulated drives it rises from # to "
+        "#. Averaging the weights over the last steps lowers baseB by # on real drives and raises "
+        "it by # on simulated ones",
         lambda: [
-            points(FAST, "baseB"),
-            points(BN, "baseB"),
-            baseline(BN, "nearest_neighbours"),
+            *(
+                (noise(dataset, "A7B", epochs) - noise(dataset, "baseB", epochs)).std()
+                for dataset in ("donkey", "lanes")
+                for epochs in (3, 6)
+            ),
+            (noise("donkey", "baseB", 6) - noise("donkey", "baseB", 6, "averaged")).mean(),
+            (noise("lanes", "baseB", 6, "averaged") - noise("lanes", "baseB", 6)).mean(),
         ],
     ),
     ("six rounds): keep 4 blocks, # against #", lambda: cut("donkey-decided")[:2]),
