@@ -219,7 +219,7 @@ def legend_below(figure: Figure, columns: int = 2) -> None:
     too_wide = legend.get_window_extent().width / figure.bbox.width
     if too_wide > 1:
         legend.remove()
-        size = 0.98 * legend.get_texts()[0].get_fontsize() / too_wide
+        size = 0.98 * float(legend.get_texts()[0].get_fontsize()) / too_wide
         figure.legend(handles, labels, fontsize=size, **place)
 
 
