@@ -246,6 +246,7 @@ CLAIMS = (
     ("thirteen blocks frozen, has #, baseB #: at least # more", lambda: frozen(BN)),
     ("A13B is worse by #", lambda: [-above_base(BN, "AnB", "inference", (13,))]),
     ("ten blocks: # against #, at worst # less", lambda: frozen(FAST)),
+    ("A7B+ lies # above baseB", lambda: [points(BN, "A7B+") - points(BN, "baseB")]),
     ("since A1B is # below baseB", lambda: [-above_base(BN, "AnB", "inference", (1,))]),
     ("has #, the whole network trained from scratch #, at worst # less", lambda: cut(BN)),
     ("grey pictures find #", lambda: [baseline(BN, "nearest_neighbours")]),
