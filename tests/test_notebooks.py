@@ -65,6 +65,8 @@ def test_a_notebook_runs(path, small_data):
         if "parameters" in cell.metadata.get("tags", [])
     )
     smoke = nbformat.v4.new_code_cell(f"data, epochs = {str(small_data)!r}, 1")
+    if "\nn = [" in notebook.cells[place].source:
+        smoke.source += "\nn = n[:1]"
     notebook.cells.insert(place + 1, smoke)
     folder = {"metadata": {"path": str(path.parent)}}
     NotebookClient(notebook, timeout=300, resources=folder).execute()

@@ -15,10 +15,11 @@ from PIL import Image
 from tests.docs.conftest import CLASSES
 from transfer.deploy.export.runtimes import open_exported
 from transfer.results import read_predictions, read_runs, read_test_labels
+from transfer.studies.ask import ask
 from transfer.tasks.dataset import load_dataset
 
 ROOT = Path(__file__).parents[2]
-ENDS_SOON = ("--epochs", "1", "--batch", "16")
+ENDS_SOON = ("--n", "1,7", "--epochs", "1", "--batch", "16")
 
 
 def transfer(folder, *arguments):
@@ -51,9 +52,11 @@ def test_three_commands_lead_from_a_folder_to_an_exported_network(tmp_path, phot
         study,
     )
     assert "\nVerdict\n" in said
-    assert "\nDetails\nphotos: 24 runs on all training images" in said
+    runs = read_runs(tmp_path / study)["run"]
+    assert set(runs) == {run.name for run in ask("quick", n="1,7").runs()}
+    assert f"\nDetails\nphotos: {len(runs)} runs on all training images" in said
     np.testing.assert_array_equal(read_test_labels(tmp_path / study), data.test.labels)
-    for run in read_runs(tmp_path / study)["run"]:
+    for run in runs:
         probabilities = read_predictions(tmp_path / study, run)
         assert probabilities.shape == (len(data.test.labels), len(CLASSES))
     assert (tmp_path / study / "figures/accuracy_against_n.png").is_file()
