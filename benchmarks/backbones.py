@@ -34,7 +34,7 @@ def measure(name: str) -> dict[str, float]:
     import tensorflow as tf
 
     from transfer.networks.network import build, random_weights
-    from transfer.networks.plain import with_keras_layers
+    from transfer.networks.transplant import with_keras_layers
     from transfer.training.loop import use_deterministic_cpu
     from transfer.training.step import Setting, Trainer
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from transfer.deploy.export.finished import open_data, read_finished
+from transfer.deploy.export.open import open_data, read_finished
 from transfer.deploy.export.write import chosen_images
 from transfer.networks.transplant import frozen_layers
 from transfer.progress import track

@@ -65,10 +65,13 @@ ROOMS = {
         Subject("transfer/studies/execute.py", "tests/studies/test_audit.py", "audit"),
     ],
     "splits": [
-        *_subjects("transfer/tasks", "balance", "tests/tasks/test_balance.py"),
+        *(
+            Subject("transfer/tasks/dataset.py", "tests/tasks/test_balance.py", function)
+            for function in ("equals", "stratified_fraction", "shuffled_classes")
+        ),
         *_subjects(
             "transfer/tasks/imports",
-            "splits stretches",
+            "splits",
             "tests/tasks/imports/test_splits.py tests/tasks/imports/test_stretches.py "
             "tests/tasks/imports/test_drives.py",
         ),

@@ -26,7 +26,7 @@ from transfer.deploy.costs.measure import file_sizes, weight_bytes
 from transfer.deploy.costs.pareto import right_of_file, right_of_files
 from transfer.deploy.costs.stopwatch import time_file
 from transfer.deploy.costs.table import on_all_images, read_costs, write_exported
-from transfer.deploy.export.finished import Finished, open_data, read_finished
+from transfer.deploy.export.open import Finished, open_data, read_finished
 from transfer.deploy.export.write import export_weights
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, multiply_adds, weight_shapes
@@ -40,8 +40,7 @@ from transfer.statistics.seeds import seed_variance
 from transfer.study_file import read_settings
 from transfer.tables import read_table, upsert
 from transfer.tasks.dataset import Dataset
-from transfer.training.batches import training_batches
-from transfer.training.loop import batch_norm_momentum, learning_rate
+from transfer.training.loop import batch_norm_momentum, learning_rate, training_batches
 from transfer.training.step import Setting, Trainer
 
 #: ``like``: the n of the sliced-n whose size it was pruned to; ``weights``: those left in the

@@ -23,7 +23,7 @@ MODULES = (
     *("networks.network", "networks.transplant", "networks.sources", "networks.weights"),
     *("studies.ask", "studies.study", "statistics.comparison", "statistics.rules"),
     *("scores.representation", "scores.attention", "figures.draw", "answers.answer"),
-    *("deploy.export.finished", "deploy.export.write"),
+    *("deploy.export.open", "deploy.export.write"),
     "deploy.export.runtimes",
 )
 _MADE = "*Written by `python docs/make_reference.py`; do not edit.*"

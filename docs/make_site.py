@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from transfer.errors import TransferError
-from transfer.report import write_report
+from transfer.report.write import write_report
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build" / "site"

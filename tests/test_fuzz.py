@@ -33,8 +33,7 @@ from transfer.errors import TransferError
 from transfer.figures.draw import read_published
 from transfer.folding import fold, write_log, write_predictions, write_row, write_test_labels
 from transfer.networks.architecture import Architecture, feature_shape, weight_shapes
-from transfer.networks.classifier import read_classifier
-from transfer.networks.weights import read_weights, write_weights
+from transfer.networks.weights import read_classifier, read_weights, write_weights
 from transfer.results import (
     LOG_COLUMNS,
     RUN_COLUMNS,
@@ -44,17 +43,16 @@ from transfer.results import (
     read_test_clusters,
     read_test_labels,
 )
-from transfer.scores.record import read_agreement
-from transfer.scores.record import read_predictions as read_predicted
+from transfer.scores.agreement import read_agreement
+from transfer.scores.agreement import read_predictions as read_predicted
 from transfer.scores.similarity import read_similarity
 from transfer.scores.table import read_scores
 from transfer.study_file import planned_runs
 from transfer.tasks import download
 from transfer.tasks.dataset import Split, load_dataset, write_dataset
 from transfer.tasks.imports.drives import read_udacity, tub_reader
-from transfer.tasks.imports.folders import holds_images, read_image_folders
 from transfer.tasks.imports.images import read_images
-from transfer.tasks.imports.listing import read_csv_list
+from transfer.tasks.imports.listing import holds_images, read_csv_list, read_image_folders
 from transfer.training.checkpoint import read_checkpoint, write_checkpoint
 
 FEW, MANY = 300, 10_000

@@ -133,7 +133,7 @@ def test_the_package_imports_nothing_of_tests_or_benchmarks_but_the_benchmark_co
         for module, path in MODULES.items()
         if (names := {n for n in imports_of(path) if n.split(".")[0] in ("tests", "benchmarks")})
     }
-    assert set(foreign) <= {"transfer.cli.bench"}
+    assert set(foreign) <= {"transfer.cli.study"}
 
 
 def test_every_test_function_with_an_assertion_is_collected():

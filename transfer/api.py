@@ -17,12 +17,7 @@ from transfer.deploy.costs.pareto import candidates
 from transfer.deploy.driving.table import read_drives
 from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
-from transfer.figures.accuracy import (
-    accuracy_against_n,
-    bn_semantics,
-    gain_against_images,
-    negative_transfer,
-)
+from transfer.figures import accuracy
 from transfer.figures.draw import published_table, read_published, runs_of
 from transfer.figures.measured import driving_against_n, reestimation_against_n
 from transfer.figures.pareto import pareto_figure
@@ -31,9 +26,9 @@ from transfer.results import read_runs
 from transfer.runs import Run, parse_run
 from transfer.statistics.gain import gains
 from transfer.studies.ask import ask, ask_run
-from transfer.studies.context import Context, model_path
 from transfer.studies.setup import prepare
 from transfer.studies.study import perform
+from transfer.study_file import Context, model_path
 from transfer.tasks.checks.baselines import read_baselines
 from transfer.tasks.dataset import Dataset, load_dataset
 from transfer.tasks.lanes.generate import generate
@@ -47,11 +42,11 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 #: What can be drawn of runs, and of the folder of a study with more tables.
 _OF_RUNS: dict[str, Callable[..., Figure]] = {
-    "accuracy_against_n": accuracy_against_n,
-    "bn_semantics": bn_semantics,
+    "accuracy_against_n": accuracy.accuracy_against_n,
+    "bn_semantics": accuracy.bn_semantics,
 }
 _OF_FOLDER: dict[str, Callable[[Path, str], Figure]] = {
-    "gain_against_images": lambda folder, title: gain_against_images(gains(folder), title),
+    "gain_against_images": lambda folder, title: accuracy.gain_against_images(gains(folder), title),
     "pareto": lambda folder, title: pareto_figure(candidates(folder), title),
     "driving_against_n": lambda folder, title: driving_against_n(
         read_drives(folder / "driving.csv"), read_study(folder), title
@@ -59,7 +54,7 @@ _OF_FOLDER: dict[str, Callable[[Path, str], Figure]] = {
     "reestimation_against_n": lambda folder, title: reestimation_against_n(
         read_reestimation(folder / "reestimation.csv"), title
     ),
-    "negative_transfer": lambda folder, title: negative_transfer(
+    "negative_transfer": lambda folder, title: accuracy.negative_transfer(
         folder, read_published(published_table()), title
     ),
 }
@@ -160,7 +155,7 @@ def network(
     from transfer.networks.transplant import get_weights
     from transfer.networks.weights import write_weights
     from transfer.studies.execute import architecture_of, starting_weights
-    from transfer.tasks.balance import stratified_fraction
+    from transfer.tasks.dataset import stratified_fraction
 
     run, data = _run(name, seed), _opened(data)
     if not isinstance(backbone, str):
@@ -414,7 +409,7 @@ def plot(
     if points is not None and kinds is not None:
         points = points[points["kind"].isin(kinds)]
     if figure == "accuracy_against_n" and not isinstance(study, pd.DataFrame):
-        return accuracy_against_n(runs, title, points, read_baselines(study))
+        return accuracy.accuracy_against_n(runs, title, points, read_baselines(study))
     return _OF_RUNS[figure](runs, title, points)
 
 
@@ -451,8 +446,7 @@ def _model(
 ) -> "keras.Model":
     """The network with these weights, of Keras' own layers, frozen as its name says."""
     from transfer.networks.network import build
-    from transfer.networks.plain import with_keras_layers
-    from transfer.networks.transplant import freeze, frozen_layers, set_weights
+    from transfer.networks.transplant import freeze, frozen_layers, set_weights, with_keras_layers
     from transfer.studies.execute import architecture_of
     from transfer.training.loop import batch_norm_momentum
 

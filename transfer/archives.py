@@ -1,16 +1,8 @@
 """Arrays in .npy files and .npz archives: written whole, and read without trusting them.
 
-Nothing is unpickled. A header is parsed as a literal, and nothing is mapped or allocated before
-the sizes that the file, the archive and the header declare agree and are within a bound:
-`numpy.load` alone reports a cut file or a pickle as a traceback.
-
-Test probabilities are kept small and without loss, as whole numbers of 1/10,000: uint16 (N,
-classes). The first column holds the sum of the row in place of the first class: the sum is 10,000
-but for rounding, and so takes next to no room. Without this package::
-
-    units = np.load("predictions.npz")["A3B_s0"].astype(int)
-    units[:, 0] -= units[:, 1:].sum(axis=1)
-    probabilities = units / 10_000
+Nothing is unpickled, and nothing is mapped or allocated before the sizes that the file, the archive
+and the header declare agree and are within a bound. Test probabilities are kept as uint16 of
+1/10,000, the first column holding the sum of the row, which takes next to no room.
 """
 
 import contextlib
@@ -46,10 +38,7 @@ _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, Fortran order and dtype of a .npy stream, left at the first byte of data.
-
-    Raises `ValueError`: whatever is wrong with the header, in a few words.
-    """
+    """Shape, Fortran order and dtype of a .npy stream, left at the first byte of data."""
     try:
         version = np.lib.format.read_magic(stream)
         if version not in _LENGTH_BYTES:
@@ -73,10 +62,8 @@ def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
 def open_array(path: str | Path, expected: type, ndim: tuple[int, ...]) -> np.memmap:
     """Map an array of numbers, read-only; its values are not read.
 
-    ``path``: a .npy file, format 1.0 or 2.0, C order. ``expected``: a scalar type, ``np.uint8`` or
-    an abstract one such as ``np.integer``. ``ndim``: numbers of dimensions allowed.
-    Raises `TransferError` if the file is missing, a link, not a .npy file, pickled, truncated or
-    longer than declared, empty, in Fortran order, or of another dtype or number of dimensions.
+    ``expected``: a scalar type, ``np.uint8`` or an abstract one such as ``np.integer``. ``ndim``:
+    numbers of dimensions allowed.
     """
     path = Path(path)
     try:
@@ -121,10 +108,7 @@ def _map(stream: IO[bytes], path: Path, expected: type, ndim: tuple[int, ...]) -
 
 
 def open_npz(file: IO[bytes]) -> zipfile.ZipFile:
-    """Open an .npz archive; `read_array` reads from it.
-
-    Raises `ValueError`: whatever is wrong with the archive, in a few words.
-    """
+    """Open an .npz archive; `read_array` reads from it. Faults are a `ValueError`."""
     with _in_a_few_words():
         archive = zipfile.ZipFile(cast(IO[bytes], _Directory(file)))
         if len(archive.filelist) > _MAX_MEMBERS:
@@ -152,10 +136,7 @@ def names_of(archive: zipfile.ZipFile) -> list[str]:
 
 
 def read_array(archive: zipfile.ZipFile, name: str, most_bytes: int) -> np.ndarray:
-    """One array of an archive, of at most ``most_bytes`` bytes.
-
-    Raises `ValueError`: whatever is wrong with it, in a few words.
-    """
+    """One array of an archive, of at most ``most_bytes`` bytes; faults are a `ValueError`."""
     with _in_a_few_words():
         try:
             member = archive.getinfo(f"{name}.npy")
@@ -170,10 +151,7 @@ def read_array(archive: zipfile.ZipFile, name: str, most_bytes: int) -> np.ndarr
 
 
 def read_npz(file: IO[bytes], most_bytes: int) -> dict[str, np.ndarray]:
-    """All arrays of an .npz archive by name, of at most ``most_bytes`` bytes together.
-
-    Raises `ValueError`: whatever is wrong with the archive, in a few words.
-    """
+    """All arrays of an archive by name, of at most ``most_bytes`` bytes together."""
     archive = open_npz(file)
     if sum(member.file_size for member in archive.filelist) > most_bytes:
         raise ValueError(f"arrays of more than {most_bytes} bytes")
@@ -181,10 +159,7 @@ def read_npz(file: IO[bytes], most_bytes: int) -> dict[str, np.ndarray]:
 
 
 def write_npz(path: Path, arrays: Iterable[tuple[str, np.ndarray]]) -> None:
-    """Write a compressed .npz archive atomically, one array at a time; equal arrays, equal bytes.
-
-    Raises `TransferError` if the file cannot be written; the old one stays.
-    """
+    """Write a compressed .npz archive atomically; equal arrays, equal bytes."""
     with open_atomically(path) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as out:
         for name, array in arrays:
             with out.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -225,10 +200,7 @@ def pack(probabilities: np.ndarray) -> np.ndarray:
 
 
 def read_probabilities(path: Path, name: str) -> np.ndarray:
-    """Probabilities in an archive, float32 (N, classes), as `pack` was given them.
-
-    Raises `TransferError` if they are missing or damaged.
-    """
+    """Probabilities in an archive, float32 (N, classes), as `pack` was given them."""
     kept = read_member(path, name)
     if kept.ndim != 2 or kept.dtype != np.dtype("<u2") or not kept.shape[1]:
         raise TransferError(f"Expected uint16 (N, classes) as {name} in {path}: {kept.dtype}.")
@@ -242,10 +214,7 @@ def read_probabilities(path: Path, name: str) -> np.ndarray:
 
 
 def read_member(path: Path, name: str) -> np.ndarray:
-    """One array of an archive, as it is kept.
-
-    Raises `TransferError` if it is missing or damaged.
-    """
+    """One array of an archive, as it is kept."""
     version = version_of(path)
     try:
         if version is None:
@@ -256,10 +225,7 @@ def read_member(path: Path, name: str) -> np.ndarray:
 
 
 def members(path: Path) -> list[str]:
-    """Names of the arrays in an archive; none if there is no such file.
-
-    Raises `TransferError` if it cannot be read.
-    """
+    """Names of the arrays in an archive; none if there is no such file."""
     version = version_of(path)
     try:
         return [] if version is None else names_of(_opened(path, version))
@@ -278,10 +244,7 @@ def merge_arrays(
 ) -> None:
     """Put arrays into an archive; whoever calls it holds the lock that guards the archive.
 
-    ``path``: made if it is missing. ``arrays``: functions that give the arrays; one array is in
-    memory at a time. ``keep``: other arrays of the archive are dropped; None: all stay.
-    Raises `TransferError` if an array cannot be read, or the archive written; it is then what it
-    was.
+    ``arrays``: functions, so that one is in memory at a time. ``keep``: names; others go.
     """
     kept = [name for name in members(path) if keep is None or name in keep]
     read = {name: functools.partial(read_member, path, name) for name in kept} | dict(arrays)

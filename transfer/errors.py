@@ -2,7 +2,7 @@
 
 
 class TransferError(Exception):
-    """The input or the data are at fault (exit code 1).
+    """The input or the data are at fault (exit code 1); raised by all that reads or checks.
 
     The message is one sentence: what was expected, what was received, what to do.
     """

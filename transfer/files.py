@@ -1,8 +1,4 @@
-"""Write a file, or a folder, whole or not at all.
-
-A reader never meets half a file: content goes to a temporary name in the same folder, is flushed
-and synced, and is then renamed over the target.
-"""
+"""Write a file, or a folder, whole or not at all: under a temporary name, then renamed."""
 
 import contextlib
 import errno
@@ -35,10 +31,7 @@ _FOLDERS = (WORKING, "models", "figures", *(f"{WORKING}/{name}" for name in _IN_
 
 
 def write_atomically(path: str | Path, content: bytes | str) -> None:
-    """Write ``content`` to ``path`` so that the file is either the old one or the new one.
-
-    Raises `TransferError` if the file cannot be written (disk full, folder read-only, ...).
-    """
+    """Write ``content`` to ``path`` so that the file is either the old one or the new one."""
     data = content.encode("utf-8") if isinstance(content, str) else content
     with open_atomically(path) as stream:
         stream.write(data)
@@ -46,10 +39,7 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
 
 @contextlib.contextmanager
 def open_atomically(path: str | Path) -> Iterator[IO[bytes]]:
-    """Open a binary stream that becomes ``path`` when the block ends without an error.
-
-    Raises `TransferError` if the system refuses to write; the old file, if any, is untouched.
-    """
+    """Open a binary stream that becomes ``path`` when the block ends without an error."""
     path = Path(path)
     temporary = _temporary(path)
     try:
@@ -85,10 +75,8 @@ def _refused(path: Path, error: OSError) -> TransferError:
 def exclusively(path: str | Path, wait: bool = True) -> Iterator[bool]:
     """Hold the lock file ``path`` during the block; yields whether this process holds it.
 
-    The operating system frees the lock of a process that dies. The file, and its folder, are made
-    if they are missing; the file stays and is never written to.
-    ``wait``: while another process holds the lock; False: go on at once without it.
-    Raises `TransferError` if the lock file cannot be made or is a link.
+    The operating system frees the lock of a process that dies; the file stays. ``wait``: False: go
+    on at once without it while another process holds it.
     """
     path = Path(path)
     try:
@@ -107,10 +95,7 @@ def exclusively(path: str | Path, wait: bool = True) -> Iterator[bool]:
 
 
 def is_locked(path: str | Path) -> bool:
-    """Whether a process holds the lock file ``path``, as far as it can be seen from here.
-
-    The lock is tried and let go at once; a process that asks for it in that instant finds it taken.
-    """
+    """Whether a process holds the lock file ``path``, which is tried and let go at once."""
     flags = os.O_RDWR if os.access(path, os.W_OK) else os.O_RDONLY
     try:
         descriptor = os.open(path, flags | _NO_LINK | _NO_WAIT)
@@ -130,10 +115,7 @@ def lock_beside(path: Path) -> Path:
 
 
 def remove_temporaries(folder: Path, name: str) -> None:
-    """Remove what killed processes left of files in ``folder`` that begin with ``name`` and a dot.
-
-    Whoever calls it holds the lock of these files.
-    """
+    """Remove what killed processes left of files in ``folder``; the caller holds their lock."""
     for left in folder.glob(f".{name}.*.tmp"):
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
@@ -142,11 +124,7 @@ def remove_temporaries(folder: Path, name: str) -> None:
 
 
 def read_bytes(path: str | Path, limit: int) -> bytes:
-    """The content of a plain file of at most ``limit`` bytes.
-
-    Raises `OSError` if it cannot be read, and `TransferError` if it is larger, or `open_plain`
-    refuses it.
-    """
+    """The content of a plain file of at most ``limit`` bytes; an `OSError` if it cannot be read."""
     with open_plain(path) as stream:
         content = stream.read(limit + 1)
     if len(content) > limit:
@@ -155,10 +133,7 @@ def read_bytes(path: str | Path, limit: int) -> bytes:
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
-    """A JSON object of at most 4 MiB.
-
-    Raises `TransferError` if the file is missing, too large, not JSON or not an object.
-    """
+    """A JSON object of at most 4 MiB."""
     try:
         content = json.loads(read_bytes(path, _MAX_JSON_BYTES).decode("utf-8"))
     except OSError as error:
@@ -171,11 +146,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
 
 
 def open_plain(path: str | Path) -> io.BufferedReader:
-    """Open a plain file of a folder that came from elsewhere, to read its bytes.
-
-    Raises `OSError` if it cannot be read, and `TransferError` if it is a link, which is not
-    followed, or a device or a pipe, which may never end.
-    """
+    """Open a plain file; a link is refused, and so is a device or a pipe, which may never end."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | _NO_LINK | _NO_WAIT)
     except OSError as error:
@@ -209,10 +180,7 @@ def sha256_of(path: str | Path) -> str:
 
 @contextlib.contextmanager
 def new_folder(out: str | Path) -> Iterator[Path]:
-    """A temporary folder beside ``out`` that becomes ``out`` when the block ends without an error.
-
-    Raises `TransferError` if ``out`` exists and is not an empty folder, or cannot be written.
-    """
+    """A temporary folder beside ``out`` that becomes ``out`` when the block ends without error."""
     out = Path(out)
     refuse_occupied(out)
     temporary = _temporary(out)
@@ -241,10 +209,7 @@ def refuse_occupied(out: str | Path) -> None:
 
 
 def refuse_links(study_dir: str | Path) -> None:
-    """Raise a `TransferError` if a folder of the study is a link to somewhere else.
-
-    The study may be somebody else's: what is written or removed below it must lie below it.
-    """
+    """Raise a `TransferError` if a folder of the study is a link to somewhere else."""
     for name in _FOLDERS:
         path = Path(study_dir, name)
         if path.is_symlink():

@@ -17,21 +17,14 @@ CUT_MEANWHILE = (
 
 
 def command(*words: object) -> str:
-    """A command as a person types it here, each word quoted where a shell needs it.
-
-    The program is ``feature-transfer`` if it was started by that name, as after ``pip install``,
-    and ``python -m transfer`` otherwise.
-    """
+    """A command as a person types it here, each word quoted where a shell needs it."""
     installed = Path(sys.argv[0]).stem == "feature-transfer"
     name = "feature-transfer" if installed else "python -m transfer"
     return " ".join([name, *(shlex.quote(str(word)) for word in words)])
 
 
 def how_to_install(extra: str) -> str:
-    """The command that installs an optional part: "export", "ray", "tensorboard" or "notebooks".
-
-    ``make extras`` in a checkout of the repository, a command of pip elsewhere.
-    """
+    """The command that installs an optional part: "export", "ray", "tensorboard" or "notebooks"."""
     if (_FOLDER / "requirements-extras.txt").is_file():
         return "make extras"
     return f"pip install 'feature-transfer[{extra}]'"
@@ -71,8 +64,8 @@ def say(*lines: str, error: bool = False) -> None:
 def end_where_a_file_is_cut() -> None:
     """Where an array on disk is cut while it is mapped, end with a sentence and exit code 1.
 
-    The system then sends SIGBUS. A handler of Python's would run after the instruction that cannot
-    be carried out, which is never; this one runs at once, and all it does is to write and to end.
+    The system sends SIGBUS. A handler of Python's would run after the instruction that cannot be
+    carried out, which is never; this one runs at once.
     """
     if not hasattr(signal, "SIGBUS"):
         return

@@ -22,10 +22,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 def track(items: Iterable[T], total: int, description: str) -> Iterator[T]:
-    """Iterate over ``items`` while showing progress on standard error.
-
-    On a terminal a live bar with the time remaining; elsewhere one plain line every ten seconds.
-    """
+    """Iterate with a live bar on a terminal, and one plain line every ten seconds elsewhere."""
     if sys.stderr.isatty():
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         times = (TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn())

@@ -1,21 +1,9 @@
 """The files of a study, and how to read them back into pandas. `transfer.folding` writes them.
 
-::
-
-    STUDY/study.json       what the study is
-    STUDY/runs.csv         one row a finished run
-    STUDY/epochs.csv       one row an epoch of a run
-    STUDY/predictions.npz  test probabilities of every run, and what the test images really are
-    STUDY/models/          weights of every run (not under version control)
-    STUDY/working/         what single runs write while a study goes on (not under version control)
-        rows/RUN.json      the row of a finished run: the last thing that a run writes
-        logs/RUN.csv       its epochs
-        predictions/RUN.npz
-        failed/RUN.json    why a run failed, until it is tried again
-        checkpoints/ features/ locks/
-
-A study ends by folding the files of single runs into the tables. Readers see both together: to
-them a study that goes on, one that was killed and one that has ended look the same.
+``working/`` holds what single runs write while a study goes on: ``rows/RUN.json``, the last thing
+that a run writes, ``logs/RUN.csv``, ``predictions/RUN.npz``, ``failed/RUN.json``, ``checkpoints/``,
+``features/`` and ``locks/``. A study ends by folding them into the tables. Readers see both
+together: to them a study that goes on, one that was killed and one that has ended look the same.
 """
 
 import functools
@@ -67,10 +55,7 @@ def working(study_dir: str | Path, *parts: str) -> Path:
 
 
 def names_in(study_dir: str | Path, folder: str) -> list[str]:
-    """Names of the runs that have a file in a folder of ``working/``, sorted.
-
-    Raises `TransferError` if a file there is not named after a run.
-    """
+    """Names of the runs that have a file in a folder of ``working/``, sorted."""
     path = working(study_dir, folder)
     names = sorted(file.stem for file in path.glob("[!.]*") if file.stem != "labels")
     parse_runs(names, path)
@@ -93,10 +78,7 @@ def finished(study_dir: str | Path, run: Run) -> bool:
 
 
 def read_failures(study_dir: str | Path) -> dict[str, str]:
-    """Why runs failed that were not tried again since: a sentence by the name of the run.
-
-    Raises `TransferError` if a file in ``working/failed`` is damaged.
-    """
+    """Why runs failed that were not tried again since: a sentence by the name of the run."""
     failures = _contents(study_dir, "failed").items()
     return {name: str(failure.get("reason"))[:500] for name, failure in failures}
 
@@ -126,11 +108,7 @@ def _runs_in(path: Path, version: Version) -> frozenset[str]:
 
 
 def read_runs(study_dir: str | Path) -> pd.DataFrame:
-    """All finished runs, a row each: the columns and dtypes of `RUN_COLUMNS`.
-
-    Raises `TransferError` if no run is finished, a table or a row is malformed, or a folder of the
-    study is a link.
-    """
+    """All finished runs, a row each: the columns and dtypes of `RUN_COLUMNS`."""
     refuse_links(study_dir)
     path = Path(study_dir) / "runs.csv"
     runs = read_rows(study_dir)
@@ -205,10 +183,7 @@ def _unless_folded(path: Path, read: Callable[[], _T], instead: Callable[[], _T]
 
 
 def read_log(study_dir: str | Path, run: str) -> pd.DataFrame:
-    """The epochs of a run, finished or not: the columns `LOG_COLUMNS`.
-
-    Raises `TransferError` if there are none, or a table is malformed.
-    """
+    """The epochs of a run, finished or not: the columns `LOG_COLUMNS`."""
     name = parse_run(run).name
     path = working(study_dir, "logs", f"{name}.csv")
 
@@ -230,10 +205,7 @@ def _logs_in(path: Path, version: Version) -> dict[str, pd.DataFrame]:
 
 
 def read_epochs(study_dir: str | Path) -> pd.DataFrame:
-    """The epochs of all runs, finished or not: the columns ``run`` and `LOG_COLUMNS`.
-
-    Raises `TransferError` if a table is malformed.
-    """
+    """The epochs of all runs, finished or not: the columns ``run`` and `LOG_COLUMNS`."""
     table = Path(study_dir) / "epochs.csv"
     version = version_of(table)
     names = set(names_in(study_dir, "logs"))
@@ -245,10 +217,7 @@ def read_epochs(study_dir: str | Path) -> pd.DataFrame:
 
 
 def read_predictions(study_dir: str | Path, run: str) -> np.ndarray:
-    """Test probabilities of a run, float32 (N, classes), of four decimals.
-
-    Raises `TransferError` if they are missing or damaged.
-    """
+    """Test probabilities of a run, float32 (N, classes), of four decimals."""
     name = parse_run(run).name
     try:
         return read_probabilities(_archive(study_dir, name, name), name)
@@ -268,18 +237,12 @@ def _archive(study_dir: str | Path, single: str, name: str) -> Path:
 
 
 def read_test_labels(study_dir: str | Path) -> np.ndarray:
-    """The test labels of a study, int64 (N,).
-
-    Raises `TransferError` if they are missing or damaged.
-    """
+    """The test labels of a study, int64 (N,)."""
     return _of_all_images(study_dir, "labels")
 
 
 def read_test_clusters(study_dir: str | Path) -> np.ndarray | None:
-    """Which test images belong together, int64 (N,); None if the study does not say.
-
-    Raises `TransferError` if they are damaged.
-    """
+    """Which test images belong together, int64 (N,); None if the study does not say."""
     if "clusters" not in members(_archive(study_dir, "labels", "clusters")):
         return None
     return _of_all_images(study_dir, "clusters")

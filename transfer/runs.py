@@ -120,11 +120,7 @@ class Run:
 
 
 def parse_run(name: str) -> Run:
-    """The inverse of `Run.name`.
-
-    Raises `TransferError` if ``name`` is not the name of a run; ``parse_run(name).name == name``
-    holds otherwise.
-    """
+    """The inverse of `Run.name`: ``parse_run(name).name == name``, or an error."""
     match = _NAME.fullmatch(name) if len(name) <= 64 else None
     if match:
         digits = re.search(r"\d+", match["network"])
@@ -146,11 +142,7 @@ def parse_run(name: str) -> Run:
 
 
 def parse_runs(names: Iterable[object], where: object) -> list[Run]:
-    """`parse_run` of the names that a file holds.
-
-    Raises `TransferError` if one is not the name of a run: the fault of the file ``where``, which
-    is named.
-    """
+    """`parse_run` of the names that the file ``where`` holds; the error names the file."""
     try:
         return [parse_run(str(name)) for name in names]
     except TransferError as error:
@@ -197,10 +189,7 @@ class Protocol:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Protocol":
-        """The inverse of `values`; the name is derived anew.
-
-        Raises `TypeError` if an attribute is missing or unknown.
-        """
+        """The inverse of `values`; a `TypeError` if an attribute is missing or unknown."""
         return cls(**{key: value for key, value in values.items() if key != "name"})
 
 
@@ -259,12 +248,7 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "quick": Preset(
-        Study(
-            ("baseB", "baseB+", "AnB", "sliced"),
-            (1, 4, 7, 10, 13),
-            (0, 1),
-            PROTOCOLS["fast"],
-        ),
+        Study(("baseB", "baseB+", "AnB", "sliced"), (1, 4, 7, 10, 13), (0, 1), PROTOCOLS["fast"]),
         {"train": 6000, "valid": 1500, "test": 2000},
     ),
     "full": Preset(

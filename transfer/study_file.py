@@ -1,10 +1,4 @@
-"""study.json: what a study is, and what was asked of it.
-
-The file has two parts. `Settings` is everything that a result depends on: it is written once, and
-each later call is compared with it. ``calls`` is a list with an entry for each call: when it was
-made, which networks it asked for, and on which machine and versions it ran. The plan of a study is
-the union of what its calls asked for.
-"""
+"""study.json: settings, written once, and calls that asked for runs; what workers are told."""
 
 import dataclasses
 import json
@@ -21,6 +15,8 @@ from transfer.tables import is_formula
 
 _MOST_RUNS = 200_000  # of one call: a damaged file could ask for billions
 _MOST_CLASSES = 1000
+#: Traced graphs that a worker keeps, as each holds memory; the longest unused is dropped.
+GRAPHS_KEPT = 4
 
 
 @dataclass(frozen=True)
@@ -75,10 +71,7 @@ def write_study_file(
 
 
 def read_settings(study_dir: str | Path) -> Settings:
-    """What the results of a study depend on.
-
-    Raises `TransferError` if the folder holds no study, or study.json lacks one of the settings.
-    """
+    """What the results of a study depend on."""
     path = Path(study_dir) / "study.json"
     if not path.exists():
         raise TransferError(f"There is no study in {study_dir}: expected study.json in it.")
@@ -128,10 +121,7 @@ def _check(settings: Settings) -> None:
 
 
 def read_calls(study_dir: str | Path) -> list[dict[str, Any]]:
-    """The calls of a study, oldest first; at least one.
-
-    Raises `TransferError` if study.json lacks them.
-    """
+    """The calls of a study, oldest first; at least one."""
     path = Path(study_dir) / "study.json"
     calls = read_json(path).get("calls")
     if not isinstance(calls, list) or not calls or not all(isinstance(c, dict) for c in calls):
@@ -178,11 +168,7 @@ def asked_of(study: Study) -> dict[str, Any]:
 
 
 def planned_runs(study_dir: str | Path) -> list[Run]:
-    """The union of the runs that the calls of a study asked for, those they depend on included.
-
-    Raises `TransferError` if study.json does not say what was asked, or asks for what is no
-    network.
-    """
+    """The union of the runs that the calls of a study asked for, with those they depend on."""
     settings, calls = read_settings(study_dir), read_calls(study_dir)
     try:
         asked = [_study_of(call, settings).runs() for call in calls]
@@ -216,3 +202,23 @@ def _study_of(call: Mapping[str, Any], settings: Settings) -> Study:
         listed=tuple(parse_run(str(name)) for name in call.get("runs", ())),
         backbone=settings.backbone,
     )
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all runs of a study share; small enough to be sent to a worker process."""
+
+    study_dir: Path
+    data: Path
+    source_path: Path | None  #: weight file of baseA, or None if no run needs one
+    settings: Settings
+
+    @property
+    def threads(self) -> int:
+        """Threads of a worker; one where an old study does not say."""
+        return self.settings.threads or 1
+
+
+def model_path(study_dir: Path, run: Run) -> Path:
+    """Where the weights of a finished run are."""
+    return study_dir / "models" / f"{run.name}.weights.h5"

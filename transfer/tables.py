@@ -41,12 +41,9 @@ def read_table(
 ) -> pd.DataFrame:
     """The columns of a table, in this order; others may be in the file and are left out.
 
-    ``types``: what columns are converted to, as for ``DataFrame.astype``. An empty cell is a
-    missing value, but the empty string in a column of the type ``string``.
-    ``remedy``: a sentence for the reader of the error.
-    ``optional``: columns that the table may lack: all their values are then missing.
-    Raises `TransferError` if the file is missing, larger than 64 MiB, or not a table of these
-    columns and types.
+    ``types``: as for ``DataFrame.astype``; an empty cell is a missing value, but "" in a column of
+    the type ``string``. ``remedy``: a sentence for the reader of the error. ``optional``: columns
+    that the table may lack: all their values are then missing.
     """
     texts = {column: "string" for column, kind in types.items() if kind == "string"}
     empty = {column: [""] for column in columns if column not in texts}
@@ -99,12 +96,9 @@ def merge(
 ) -> Path:
     """Put rows into a table; whoever calls it holds the lock that guards the table.
 
-    Rows of the table whose keys equal those of a new row are replaced. The others stay as they are
-    written. The result is sorted by the keys: runs in the order of the protocol, numbers in text by
-    their value. Returns the path of the table, which is made if it is missing.
-    ``rows``: columns that the table lacks are added to it, empty in its other rows.
-    ``keep``: values of the first key; rows of others are dropped. None: all stay.
-    Raises `TransferError` if the table cannot be read or written; it is then what it was.
+    Rows whose keys equal those of a new row are replaced; the others stay as they are written. The
+    result is sorted by the keys: runs in the order of the protocol, numbers in text by their value.
+    ``keep``: values of the first key; rows of others are dropped.
     """
     new = pd.read_csv(io.StringIO(_text(rows)), dtype="str", keep_default_na=False)
     try:

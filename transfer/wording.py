@@ -32,16 +32,13 @@ def spans(numbers: Iterable[int]) -> str:
     return ", ".join(parts)
 
 
-def hundred(share: float, signed: bool = False) -> str:
+def hundred(share: float) -> str:
     """A share of 1 as one of 100, with one digit: 0.9041 is ``90.4``.
 
     >>> hundred(-0.0004)
     '0.0'
-    >>> hundred(0.012, signed=True)
-    '+1.2'
     """
-    number = round(100 * share, 1) + 0.0
-    return f"{number:+.1f}" if signed else f"{number:.1f}"
+    return f"{round(100 * share, 1) + 0.0:.1f}"
 
 
 _PARTS = {

@@ -8,8 +8,7 @@ import numpy as np  # noqa: E402 - threads are set before libraries start
 
 from transfer.networks.architecture import Architecture, parameters  # noqa: E402
 from transfer.networks.network import random_weights  # noqa: E402
-from transfer.training.batches import training_batches  # noqa: E402
-from transfer.training.loop import use_deterministic_cpu  # noqa: E402
+from transfer.training.loop import training_batches, use_deterministic_cpu  # noqa: E402
 from transfer.training.step import Setting, Trainer  # noqa: E402
 
 use_deterministic_cpu(THREADS)

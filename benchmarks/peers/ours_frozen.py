@@ -15,8 +15,7 @@ from transfer.networks.network import random_weights  # noqa: E402
 from transfer.networks.transplant import frozen_layers  # noqa: E402
 from transfer.runs import BLOCKS, Run  # noqa: E402
 from transfer.tasks.dataset import Dataset, Split  # noqa: E402
-from transfer.training.batches import training_batches  # noqa: E402
-from transfer.training.loop import use_deterministic_cpu  # noqa: E402
+from transfer.training.loop import training_batches, use_deterministic_cpu  # noqa: E402
 from transfer.training.prefix import cached_after, features  # noqa: E402
 from transfer.training.step import Setting, Trainer  # noqa: E402
 

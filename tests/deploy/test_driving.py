@@ -261,7 +261,7 @@ def test_what_a_file_says_of_itself_leads_nowhere_else(tmp_path, monkeypatch, ab
     metadata = {"image_size": [45, 80], "classes": ["forward", "left", "right"], **about}
     metadata = {"format": "litert"} | metadata
     opened = Opened(lambda images: np.zeros((len(images), 3)), metadata)
-    monkeypatch.setattr(opening, "open_exported", lambda path: opened)
+    monkeypatch.setattr(opening.runtimes, "open_exported", lambda path: opened)
     (tmp_path / "net.tflite").touch()
     with pytest.raises(TransferError, match="metadata of"):
         drive_network(tmp_path / "net.tflite", tmp_path / "out")

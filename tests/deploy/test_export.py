@@ -12,7 +12,7 @@ import pytest
 from transfer.cli import main
 from transfer.deploy.export import write as exporting
 from transfer.deploy.export.convert import plain_layers
-from transfer.deploy.export.finished import read_finished
+from transfer.deploy.export.open import read_finished
 from transfer.deploy.export.runtimes import open_exported
 from transfer.deploy.export.write import TOLERANCE, export
 from transfer.errors import TransferError
@@ -174,8 +174,8 @@ def test_a_file_that_fails_verification_is_not_put_in_place(study, tmp_path, wei
     wrong = build(Architecture(4))
     bias = weights["predictions/bias"] + np.float32([0, 0.01, 0])
     set_weights(wrong, {**weights, "predictions/bias": bias})
-    honest = exporting.to_keras
-    monkeypatch.setattr(exporting, "to_keras", lambda network: honest(wrong))
+    honest = exporting.convert.to_keras
+    monkeypatch.setattr(exporting.convert, "to_keras", lambda network: honest(wrong))
     with pytest.raises(TransferError, match="other probabilities"):
         export(study / RUN, out)
     assert out.read_text() == "the old file"

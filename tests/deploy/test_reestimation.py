@@ -91,7 +91,7 @@ def test_a_network_with_foreign_statistics_is_rescued_without_training(spoilt):
 
 
 def test_the_accuracy_written_is_that_of_the_reestimated_network(spoilt, tinted_data):
-    from transfer.deploy.export.finished import read_finished
+    from transfer.deploy.export.open import read_finished
 
     data = load_dataset(tinted_data)
     weights = reestimate(

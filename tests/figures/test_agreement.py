@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from transfer.errors import TransferError
-from transfer.figures.agreement import agreement_figure
 from transfer.figures.draw import draw_figures, left_out
+from transfer.figures.measured import agreement_figure
 from transfer.scores.agreement import COLUMNS
 from transfer.scores.table import DEPTH
 from transfer.tables import write_table

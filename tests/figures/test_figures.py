@@ -287,7 +287,7 @@ def test_negative_transfer_is_drawn_of_the_runs_it_needs_and_its_errors_are_said
     def fail(*_):
         raise TransferError("damaged")
 
-    monkeypatch.setattr(figures, "negative_transfer", fail)
+    monkeypatch.setattr(figures.accuracy, "negative_transfer", fail)
     assert {p.stem for p in draw_figures(without)} == {"accuracy_against_n", "bn_semantics"}
     with pytest.raises(TransferError, match="damaged"):
         draw_figures(folder)

@@ -6,9 +6,8 @@ import pytest
 
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture
-from transfer.networks.classifier import read_classifier
 from transfer.networks.sources import find_source
-from transfer.networks.weights import read_weights
+from transfer.networks.weights import read_classifier, read_weights
 
 QUARTER = Architecture()
 KERNEL = np.random.default_rng(0).standard_normal((256, 10)).astype(np.float32)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from transfer.networks.convolution import Conv2D, DepthwiseConv2D
+from transfer.networks.layers import Conv2D, DepthwiseConv2D
 
 
 def results(layer, inputs):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from transfer.networks.normalization import BatchNormalization
+from transfer.networks.layers import BatchNormalization
 
 
 @pytest.fixture

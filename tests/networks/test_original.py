@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from transfer.networks.normalization import BatchNormalization
+from transfer.networks.layers import BatchNormalization
 from transfer.networks.transplant import freeze
 
 RECORDED = json.loads((Path(__file__).parent / "keras-2.2.4-batchnorm.json").read_text())

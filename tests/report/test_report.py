@@ -21,10 +21,10 @@ from tests.reported_study import CLASSES, IMAGES, every_run, make_data, make_stu
 from transfer.cli import main
 from transfer.deploy.costs.table import COLUMNS as COST_COLUMNS
 from transfer.errors import TransferError
-from transfer.report import write_report
 from transfer.report.charts import accuracy_chart
 from transfer.report.classes import confusion_matrices, most_confident_mistakes, open_dataset
-from transfer.report.facts import calls_in_words, read_facts
+from transfer.report.summary import calls_in_words, read_facts
+from transfer.report.write import write_report
 from transfer.results import read_predictions, read_runs, read_test_labels
 from transfer.runs import Run
 from transfer.statistics.comparison import image_clusters

@@ -9,7 +9,7 @@ import pytest
 
 from tests.reported_study import every_run, make_data, make_study
 from tests.study_files import committed
-from transfer.report import write_report
+from transfer.report.write import write_report
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is missing")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)

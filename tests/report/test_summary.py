@@ -8,9 +8,8 @@ from tests.study_files import committed
 from transfer.answers.answer import Answer, answer
 from transfer.deploy.costs.table import COLUMNS
 from transfer.networks.backbone import backbone_in
-from transfer.report import write_report
-from transfer.report.facts import read_facts
-from transfer.report.summary import card, segments, slice_of
+from transfer.report.summary import card, read_facts, segments, slice_of
+from transfer.report.write import write_report
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.made_study import make_study, run_of
 from transfer.errors import TransferError
+from transfer.scores.agreement import read_predictions
 from transfer.scores.prediction import (
     COLUMNS,
     PROBE,
@@ -15,7 +16,6 @@ from transfer.scores.prediction import (
     in_words,
     predict,
 )
-from transfer.scores.record import read_predictions
 from transfer.statistics.comparison import against_base, read_tested
 
 N = range(1, 14)

@@ -9,13 +9,14 @@ import pytest
 from tests.made_study import make_study
 from tests.study_files import committed
 from transfer.errors import TransferError
-from transfer.scores.agreement import agreement, measured
-from transfer.scores.prediction import PROBE, check_predictions
-from transfer.scores.record import (
+from transfer.scores.agreement import (
+    agreement,
+    measured,
     read_agreement,
     read_predictions,
     write_record,
 )
+from transfer.scores.prediction import PROBE, check_predictions
 from transfer.scores.table import read_scores, write_scores
 
 RESULTS = Path(__file__).parents[2] / "experiments-results"

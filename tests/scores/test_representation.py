@@ -8,9 +8,8 @@ import pytest
 
 from transfer.errors import TransferError
 from transfer.networks.architecture import Architecture, feature_shape
-from transfer.networks.classifier import read_classifier
 from transfer.networks.sources import find_source
-from transfer.networks.weights import read_weights
+from transfer.networks.weights import read_classifier, read_weights
 from transfer.scores.representation import (
     batch_size,
     feature_function,

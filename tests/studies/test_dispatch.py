@@ -10,10 +10,10 @@ from tests.study_files import SETTINGS
 from transfer.errors import TransferError
 from transfer.folding import write_row
 from transfer.runs import parse_run
-from transfer.studies.context import Context
 from transfer.studies.engines import dispatch
 from transfer.studies.engines.dispatch import do_all
 from transfer.studies.engines.local import processes
+from transfer.study_file import Context
 
 RUN = parse_run("baseB_s0")
 

@@ -8,8 +8,8 @@ from tests.study_files import SETTINGS
 from transfer.results import read_predictions
 from transfer.runs import parse_run
 from transfer.studies import execute as execution
-from transfer.studies.context import Context
 from transfer.studies.execute import execute
+from transfer.study_file import Context
 from transfer.tasks.dataset import Split, write_dataset
 from transfer.training.loop import Progress
 

@@ -24,11 +24,11 @@ from transfer.folding import write_row
 from transfer.results import read_failures, read_runs, working
 from transfer.runs import parse_run
 from transfer.studies.ask import ask
-from transfer.studies.context import Context
 from transfer.studies.engines.local import attempt
 from transfer.studies.setup import prepare
 from transfer.studies.study import perform
 from transfer.studies.watch.status import status
+from transfer.study_file import Context
 from transfer.training.checkpoint import read_checkpoint, write_checkpoint
 
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,8 @@ from transfer.networks.architecture import Architecture, layers_of_block
 from transfer.networks.sources import find_source
 from transfer.networks.weights import hash_weights, read_weights, write_weights
 from transfer.runs import parse_run
-from transfer.studies.context import Context, model_path
 from transfer.studies.execute import architecture_of, starting_weights
+from transfer.study_file import Context, model_path
 from transfer.tasks.dataset import load_dataset
 
 INDICES = np.arange(96)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transfer.errors import TransferError
-from transfer.tasks.balance import equals, stratified_fraction
+from transfer.tasks.dataset import equals, stratified_fraction
 
 labels_of_three = st.lists(st.integers(0, 2), min_size=1, max_size=60).map(
     lambda rest: np.array([0, 1, 2, *rest])

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfer.training.batches import epoch_order, training_batches
+from transfer.training.loop import epoch_order, training_batches
 
 
 @given(st.integers(0, 99), st.integers(1, 99), st.integers(1, 200))

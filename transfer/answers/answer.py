@@ -1,13 +1,8 @@
-"""The answer of a study: what to keep, how sure that is, what it saves, and what speaks against it.
+"""The answer of a study: what to keep, how sure that is, what it saves, what speaks against it.
 
-Made here once, and shown by the terminal, the report and ``verdict --json``. Two questions are
-answered, each with an error of 5 % for all that is claimed (see `transfer.statistics.rules`):
-
-- **Where to cut**: the smallest sliced-n that is shown to be as good as baseB.
-- **What is general**: the blocks of baseA that can stay frozen: the largest n for which AnB is
-  shown to be as good as baseB.
-
-*As good* is not worse by more than the margin.
+Two questions are answered, each with an error of 5 % for all that is claimed: where to cut, the
+smallest sliced-n that is shown to be as good as baseB; and what is general, the largest n for which
+AnB is. *As good* is not worse by more than the margin.
 """
 
 import dataclasses
@@ -17,17 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from transfer.answers import sentences
 from transfer.answers.details import details, table
 from transfer.answers.reading import Reading, read
-from transfer.answers.sentences import (
-    base_has_not_learnt,
-    best_in_words,
-    cut_in_words,
-    general_in_words,
-    nothing_learnt,
-    saves,
-    warnings,
-)
 from transfer.program import command, how_to_install, wrapped
 from transfer.statistics.comparison import BASE, LEVEL, LOOKS, Key
 from transfer.statistics.differences import seeds_to_decide
@@ -95,9 +82,9 @@ class Answer:
     def __str__(self) -> str:
         parts = {"": self.paragraphs(), "Next step": self.next_step, "Details": self.details}
         lines: list[str] = []
-        for title, sentences in parts.items():
-            if sentences:
-                lines += ([f"\n{title}"] if title else []) + wrapped(sentences)
+        for title, texts in parts.items():
+            if texts:
+                lines += ([f"\n{title}"] if title else []) + wrapped(texts)
         return "\n".join(lines)
 
 
@@ -146,18 +133,18 @@ def answer(
             "Nothing can be compared: baseB on all training images is missing. --kinds baseB adds "
             "it.",
         )
-    n, cut = cut_in_words(study)
-    general, frozen = general_in_words(study, (study.semantics or ["inference"])[0])
+    n, cut = sentences.cut_in_words(study)
+    general, frozen = sentences.general_in_words(study, (study.semantics or ["inference"])[0])
     key: Key | None = None if n is None else ("sliced", n, "")
     common: dict[str, Any] = {
         "study": study.name,
         "metric": metric,
         "margin": margin,
-        "warnings": tuple(warnings(study)),
+        "warnings": tuple(sentences.warnings(study)),
         "details": tuple(details(study, beside)),
         "comparisons": tuple(table(study)),
     }
-    if learnt := nothing_learnt(study) or base_has_not_learnt(study):
+    if learnt := sentences.nothing_learnt(study) or sentences.base_has_not_learnt(study):
         rest = tuple(warning for warning in common["warnings"] if warning != learnt)
         return Answer(**common | {"recommendation": learnt, "warnings": rest})
     return Answer(
@@ -165,9 +152,11 @@ def answer(
         recommendation=cut[0],
         network=None if key is None else f"sliced-{n}",
         confidence=None if key is None else study.compared[key].probability,
-        saves={} if key is None else saves(study, key),
+        saves={} if key is None else sentences.saves(study, key),
         general=general,
-        sentences=tuple(filter(None, (*cut[1:], best_in_words(study, key or BASE), frozen))),
+        sentences=tuple(
+            filter(None, (*cut[1:], sentences.best_in_words(study, key or BASE), frozen))
+        ),
         next_step=tuple(_next_step(study, key)),
     )
 

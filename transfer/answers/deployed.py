@@ -21,9 +21,8 @@ def choice_in_words(
 ) -> list[str]:
     """The exported file to choose, in a sentence with its numbers; nothing if none was measured.
 
-    It is the smallest file that is shown to be not worse than baseB, of the networks that share
-    the most seeds with baseB: one seed can be lucky. Parameters and errors as those of
-    `transfer.deploy.costs.pareto.candidates`.
+    It is the smallest file that is shown to be not worse than baseB, of the networks that share the
+    most seeds with baseB: one seed can be lucky.
     """
     if read_costs(study_dir).empty:
         return []

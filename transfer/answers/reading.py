@@ -68,11 +68,7 @@ class Reading:
 
 
 def read(study_dir: str | Path, margin: float, metric: str) -> Reading:
-    """Read a study.
-
-    Raises `TransferError` if the folder holds no study, or its predictions do not belong to its
-    ``runs.csv``.
-    """
+    """Read a study."""
     folder = Path(study_dir)
     every_run, settings = read_runs(folder), read_settings(folder)
     tested = read_tested(folder, metric)

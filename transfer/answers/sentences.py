@@ -1,6 +1,9 @@
 """The answer in a person's words: a sentence each, and what speaks against it."""
 
 from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
 
 from transfer.answers.reading import Reading, name_of
 from transfer.deploy.costs.table import on_all_images, read_costs
@@ -154,31 +157,32 @@ def _bound(comparison: Comparison) -> str:
 
 def _needs(study: Reading, key: Key) -> str:
     """What a network needs beside baseB, in words; "" if it needs no less."""
-    name, mine, base = _files(study, key)
-    parts = [file_sizes(mine, base)] if name else []
+    sizes = [rows["file_bytes"].median() for rows in files_of(study.folder, key)[1]]
+    parts = [file_sizes(*sizes)] if sizes else []
     shares = saves(study, key)
     for column, what in (("parameters", "weights"), ("multiply_adds", "work")):
         parts += [f"{part_of(shares[column])} of the {what}"] if column in shares else []
     return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else "".join(parts)
 
 
-def _files(study: Reading, key: Key) -> tuple[str, float, float]:
-    """A format in which a network and baseB were measured, and both sizes in bytes."""
-    table = on_all_images(read_costs(study.folder))
+def files_of(study_dir: Path, key: Key) -> tuple[str, list[pd.DataFrame]]:
+    """A format in which a network and baseB were measured, and their rows; "" and none."""
+    table = on_all_images(read_costs(study_dir))
     for name in _FORMATS:
         rows = table[table["format"] == name]
-        mine = rows[(rows["kind"] == key[0]) & (rows["n"] == key[1])]["file_bytes"]
-        base = rows[rows["kind"] == "baseB"]["file_bytes"]
+        mine = rows[(rows["kind"] == key[0]) & (rows["n"] == key[1])]
+        base = rows[rows["kind"] == "baseB"]
         if len(mine) and len(base):
-            return name, float(mine.median()), float(base.median())
-    return "", 0.0, 0.0
+            return name, [mine, base]
+    return "", []
 
 
 def saves(study: Reading, key: Key) -> dict[str, float]:
     """Parameters, multiply-adds and bytes of a network as shares of baseB's, where below 1."""
     mine, base = study.runs_of(key).iloc[0], study.runs_of(BASE).iloc[0]
     numbers = {c: (float(mine[c]), float(base[c])) for c in ("parameters", "multiply_adds")}
-    numbers["bytes"] = _files(study, key)[1:]
+    if files := files_of(study.folder, key)[1]:
+        numbers["bytes"] = files[0]["file_bytes"].median(), files[1]["file_bytes"].median()
     return {what: own / whole for what, (own, whole) in numbers.items() if 0 < own < whole}
 
 

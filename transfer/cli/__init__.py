@@ -12,7 +12,7 @@ import sys
 from typing import NoReturn
 
 from transfer import __version__
-from transfer.cli import answers, bench, data, deploy, study
+from transfer.cli import answers, data, deploy, study
 from transfer.cli.arguments import add_command
 from transfer.errors import TransferError, UsageError
 from transfer.program import command, end_where_a_file_is_cut, say
@@ -71,7 +71,7 @@ def make_parser() -> argparse.ArgumentParser:
         *(study.study, study.run, study.status),
         *(answers.verdict, answers.figures, answers.report, answers.scores, answers.blocks),
         *(deploy.export, deploy.predict, deploy.measure, deploy.reestimate, deploy.drive),
-        bench.bench,
+        study.bench,
     ):
         add_command(commands, call)
     return parser
@@ -80,7 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; every way it can end has its exit code and, unless 0, one line."""
     options = make_parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     end_where_a_file_is_cut()
     try:
         options.call(options)
@@ -98,10 +98,6 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(128 + signal.SIGPIPE) from None
     except OSError as error:  # a name that is too long, a folder that may not be read
         _end(f"Cannot use {error.filename}: {error.strerror}." if error.filename else str(error), 1)
-
-
-def _interrupt(number: int, frame: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _end(message: str, code: int) -> NoReturn:

@@ -17,11 +17,10 @@ from transfer.cli.arguments import (
     note,
     option,
     options,
-    print_sentences,
 )
 from transfer.errors import UsageError
 from transfer.files import write_atomically
-from transfer.program import say
+from transfer.program import say, wrapped
 
 _BESIDE = option(
     "--beside",
@@ -88,7 +87,7 @@ def figures(given: argparse.Namespace) -> None:
 @options(STUDY, _BESIDE, DATA_OF_STUDY)
 def report(given: argparse.Namespace) -> None:
     """Write DIR/report.html: the whole study on one interactive page, to share."""
-    from transfer.report import write_report
+    from transfer.report.write import write_report
 
     path, left_out = write_report(given.study, given.data, given.beside)
     note(left_out)
@@ -130,7 +129,7 @@ def scores(given: argparse.Namespace) -> None:
     table = measure_scores(data, features, classifier, batch_size(architecture))
     path = write_scores(given.out, table)
     print_scores(table)
-    print_sentences(in_words(table))
+    say(*wrapped(in_words(table)))
     say(f"Scores: {path}")
 
 

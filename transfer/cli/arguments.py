@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from transfer.errors import TransferError
-from transfer.program import say, wrapped
+from transfer.program import say
+from transfer.runs import parse_run
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Command: TypeAlias = Callable[[argparse.Namespace], None]
@@ -56,14 +57,19 @@ def whole(least: int) -> Callable[[str], int]:
     return read
 
 
-def run_name(text: str) -> str:
-    """Reads the name of a run, such as ``A3B+_s1``."""
-    from transfer.runs import parse_run
+def reads(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Reads what ``parse`` makes of a text; its refusal is one of the command line."""
 
-    try:
-        return parse_run(text).name
-    except TransferError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except TransferError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return read
+
+
+run_name = reads(lambda text: parse_run(text).name)  #: such as ``A3B+_s1``
 
 
 def run_path(text: str) -> Path:
@@ -98,11 +104,6 @@ NETWORK = (
     ALPHA,
     INPUT,
 )
-
-
-def print_sentences(sentences: Iterable[str]) -> None:
-    """Sentences are wrapped; commands stand on a line of their own, to be copied."""
-    say(*wrapped(sentences))
 
 
 def note(sentences: Iterable[str]) -> None:

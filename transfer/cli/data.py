@@ -2,10 +2,11 @@
 
 import argparse
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from transfer.cli.arguments import OUT, Commands, add_command, option, options, whole
+from transfer.cli.arguments import OUT, Commands, add_command, option, options, reads, whole
 from transfer.errors import TransferError, UsageError
 from transfer.program import say
 
@@ -52,17 +53,9 @@ def download(given: argparse.Namespace) -> None:
 
 
 def _parsed(parser: str) -> Callable[[str], Any]:
-    """What a function of the importers makes of a text; its refusal is one of the command line."""
-
-    def parse(text: str) -> Any:
-        from transfer.tasks.imports import importers
-
-        try:
-            return getattr(importers, parser)(text)
-        except TransferError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return parse
+    """What a function of the importers, which are slow to import, makes of a text."""
+    importers = "transfer.tasks.imports.importers"
+    return reads(lambda text: getattr(import_module(importers), parser)(text))
 
 
 @options(

@@ -26,10 +26,6 @@ def _network(text: str) -> Path:
     return path if path.suffix in (".keras", ".tflite", ".onnx") else run_path(text)
 
 
-def _pilot(text: str) -> Path:
-    return Path(text) if text in _PILOTS else _network(text)
-
-
 @options(
     option("run", type=run_path, metavar="DIR/RUN", help="a run, e.g. .../quick/sliced-7_s0"),
     option("--out", type=Path, required=True, metavar="FILE", help="file to write"),
@@ -188,7 +184,7 @@ def reestimate(given: argparse.Namespace) -> None:
 @options(
     option(
         "network",
-        type=_pilot,
+        type=lambda text: Path(text) if text in _PILOTS else _network(text),
         metavar="NETWORK",
         help="DIR/RUN, an exported file, or for comparison: driver (the simulator's own), "
         "forward (never presses a key)",
@@ -196,9 +192,7 @@ def reestimate(given: argparse.Namespace) -> None:
     OUT,
     option("--tracks", type=whole(1), default=8, metavar="N", help="number of tracks (default: 8)"),
     option(
-        "--seeds",
-        default="0,1",
-        help="seeds each track is driven with, e.g. 0-4 (default: 0,1)",
+        "--seeds", default="0,1", help="seeds each track is driven with, e.g. 0-4 (default: 0,1)"
     ),
     option("--laps", type=float, default=2, help="length of a drive (default: 2)"),
     option("--no-film", action="store_true", help="do not write NETWORK.gif"),

@@ -1,22 +1,13 @@
-"""``study``, ``run`` and ``status``: train networks, and see how far they are."""
+"""``study``, ``run``, ``status``, ``bench``: train networks, see how far they are and how fast."""
 
 import argparse
 import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transfer.cli.arguments import (
-    NETWORK,
-    STUDY,
-    note,
-    option,
-    options,
-    print_sentences,
-    run_name,
-    whole,
-)
-from transfer.errors import RunsFailed, TransferError
-from transfer.program import say
+from transfer.cli.arguments import NETWORK, STUDY, note, option, options, run_name, whole
+from transfer.errors import RunsFailed, TransferError, UsageError
+from transfer.program import say, wrapped
 
 if TYPE_CHECKING:
     from transfer.studies.adaptive import Stop
@@ -149,7 +140,7 @@ def study(given: argparse.Namespace) -> None:
     _draw_and_tell(given.out, with_verdict=True)
     if stop:
         say("")
-        print_sentences(_why_it_stopped(given.out, stop))
+        say(*wrapped(_why_it_stopped(given.out, stop)))
 
 
 @options(
@@ -213,8 +204,8 @@ def _why_it_stopped(study_dir: Path, stop: "Stop") -> list[str]:
 def _draw_and_tell(study_dir: Path, with_verdict: bool = False) -> None:
     """Draw a study and print its table, and its verdict."""
     from transfer.answers.answer import answer
-    from transfer.answers.table import print_table
     from transfer.figures.draw import draw_figures, left_out
+    from transfer.report.summary import print_table
     from transfer.results import read_runs
     from transfer.statistics.intervals import with_intervals
 
@@ -237,3 +228,26 @@ def status(given: argparse.Namespace) -> None:
     from transfer.studies.watch.status import print_status, status
 
     print_status(status(given.study))
+
+
+@options(
+    option("--threads", default="1,2", help="numbers of threads, e.g. 1,2 (default: %(default)s)"),
+    option("--repetitions", type=whole(1), default=3, help="measurements of each (default: 3)"),
+    option("--seconds", type=whole(1), default=5, help="seconds of a measurement (default: 5)"),
+)
+def bench(given: argparse.Namespace) -> None:
+    """Measure how many images a second a training step takes in, ours and others' side by side.
+
+    The others are plain Keras and PyTorch on the same work. The machine should be idle. Needs a
+    checkout of the repository.
+    """
+    try:
+        from benchmarks import steps
+    except ModuleNotFoundError as error:
+        raise TransferError(
+            "Expected the folder benchmarks of the repository. Run make bench in a checkout."
+        ) from error
+    threads = given.threads.split(",")
+    if not all(count.isdecimal() and int(count) for count in threads):
+        raise UsageError(f"Expected --threads such as 1,2. Received: {given.threads!r}.")
+    steps.run([int(count) for count in threads], given.repetitions, given.seconds)

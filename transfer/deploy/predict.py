@@ -1,10 +1,4 @@
-"""Classify images with a network, into a CSV.
-
-``python -m transfer predict STUDY_DIR/RUN IMAGES --out predictions.csv``
-
-Images are read and resized by the function that imports them, so that the network sees them as it
-saw its training images.
-"""
+"""Classify images with a network, into a CSV; they are read and resized as an import does."""
 
 import codecs
 import csv
@@ -21,9 +15,8 @@ from transfer.files import open_atomically
 from transfer.progress import track
 from transfer.tables import format_number
 from transfer.tasks.dataset import Dataset, load_dataset
-from transfer.tasks.imports.folders import walk
 from transfer.tasks.imports.images import read_images
-from transfer.tasks.imports.listing import in_order
+from transfer.tasks.imports.listing import in_order, walk
 from transfer.tasks.imports.plan import file_names, harmless
 from transfer.tasks.imports.recordings import refuse_more
 
@@ -71,13 +64,8 @@ class Predictions:
         return lines
 
 
-@dataclass(frozen=True, eq=False)
-class _Batch:
-    """Some images: what names them in the table, their pixels, their class or -1."""
-
-    names: list[tuple[object, ...]]
-    images: np.ndarray  # uint8 (N, height, width, 3)
-    labels: np.ndarray  # int64 (N,)
+#: Some images: what names each in the table; pixels, uint8 (N, height, width, 3); class or -1.
+_Batch = tuple[list[tuple[object, ...]], np.ndarray, np.ndarray]
 
 
 def predict(
@@ -85,14 +73,9 @@ def predict(
 ) -> Predictions:
     """Classify images, and write a row for each to a CSV.
 
-    ``network``: as for `open_network`.
     ``images``: an image; a folder of images, of which those below a folder named as a class are of
-    that class; or a data set, of which the test images are taken.
-    ``out``: the CSV: file (of a data set: index, and file if it is known), label if there are any,
-    predicted, and the probability of each class.
-    ``data``: folder of the study's data set, if it has moved.
-    Raises `TransferError` if the network or the images are at fault, no image can be read, or
-    ``out`` cannot be written. Then nothing is written.
+    that class; or a data set, of which the test images are taken. ``data``: folder of the study's
+    data set, if it has moved. On a `TransferError` nothing is written.
     """
     images = Path(images)
     left_out: list[tuple[str, str]] = []
@@ -110,15 +93,19 @@ def predict(
         text = codecs.getwriter("utf-8")(stream, "surrogateescape")  # names of files may be no text
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([*names, "predicted", *(f"p({name})" for name in classes)])
-        for batch in batches:
-            probabilities = _probabilities(opened, batch.images, network)
+        for batch_names, pixels, labels in batches:
+            probabilities = opened.predict(np.ascontiguousarray(pixels))
+            shape = (len(pixels), len(classes))
+            if probabilities.shape != shape or not np.isfinite(probabilities).all():
+                raise TransferError(
+                    f"Expected {network} to give {shape[1]} probabilities an image."
+                )
             answers = probabilities.argmax(1)
             counts += np.bincount(answers, minlength=len(classes))
-            known = batch.labels >= 0
-            np.add.at(confusion, (batch.labels[known], answers[known]), 1)
-            for name, label, answer, row in zip(
-                batch.names, batch.labels, answers, probabilities, strict=True
-            ):
+            known = labels >= 0
+            np.add.at(confusion, (labels[known], answers[known]), 1)
+            rows = zip(batch_names, labels, answers, probabilities, strict=True)
+            for name, label, answer, row in rows:
                 true_class = ["" if label < 0 else classes[label]] if "label" in names else []
                 cells = [*map(harmless, [*name, *true_class, classes[answer]])]
                 writer.writerow([*cells, *map(format_number, row)])
@@ -126,14 +113,6 @@ def predict(
             reason = left_out[0][1] if left_out else "There is none."
             raise TransferError(f"Expected images that can be read at {images}. {reason}")
     return Predictions(classes, counts, confusion, left_out)
-
-
-def _probabilities(opened: Opened, images: np.ndarray, network: str | Path) -> np.ndarray:
-    probabilities = opened.predict(np.ascontiguousarray(images))
-    expected = (len(images), len(opened.metadata["classes"]))
-    if probabilities.shape != expected or not np.isfinite(probabilities).all():
-        raise TransferError(f"Expected {network} to give {expected[1]} probabilities an image.")
-    return probabilities
 
 
 def _of_data_set(
@@ -160,13 +139,10 @@ def _of_data_set(
     def batches() -> Iterator[_Batch]:
         starts = range(0, count, _AT_ONCE)
         for start in track(starts, len(starts), "Classifying"):
-            some = range(start, min(start + _AT_ONCE, count))
-            names: list[tuple[object, ...]] = [
-                (index, files[index]) if files else (index,) for index in some
-            ]
-            yield _Batch(
-                names, test.images[some.start : some.stop], test.labels[some.start : some.stop]
-            )
+            some = slice(start, min(start + _AT_ONCE, count))
+            indices = range(some.start, some.stop)
+            names: list[tuple[object, ...]] = [(i, files[i]) if files else (i,) for i in indices]
+            yield names, test.images[some], test.labels[some]
 
     return ["index", *(["file"] if files else []), "label"], batches()
 
@@ -200,7 +176,7 @@ def _of_files(
                 left_out.append((file.relative_to(folder).as_posix(), str(error)))
             if len(read.kept):
                 names: list[tuple[object, ...]] = [(some[i],) for i in read.kept]
-                yield _Batch(names, read.images, labels[start + read.kept])
+                yield names, read.images, labels[start + read.kept]
 
     return ["file", *(["label"] if (labels >= 0).any() else [])], batches()
 

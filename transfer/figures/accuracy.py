@@ -25,14 +25,9 @@ def accuracy_against_n(
 ) -> Figure:
     """Test accuracy against the number of blocks n: one colour a kind, baseB as a line.
 
-    ``runs``: as from `read_runs`. Drawn are the runs on all training images with ``inference``
-    BatchNorm.
-    ``published``: as from `read_published`: hollow markers.
-    ``baselines``: as from `read_baselines`: grey lines.
     Intervals are of 95 %: bars for one seed, bands for several. More than four kinds are drawn in
-    two panels, frozen above and all trained below, each with its own scale of accuracy: frozen
-    networks fall so low that the differences of the others would vanish.
-    Raises `TransferError` if there is no run to draw.
+    two panels, each with its own scale: frozen networks fall so low that the differences of the
+    others would vanish. ``published``: hollow markers. ``baselines``: grey lines.
     """
     runs = as_keras_3(on_all_images(runs))
     if runs.empty:
@@ -70,11 +65,7 @@ def accuracy_against_n(
 def bn_semantics(
     runs: pd.DataFrame, title: str = "", published: pd.DataFrame | None = None
 ) -> Figure:
-    """AnB against n under each semantics of a frozen BatchNorm, baseB as a line.
-
-    Arguments and intervals as in `accuracy_against_n`. Raises `TransferError` if AnB was run under
-    fewer than two semantics.
-    """
+    """AnB against n under each semantics of a frozen BatchNorm, baseB as a line."""
     runs = on_all_images(runs)
     runs = runs[runs["kind"].isin(["baseB", "AnB"])]
     frozen = runs[runs["kind"] == "AnB"]
@@ -101,8 +92,6 @@ def negative_transfer(study_dir: Path, published: pd.DataFrame, title: str = "")
     """AnB and its control BnB minus baseB under each semantics, beside the published differences.
 
     Bars are 95 % intervals of the difference, over seeds and test images, each n by itself.
-    ``published``: as from `read_published`; the difference to its own baseB is drawn.
-    Raises `TransferError` if baseB, or AnB and BnB under ``legacy``, were not run.
     """
     tested = read_tested(study_dir)
     compared = against_base(tested, kinds=("AnB", "BnB"))
@@ -138,10 +127,7 @@ def negative_transfer(study_dir: Path, published: pd.DataFrame, title: str = "")
 
 @style.styled
 def gain_against_images(table: pd.DataFrame, title: str = "") -> Figure:
-    """Gain of AnB and AnB+ over baseB, in points, against the number of training images.
-
-    ``table``: as from `transfer.statistics.gain.gains`.
-    """
+    """Gain of AnB and AnB+ over baseB, in points, against the number of training images."""
     figure = Figure(figsize=(style.COLUMN, 2.5))
     axes = figure.add_subplot()
     axes.axhline(0, color=style.BASES["baseB"].colour, label="baseB")

@@ -13,18 +13,12 @@ from transfer.deploy.costs.table import read_costs
 from transfer.deploy.driving.table import by_network, read_drives
 from transfer.deploy.reestimation.table import read_reestimation
 from transfer.errors import TransferError
-from transfer.figures.accuracy import (
-    accuracy_against_n,
-    bn_semantics,
-    gain_against_images,
-    negative_transfer,
-)
-from transfer.figures.agreement import agreement_figure
-from transfer.figures.measured import driving_against_n, reestimation_against_n
+from transfer.figures import accuracy
+from transfer.figures.measured import agreement_figure, driving_against_n, reestimation_against_n
 from transfer.figures.pareto import pareto_figure
 from transfer.figures.style import save
 from transfer.results import as_keras_3, on_all_images, read_runs
-from transfer.scores.record import FOLDER, read_agreement
+from transfer.scores.agreement import FOLDER, read_agreement
 from transfer.statistics.gain import gains, has_sizes, without_base
 from transfer.statistics.intervals import predicted, with_intervals
 from transfer.tables import read_table
@@ -37,10 +31,7 @@ _FALL = {("baseB", ""), ("AnB", "legacy"), ("BnB", "legacy")}
 
 
 def read_published(path: Path) -> pd.DataFrame:
-    """A table ``network,block,test_accuracy`` as a frame of runs without intervals.
-
-    Raises `TransferError` if the file is missing, larger than 64 MiB or has other columns.
-    """
+    """A table ``network,block,test_accuracy`` as a frame of runs without intervals."""
     types = {"network": str, "block": "int64", "test_accuracy": "float64"}
     table = read_table(path, list(types), types)
     # The published test set holds the classes in equal shares: both metrics are one.
@@ -50,10 +41,7 @@ def read_published(path: Path) -> pd.DataFrame:
 
 
 def published_table() -> Path:
-    """The published accuracies of a checkout.
-
-    Raises `TransferError` if the package was installed without the repository around it.
-    """
+    """The published accuracies, which an installation without the repository lacks."""
     if not _PUBLISHED.is_file():
         raise TransferError(
             f"Expected the published accuracies in {_PUBLISHED}. They are part of the repository: "
@@ -67,20 +55,12 @@ def draw_figures(
 ) -> list[Path]:
     """Draw every figure that a study has runs for into its ``figures/``; remove none.
 
-    ``accuracy_against_n`` if there are runs on all training images; ``bn_semantics`` if AnB was
-    run under several semantics, and ``negative_transfer`` if AnB, BnB and baseB were run for it;
-    ``gain_against_images`` if AnB or AnB+ and baseB were run on several shares of the training
-    images. What was measured besides: ``pareto`` from deploy.csv, ``driving_against_n`` from
-    driving.csv, ``reestimation_against_n`` from reestimation.csv. Of the folder ``agreement``, its
-    one figure. `left_out` says what could not be drawn.
-
-    ``study_dir``: folder of a study, or one with ``all_experiments.csv`` alone (the published
-    numbers).
-    ``published``: a table of published accuracies to draw as hollow markers.
-    ``beside``: other measured studies of the same data set, drawn into ``pareto``.
-    Returns the files written, PNG and SVG.
-    Raises `TransferError` if the folder holds no study, or one without a finished run,
-    or predictions are damaged.
+    Accuracy against n; where AnB was run for it, semantics of BatchNorm, negative transfer and the
+    gain by the number of training images; and what was measured: ``pareto`` from deploy.csv,
+    ``driving_against_n`` from driving.csv, ``reestimation_against_n`` from reestimation.csv. Of the
+    folder ``agreement``, its one figure. `left_out` says what could not be drawn. ``published``: a
+    table, drawn as hollow markers. ``beside``: other measured studies of the same data set, drawn
+    into ``pareto``. Returns the files written, PNG and SVG.
     """
     folder = Path(study_dir)
     if _is_agreement(folder):
@@ -90,18 +70,18 @@ def draw_figures(
     points = read_published(published) if published else None
     figures = {}
     if runs.empty or not as_keras_3(on_all_images(runs)).empty:
-        drawn = accuracy_against_n(runs, title, points, read_baselines(folder))
+        drawn = accuracy.accuracy_against_n(runs, title, points, read_baselines(folder))
         figures["accuracy_against_n"] = drawn
     whole = on_all_images(runs)
     if whole.loc[whole["kind"] == "AnB", "bn"].nunique() > 1:
-        figures["bn_semantics"] = bn_semantics(runs, title, points)
+        figures["bn_semantics"] = accuracy.bn_semantics(runs, title, points)
         ran = set(zip(whole["kind"], whole["bn"], strict=True))
         if _PUBLISHED.is_file() and ran >= _FALL and predicted(folder, whole):
-            drawn = negative_transfer(folder, read_published(_PUBLISHED), title)
+            drawn = accuracy.negative_transfer(folder, read_published(_PUBLISHED), title)
             figures["negative_transfer"] = drawn
     if has_sizes(runs):
         with contextlib.suppress(TransferError):  # baseB is missing, which `left_out` says
-            figures["gain_against_images"] = gain_against_images(gains(folder), title)
+            figures["gain_against_images"] = accuracy.gain_against_images(gains(folder), title)
     figures |= _of_devices(folder, runs, title, beside)
     return [
         path for name, figure in figures.items() for path in save(figure, folder / "figures" / name)

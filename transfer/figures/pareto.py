@@ -34,12 +34,9 @@ Label = tuple[float, float, str, str]  # x, y, text ("": a marker without a labe
 def pareto_figure(candidates: pd.DataFrame, title: str = "", margin: float = 0.01) -> Figure:
     """Test accuracy against latency, file size and multiply-adds, one panel each.
 
-    ``candidates``: as from `candidates`.
-    ``margin``: that of ``candidates``.
-    Filled markers are networks shown to be within the margin of baseB; hollow ones are not. A line
-    joins the front, which takes only networks with the most seeds. Networks on the front have
-    labels: 7 is sliced-7, B is baseB, with ``@alpha`` where studies of several widths are drawn.
-    Raises `TransferError` if there is no candidate.
+    Filled markers are networks shown to be within the margin of baseB. The front takes only
+    networks with the most seeds. Networks on it have labels: 7 is sliced-7, B is baseB, with
+    ``@alpha`` where studies of several widths are drawn.
     """
     if candidates.empty:
         raise TransferError("Expected networks that were measured. There is none yet.")

@@ -10,11 +10,7 @@ from matplotlib.figure import Figure
 def contact_sheet(
     images: np.ndarray, titles: Sequence[str] | None = None, columns: int = 8, height: float = 0.75
 ) -> Figure:
-    """Images side by side, in the order given.
-
-    ``images``: uint8 (N, H, W, 3), N of 1 or more.
-    ``height``: of one picture, in inches.
-    """
+    """Images uint8 (N, H, W, 3) side by side, ``height`` inches high, in the order given."""
     rows = -(-len(images) // columns)
     width = height * images.shape[2] / images.shape[1]
     title_height = 0.18 if titles is not None else 0.03
@@ -31,13 +27,7 @@ def contact_sheet(
 
 
 def draw_filters(filters: Mapping[str, np.ndarray], columns: int = 4) -> Figure:
-    """Stem filters of several networks side by side, a panel for each network.
-
-    ``filters``: by title, float (filters, 3, 3, 3), -1..1, as from
-    `transfer.scores.attention.stem_filters`. Grey is zero; a filter responds most to the colours it
-    is drawn in.
-    ``columns``: filters a row.
-    """
+    """Stem filters of several networks side by side, as from `stem_filters`; grey is zero."""
     figure = Figure(figsize=(2.4 * len(filters), 1.6), dpi=150, layout="constrained")
     axes = figure.subplots(1, len(filters), squeeze=False)[0]
     for axis, (title, of_network) in zip(axes, filters.items(), strict=True):
@@ -53,13 +43,9 @@ def draw_filters(filters: Mapping[str, np.ndarray], columns: int = 4) -> Figure:
 
 
 def draw_maps(images: np.ndarray, titles: Sequence[str], maps: Mapping[str, np.ndarray]) -> Figure:
-    """Images in the first row, below them rows of class activation maps.
+    """Images in the first row, below them rows of class activation maps, as from `grad_cam`.
 
-    ``images``: uint8 (N, height, width, 3).
-    ``titles``: one for each image.
-    ``maps``: by title of the row, float (N, rows, columns), 0 or more, as from
-    `transfer.scores.attention.grad_cam`. Each is scaled by its own maximum: maps show where, not
-    how much. A title is broken after a comma.
+    Each map is scaled by its own maximum. A title of a row is broken after a comma.
     """
     count, (height, width) = len(images), images.shape[1:3]
     side = 1.2

@@ -1,8 +1,7 @@
 """How all figures and charts look: every colour, marker, dash and name, once.
 
-A meaning has one colour everywhere. Two meanings share a colour only if they never meet in a
-figure. Those that meet differ in marker or dash too, and their colours are told apart without
-red-green vision (a test simulates it). Most are those of Okabe and Ito.
+A meaning has one colour everywhere. Those that meet in a figure differ in marker or dash too, and
+are told apart without red-green vision (a test simulates it). Most are those of Okabe and Ito.
 """
 
 import itertools
@@ -123,12 +122,7 @@ styled = mpl.rc_context(RC)
 
 
 def mean_and_interval(runs: pd.DataFrame) -> tuple[float, float, float]:
-    """Mean accuracy of one network, and its 95 % interval: (mean, low, high).
-
-    Every interval of accuracy in a figure or chart is asked for here. NaN where there is none.
-
-    ``runs``: the runs of one network, as from `transfer.statistics.intervals.with_intervals`.
-    """
+    """Mean accuracy of one network (its runs), and its 95 % interval: (mean, low, high)."""
     mean, (low, high) = float(runs[METRIC].mean()), runs[["low", "high"]].iloc[0]
     return mean, min(low, mean), max(high, mean)  # the table has six digits
 
@@ -193,10 +187,7 @@ def draw_published(axes: Axes, published: pd.DataFrame | None, kind: str, label:
 
 
 def label_blocks(axes: Axes, last: int, stages: Sequence[int] = ()) -> None:
-    """The axis of n, to the last block; lines and numbers at the top tell its stages apart.
-
-    ``stages``: as `transfer.networks.backbone.Backbone.stages`.
-    """
+    """The axis of n, to the last block; lines and numbers at the top tell its stages apart."""
     axes.set_xlabel("n: blocks from the base network")
     axes.set_xticks(range(last + 1))
     axes.set_xlim(-0.5, last + 0.5)
@@ -228,7 +219,7 @@ def legend_below(figure: Figure, columns: int = 2) -> None:
     too_wide = legend.get_window_extent().width / figure.bbox.width
     if too_wide > 1:
         legend.remove()
-        size = 0.98 * legend.get_texts()[0].get_fontsize() / too_wide
+        size = 0.98 * float(legend.get_texts()[0].get_fontsize()) / too_wide
         figure.legend(handles, labels, fontsize=size, **place)
 
 

@@ -81,10 +81,7 @@ def backbone_of(name: str) -> Backbone:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A backbone that ends after block ``n``; everything about its shape follows.
-
-    Raises `TransferError` if a value is out of range.
-    """
+    """A backbone that ends after block ``n``; everything about its shape follows."""
 
     n: int | None = None  #: blocks, 1 to all of the backbone's; None: all
     alpha: float = 0.25  #: width multiplier, above 0 and at most 2; 1 for backbones of one width
@@ -118,11 +115,7 @@ class Architecture:
 
 
 def check_run(run: Run, backbone: str) -> None:
-    """Refuse a run that this backbone cannot have.
-
-    Raises `TransferError` if it has fewer than n blocks, or no BatchNorm for ``legacy`` and
-    ``adapt`` to act on.
-    """
+    """Refuse a run that this backbone cannot have: with too many blocks, or without BatchNorm."""
     blocks = backbone_of(backbone).blocks
     if run.n is not None and run.n > blocks:
         raise TransferError(f"{backbone} has {blocks} blocks. Received: {run.name}, n={run.n}.")
@@ -153,9 +146,7 @@ class Cut:
 def blocks_of(model: "keras.Model") -> list[list[Any]]:
     """The layers and operations of stem, block 1, ... and last block, each in order.
 
-    ``model``: functional, named like its backbone, as from `transfer.networks.network.build`.
-    Pooling and head, if it has them, belong to no block.
-    The output of the last of each list is the block's cut.
+    The output of the last of each list is the block's cut; pooling and head belong to no block.
     """
     operations = list(model.operations)  # what an operation needs stands before it
     names = [operation.name for operation in operations]

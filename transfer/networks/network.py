@@ -1,8 +1,7 @@
 """Networks in Keras: the graphs of ``keras.applications``, with our faster layers in them.
 
-Names, weights and outputs are those of ``keras.applications``. Resizing and preprocessing stand in
-front, so a network takes camera frames. Layers that Keras numbers through a whole process
-(``re_lu_17``) are numbered through the network instead.
+Names, weights and outputs are theirs. Resizing and preprocessing stand in front. Layers that Keras
+numbers through a whole process (``re_lu_17``) are numbered through the network instead.
 """
 
 import functools
@@ -14,16 +13,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from transfer.networks.backbone import (
-    BACKBONES,
-    HEAD,
-    POOLING,
-    Architecture,
-    blocks_of,
-    snake_case,
-)
-from transfer.networks.convolution import Conv2D, DepthwiseConv2D
-from transfer.networks.normalization import BatchNormalization
+from transfer.networks.backbone import BACKBONES, HEAD, POOLING, Architecture, blocks_of, snake_case
+from transfer.networks.layers import BatchNormalization, Conv2D, DepthwiseConv2D
 
 _DROPOUT = 1e-3
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, RGB of 0..1
@@ -51,10 +42,7 @@ def build(architecture: Architecture, bn_momentum: float = 0.99) -> keras.Model:
 def skeleton(architecture: Architecture) -> keras.Model:
     """The network of an architecture, to read shapes from and to clone; its values mean nothing."""
     whole = _backbone(
-        architecture.backbone,
-        architecture.alpha,
-        architecture.input_size,
-        architecture.image_size,
+        architecture.backbone, architecture.alpha, architecture.input_size, architecture.image_size
     )
     x = blocks_of(whole)[architecture.depth][-1].output
     x = layers.GlobalAveragePooling2D(name=POOLING)(x)
@@ -67,9 +55,8 @@ def skeleton(architecture: Architecture) -> keras.Model:
 def part_of(model: keras.Model, after: int | None, until: int | None) -> keras.Model:
     """The part of a network between two cuts as a model of its own, sharing the layers.
 
-    ``model``: as from `build`.
-    ``after``: the block (0: the stem) whose output is the part's input; None: the images.
-    ``until``: the block whose output is the part's output; None: the logits of the head.
+    ``after``: the block (0: the stem) whose output is its input; None: the images. ``until``: the
+    block whose output is its output; None: the logits of the head.
     """
     cuts = [block[-1].output for block in blocks_of(model)]
     inputs = model.input if after is None else cuts[after]
@@ -94,9 +81,8 @@ def random_weights(
 ) -> dict[str, np.ndarray]:
     """A random start as Keras' own layers make it, such as Glorot-uniform kernels.
 
-    ``stream``: networks of one seed and one stream share the initial value of every weight that
-    has the same name and shape in both.
-    Returns float32 arrays keyed ``layer/weight``, each a function of seed, stream, name and shape.
+    Each array is a function of seed, ``stream``, name and shape: networks that have these in common
+    share its initial value.
     """
     model, weights = skeleton(architecture), {}
     for name, variable in variables(model).items():

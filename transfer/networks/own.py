@@ -13,12 +13,7 @@ from transfer.runs import FROZEN_KINDS, Run
 
 
 def split(model: keras.Model, cuts: Sequence[str]) -> list[list[Any]]:
-    """The layers and operations of the stem, block 1, ... and the last block.
-
-    ``cuts``: names of the layers whose outputs end them, from the stem on.
-    Raises `TransferError` if a name is no layer's, stands before the one that precedes it, or is
-    jumped over by a shortcut.
-    """
+    """The layers and operations of the stem, block 1, ... and the last block, ended by ``cuts``."""
     if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
         raise TransferError("Expected a functional keras.Model, whose graph can be cut.")
     operations = list(model.operations)
@@ -50,14 +45,10 @@ def cut_from(
     classes: int,
     base: keras.Model | None = None,
 ) -> keras.Model:
-    """The network of a run before training, with ``model`` as baseA.
+    """The network of a run before training, with ``model`` as baseA; ``base``: a trained baseB.
 
-    ``model``: takes images of 0..255 in RGB; what preprocessing it needs are layers of its own.
-    ``cuts``: as for `split`; what follows the last is left out.
-    ``base``: a trained baseB as from here, for BnB and BnB+.
-    Returns a model from uint8 images to class probabilities. The part of ``model`` in it is one
-    layer of its name, a clone whose initial values are functions of seed and layer.
-    Raises `TransferError` if the cuts are none, the run has more blocks, or it is an RnB.
+    The part of ``model`` in it is one layer, a clone whose initial values follow from seed and
+    layer.
     """
     from transfer.networks.transplant import freeze
 

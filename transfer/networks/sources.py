@@ -47,9 +47,7 @@ _SHIPPED = {
 }
 #: `hash_weights` of stem and blocks. Keras publishes no hash of this file; this one was taken from
 #: an independent copy of the same network. No copy of the other widths was at hand.
-_PINNED = {
-    ("mobilenet", 0.25): "366bad49735a56ebf5083828b287b581e0a7b0da4728ec37801e7727a9c3e70c",
-}
+_PINNED = {("mobilenet", 0.25): "366bad49735a56ebf5083828b287b581e0a7b0da4728ec37801e7727a9c3e70c"}
 
 
 def find_source(source: str, alpha: float, backbone: str = DEFAULT) -> tuple[str, Path]:
@@ -57,10 +55,7 @@ def find_source(source: str, alpha: float, backbone: str = DEFAULT) -> tuple[str
 
     ``source``: ``fractals`` (shipped: MobileNet v1 of alpha 0.25, MobileNetV2 of alpha 0.35),
     ``imagenet`` (fetched by Keras into its own cache, or found there), or the path of a Keras
-    weight file.
-    ``alpha``: width multiplier of the network.
-    Raises `TransferError` if there are no such weights, saying which file is missing and where to
-    put it; if they are of another backbone or width, or not those whose SHA-256 is known.
+    weight file. The error says which file is missing and where to put it.
     """
     if source == "fractals":
         return source, _shipped(alpha, backbone)

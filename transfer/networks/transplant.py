@@ -1,22 +1,17 @@
 """Copy blocks from a base network, freeze them under a BatchNorm semantics, prove they stayed.
 
-The three semantics of a frozen BatchNorm layer (``bn``):
-
-``inference``
-    Normalises by the source's moving statistics in training and evaluation: Keras 3.
-``legacy``
-    Normalises by batch statistics in training, by the source's moving statistics in evaluation:
-    Keras 2.1.3 to 2.3.1, in which the published numbers were made.
-``adapt``
-    Normalises by batch statistics in training and moves the moving statistics: PyTorch.
+A frozen BatchNorm layer normalises by the source's moving statistics under ``inference`` (Keras 3);
+in training by batch statistics under ``legacy`` (Keras 2.1.3 to 2.3.1, in which the published
+numbers were made) and ``adapt`` (PyTorch), which moves the moving statistics too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
 
-from transfer.networks.architecture import Architecture, layers_of_block
+from transfer.networks.architecture import Architecture, Weights, layers_of_block
 from transfer.networks.network import variables
 from transfer.runs import FROZEN_KINDS, Run
 
@@ -43,11 +38,8 @@ def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
     return {name: np.asarray(v.numpy(), np.float32) for name, v in variables(model).items()}
 
 
-def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
-    """Assign ``weights`` (keyed ``layer/weight``); the others keep their values.
-
-    Raises `ValueError` if a name is not the network's or a shape differs.
-    """
+def set_weights(model: keras.Model, weights: Weights) -> None:
+    """Assign ``weights`` (keyed ``layer/weight``); a `ValueError` if one does not fit."""
     known = variables(model)
     for name, value in weights.items():
         if name not in known or tuple(known[name].shape) != value.shape:
@@ -56,10 +48,7 @@ def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
 
 
 def copy_blocks(
-    weights: Mapping[str, np.ndarray],
-    base: Mapping[str, np.ndarray],
-    n: int,
-    architecture: Architecture,
+    weights: Weights, base: Weights, n: int, architecture: Architecture
 ) -> dict[str, np.ndarray]:
     """``weights`` with the stem and the first ``n`` blocks replaced by those of ``base``.
 
@@ -89,9 +78,7 @@ def freeze(model: keras.Model, names: Iterable[str], bn: str) -> None:
             layer.momentum = 1.0
 
 
-def frozen_weights(
-    weights: Mapping[str, np.ndarray], names: Iterable[str], bn: str
-) -> dict[str, np.ndarray]:
+def frozen_weights(weights: Weights, names: Iterable[str], bn: str) -> dict[str, np.ndarray]:
     """The weights that training must leave as they are; under ``adapt`` statistics may move."""
     frozen = set(names)
     return {
@@ -100,3 +87,17 @@ def frozen_weights(
         if name.split("/")[0] in frozen
         and not (bn == "adapt" and name.split("/")[1] in _STATISTICS)
     }
+
+
+def keras_layer(layer: keras.Layer) -> keras.Layer:
+    """A new layer of the Keras class that ``layer`` is or is derived from, same configuration."""
+    kinds: tuple[Any, ...] = type(layer).__mro__
+    kind = next(kind for kind in kinds if kind.__module__.startswith("keras."))
+    return kind.from_config(layer.get_config())
+
+
+def with_keras_layers(model: keras.Model) -> keras.Model:
+    """A copy of the network that holds Keras' own layers only; same names and weights."""
+    copy = keras.models.clone_model(model, clone_function=keras_layer)
+    set_weights(copy, get_weights(model))
+    return copy

@@ -1,14 +1,13 @@
-"""Weight files of Keras, read and written.
+"""Weight files of Keras, read by name and shape into an architecture, and written.
 
-Weights are read by name and shape into an architecture built in code. A file is never executed or
-trusted: HDF5 links out of the file are refused, and the declared shape of an array is compared
-with the expected one before a byte of it is read, so a file cannot ask for more memory than the
-network itself needs.
+A file is never executed or trusted: HDF5 links out of it are refused, and the declared shape of an
+array is compared with the expected one before a byte of it is read.
 """
 
 import contextlib
 import hashlib
 import io
+import itertools
 import math
 import re
 import zipfile
@@ -20,27 +19,24 @@ import numpy as np
 
 from transfer.errors import TransferError
 from transfer.files import write_atomically
-from transfer.networks.architecture import Architecture, weight_shapes
-from transfer.networks.backbone import BACKBONES, snake_case
+from transfer.networks.architecture import Architecture, Weights, feature_shape, weight_shapes
+from transfer.networks.backbone import BACKBONES, HEAD, snake_case
 
 _MAX_FILE_BYTES = 128 << 20
 _MAX_ENTRIES = 20_000
+#: Where Keras 3, and older Keras (a dense layer, before that a 1x1 convolution), keep it.
+_KERAS_3 = {"kernel": "layers/dense/vars/0", "bias": "layers/dense/vars/1"}
+_OLDER = (HEAD, "conv_preds")
+_MAX_CLASSES = 22_000  # ImageNet-21k has 21,841
 
 
 def read_weights(
     path: str | Path, architecture: Architecture, head: bool = False
 ) -> dict[str, np.ndarray]:
-    """Read a Keras weight file of a backbone, by default without its top.
+    """Weights of a Keras file of a backbone, float32 keyed ``layer/weight``, as `weight_shapes`.
 
-    Understands the HDF5 files of Keras 1 to 3 (``save_weights`` and whole models, of which only
-    the arrays are read).
-
-    ``path``: path of the file.
-    ``architecture``: whose shapes are expected.
-    ``head``: whether to read the classifier too.
-    Returns float32 arrays keyed ``layer/weight``, as `weight_shapes`.
-    Raises `TransferError` if the file is missing, damaged, of another architecture or of another
-    alpha.
+    Understands the HDF5 files of Keras 1 to 3 (``save_weights`` and whole models, of which only the
+    arrays are read). ``head``: whether to read the classifier too.
     """
     path = Path(path)
     with open_weights(path) as file:
@@ -53,10 +49,7 @@ def read_weights(
 
 @contextlib.contextmanager
 def open_weights(path: Path) -> Iterator[h5py.File]:
-    """An HDF5 file of at most 128 MiB, for reading.
-
-    Raises `TransferError` if it is missing or too large, or what the block reads is damaged.
-    """
+    """An HDF5 file of at most 128 MiB, for reading; damage that the block meets is an error."""
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise TransferError(f"Expected a weight file of at most 128 MiB. Too large: {path}.")
@@ -130,32 +123,24 @@ def _texts(group: h5py.Group, attribute: str) -> list[str]:
 
 def arrays_of(file: h5py.File) -> dict[str, h5py.Dataset]:
     """Every array inside a file by its path; a `TransferError` if there are too many entries."""
-    entries: dict[str, h5py.Dataset] = {}
-    _walk(file, "", entries, 8)
-    return entries
+    return dict(_walk(file, "", 8, itertools.count(1)))
 
 
 def _walk(
-    group: h5py.Group,
-    prefix: str,
-    entries: dict[str, h5py.Dataset],
-    depth: int,
-    visited: list[int] | None = None,
-) -> None:
-    """Collect arrays below ``group``, following hard links only, at most ``depth`` deep."""
-    visited = [0] if visited is None else visited
+    group: h5py.Group, prefix: str, depth: int, visited: Iterator[int]
+) -> Iterator[tuple[str, h5py.Dataset]]:
+    """The arrays below ``group``, following hard links only, at most ``depth`` deep."""
     for key in group:
         # A group may hold itself, many times over: the file is small, the walk is endless.
-        visited[0] += 1
-        if visited[0] > _MAX_ENTRIES:
+        if next(visited) > _MAX_ENTRIES:
             raise TransferError(f"Expected at most {_MAX_ENTRIES} entries in a weight file.")
         if not isinstance(group.get(key, getlink=True), h5py.HardLink):
             continue
         entry = group[key]
         if isinstance(entry, h5py.Dataset):
-            entries[prefix + key] = entry
+            yield prefix + key, entry
         elif isinstance(entry, h5py.Group) and depth > 0:
-            _walk(entry, f"{prefix}{key}/", entries, depth - 1, visited)
+            yield from _walk(entry, f"{prefix}{key}/", depth - 1, visited)
 
 
 def _read(
@@ -180,11 +165,7 @@ def _read(
 
 
 def read_values(entry: h5py.Dataset, name: str, path: Path) -> np.ndarray:
-    """The values of an array whose shape has been checked, float32, if it is what it seems.
-
-    Raises `TransferError` if it is held elsewhere, packed, in chunks much larger than itself, or
-    not finite.
-    """
+    """The values of an array whose shape has been checked, float32, if it is what it seems."""
     if entry.external or entry.is_virtual:
         raise TransferError(f"Expected the weights inside {path}. {name} points to another file.")
     # Every filter may unpack a chunk of kilobytes to gigabytes, whatever the chunk's own size.
@@ -221,14 +202,8 @@ def _hint(arrays: Mapping[str, h5py.Dataset], architecture: Architecture) -> str
     return f"Is it a {architecture.backbone}?"
 
 
-def write_weights(
-    path: str | Path, weights: Mapping[str, np.ndarray], architecture: Architecture
-) -> None:
-    """Write all weights of a network, keyed ``layer/weight``, as Keras' ``save_weights`` would.
-
-    ``build(architecture).load_weights(path)`` reads the file; its bytes are a function of the
-    weights alone.
-    """
+def write_weights(path: str | Path, weights: Weights, architecture: Architecture) -> None:
+    """Write all weights as Keras' ``save_weights`` would; the bytes follow from them alone."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         for name, location in _keras_paths(architecture).items():
@@ -236,10 +211,53 @@ def write_weights(
     write_atomically(path, buffer.getvalue())
 
 
-def hash_weights(weights: Mapping[str, np.ndarray]) -> str:
+def hash_weights(weights: Weights) -> str:
     """SHA-256 over names, shapes and values, as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for name, value in weights.items():
         digest.update(f"{name} {value.shape} {value.dtype}\n".encode())
         digest.update(np.ascontiguousarray(value).tobytes())
     return digest.hexdigest()
+
+
+def read_classifier(
+    path: str | Path, architecture: Architecture
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Kernel and bias of the source task's softmax classifier; None if saved without top."""
+    path = Path(path)
+    with open_weights(path) as file:
+        arrays = _find(file)
+        if set(arrays) != {"kernel", "bias"}:
+            return None
+        (classes,) = arrays["bias"].shape
+        channels = feature_shape(architecture, architecture.depth)[-1]
+        shape = arrays["kernel"].shape
+        if shape not in ((channels, classes), (1, 1, channels, classes)):
+            raise TransferError(
+                f"Expected a classifier of shape {(channels, classes)} in {path}. "
+                f"Received: {shape}; give the --alpha of the file."
+            )
+        kernel = _read_floats(arrays["kernel"], path).reshape(channels, classes)
+        return kernel, _read_floats(arrays["bias"], path)
+
+
+def _find(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """The arrays ``kernel`` and ``bias``; no link out of the file is followed."""
+    found: dict[str, h5py.Dataset] = {}
+    for name, entry in arrays_of(file).items():
+        parts = name.split("/")
+        for weight, place in _KERAS_3.items():
+            old = len(parts) > 1 and parts[-2] in _OLDER and parts[-1].split(":")[0] == weight
+            if (name == place or old) and "optimizer" not in name:
+                found.setdefault(weight, entry)
+    return found
+
+
+def _read_floats(entry: h5py.Dataset, path: Path) -> np.ndarray:
+    """A float array for a bounded number of classes."""
+    if entry.dtype.kind != "f" or entry.shape[-1] > _MAX_CLASSES:
+        raise TransferError(
+            f"Expected a classifier of floats for at most {_MAX_CLASSES} classes in {path}. "
+            f"Received: {entry.dtype} {entry.shape}."
+        )
+    return read_values(entry, "its classifier", path)

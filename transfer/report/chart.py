@@ -1,7 +1,7 @@
 """What an interactive chart is: plotly traces, what can be switched, and its colours.
 
-A colour in a trace is a name such as ``@AnB`` or ``@AnB/0.15`` (with opacity); the page looks it
-up in `PALETTES`, so that one chart is drawn for light paper, a dark screen and print.
+A colour in a trace is a name such as ``@AnB`` or ``@AnB/0.15`` (with opacity); the page looks it up
+in `PALETTES`, so that one chart is drawn for light paper, a dark screen and print.
 """
 
 from collections.abc import Iterable, Mapping

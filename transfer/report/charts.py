@@ -8,15 +8,8 @@ import numpy as np
 import pandas as pd
 
 from transfer.errors import TransferError
-from transfer.figures.style import (
-    BASELINES,
-    BASES,
-    KINDS,
-    METRIC,
-    METRIC_NAME,
-    SEMANTICS,
-    mean_and_interval,
-)
+from transfer.figures import style
+from transfer.figures.style import METRIC, METRIC_NAME
 from transfer.networks.backbone import backbone_in
 from transfer.report.chart import (
     Chart,
@@ -46,7 +39,7 @@ def _axes(runs: pd.DataFrame) -> dict[str, Any]:
 def network_text(group: pd.DataFrame) -> str:
     """What hovering over a network tells; ``group`` is its seeds. Names are those of runs."""
     run = parse_run(str(group["run"].iloc[0]))
-    mean, low, high = mean_and_interval(group)
+    mean, low, high = style.mean_and_interval(group)
     bn = f", BatchNorm {run.bn}" if run.bn else ""
     over = "over test images" if len(group) == 1 else f"over {count_seeds(len(group))}"
     bounds = f" (95 % {low:.3f} to {high:.3f}, {over})" if math.isfinite(low) else ""
@@ -63,11 +56,11 @@ def _bases(runs: pd.DataFrame) -> list[Trace]:
     """The bases that were run, as level lines with their bands."""
     traces = []
     x = range(backbone_in(runs).blocks + 1)
-    for base in BASES:
+    for base in style.BASES:
         group = runs[runs["kind"] == base]
         if group.empty:
             continue
-        mean, low, high = ([value] * len(x) for value in mean_and_interval(group))
+        mean, low, high = ([value] * len(x) for value in style.mean_and_interval(group))
         if math.isfinite(low[0]):
             traces.append(band(base, x, low, high, opacity=0.08))
         traces.append(line(base, x, mean, [network_text(group)] * len(x)))
@@ -80,7 +73,7 @@ def _against_n(runs: pd.DataFrame, key: str) -> list[Trace]:
     if not groups:
         return []
     n, texts = [n for n, _ in groups], [network_text(group) for _, group in groups]
-    mean, low, high = zip(*(mean_and_interval(group) for _, group in groups), strict=True)
+    mean, low, high = zip(*(style.mean_and_interval(group) for _, group in groups), strict=True)
     if len(n) > 1 and min(len(group) for _, group in groups) > 1:
         return [band(key, n, np.clip(low, 0, 1), np.clip(high, 0, 1)), line(key, n, mean, texts)]
     return [line(key, n, mean, texts, error_y=bars(low, mean, high, key))]
@@ -89,13 +82,7 @@ def _against_n(runs: pd.DataFrame, key: str) -> list[Trace]:
 def accuracy_chart(
     runs: pd.DataFrame, baselines: pd.DataFrame, recommended: int | None = None
 ) -> Chart:
-    """Test accuracy against n, a colour for each kind; frozen BatchNorm as Keras 3 does it.
-
-    ``runs``: rows of runs.csv on all training images.
-    ``baselines``: as from `read_baselines`: level lines.
-    ``recommended``: n of the slice that is marked.
-    Raises `TransferError` if there is no run with ``inference`` BatchNorm.
-    """
+    """Test accuracy against n, a colour for each kind; the n ``recommended`` is marked."""
     runs = as_keras_3(runs)
     if runs.empty:
         raise TransferError(
@@ -104,11 +91,11 @@ def accuracy_chart(
         )
     traces = _bases(runs)
     x = range(backbone_in(runs).blocks + 1)
-    for row in baselines[baselines["baseline"].isin(BASELINES)].to_dict("records"):
-        look, value = BASELINES[row["baseline"]], row[METRIC.removeprefix("test_")]
+    for row in baselines[baselines["baseline"].isin(style.BASELINES)].to_dict("records"):
+        look, value = style.BASELINES[row["baseline"]], row[METRIC.removeprefix("test_")]
         text = f"<b>{look.label}</b><br>{METRIC_NAME} {value:.3f}"
         traces.append(line(row["baseline"], x, [value] * len(x), [text] * len(x)))
-    for kind in KINDS:
+    for kind in style.KINDS:
         traces += _against_n(runs[runs["kind"] == kind], kind)
     chosen = runs[(runs["kind"] == "sliced") & (runs["n"] == recommended)]
     rings = [] if chosen.empty else [ring(int(recommended or 0), chosen[METRIC].mean(), "sliced")]
@@ -137,10 +124,7 @@ def _scales(runs: pd.DataFrame) -> tuple[tuple[Choice, ...], dict[str, dict[str,
 
 
 def semantics_chart(runs: pd.DataFrame) -> Chart:
-    """AnB against n under each semantics of a frozen BatchNorm.
-
-    Parameters and errors as in `accuracy_chart`; two semantics are needed.
-    """
+    """AnB against n under each semantics of a frozen BatchNorm."""
     frozen = runs[runs["kind"] == "AnB"]
     if frozen["bn"].nunique() < 2:
         raise TransferError(
@@ -148,23 +132,20 @@ def semantics_chart(runs: pd.DataFrame) -> Chart:
             "(--bn inference,legacy adds one)."
         )
     traces = _bases(runs[runs["kind"] == "baseB"])
-    for bn in SEMANTICS:
+    for bn in style.SEMANTICS:
         traces += _against_n(frozen[frozen["bn"] == bn], bn)
     return Chart(
         "semantics",
         f"{METRIC_NAME.capitalize()} of AnB against n under each semantics of a frozen BatchNorm",
         traces,
         _axes(runs),
-        switches_of(traces, {bn: f"AnB, {look.label}" for bn, look in SEMANTICS.items()}),
+        switches_of(traces, {bn: f"AnB, {look.label}" for bn, look in style.SEMANTICS.items()}),
         "Semantics shown",
     )
 
 
 def gain_chart(study_dir: Path, runs: pd.DataFrame) -> Chart:
-    """Gain of AnB and AnB+ over baseB, in points, against the number of training images.
-
-    Raises `TransferError` if the study has one size only, or baseB is missing.
-    """
+    """Gain of AnB and AnB+ over baseB, in points, against the number of training images."""
     if not has_sizes(runs):
         raise TransferError(
             "The gain by the number of training images is left out: AnB or AnB+ was not run on "
@@ -180,7 +161,7 @@ def gain_chart(study_dir: Path, runs: pd.DataFrame) -> Chart:
         low, mean, high = (100 * group[column] for column in ("low", "gain", "high"))
         traces.append(band(key, x, low, high))
         traces.append(line(key, x, mean, [_gain_text(key, row) for row in group.itertuples()]))
-        labels[key] = f"{KINDS[key].label}, mean of n = {group['n'].iloc[0]}"
+        labels[key] = f"{style.KINDS[key].label}, mean of n = {group['n'].iloc[0]}"
     ticks = {"type": "log", "tickvals": sizes, "ticktext": [f"{size:,}" for size in sizes]}
     title = f"gain of {METRIC_NAME} over baseB, points"
     x_axis = axis("training images of the target task", **ticks)

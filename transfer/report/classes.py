@@ -12,7 +12,7 @@ from PIL import Image
 from transfer.answers.answer import Answer
 from transfer.errors import TransferError
 from transfer.files import read_bytes
-from transfer.report.facts import Facts
+from transfer.report.summary import Facts
 from transfer.results import as_keras_3
 from transfer.runs import parse_run
 from transfer.statistics.comparison import image_clusters, networks
@@ -66,10 +66,8 @@ def class_shares(
 def recommended(facts: Facts, study_answer: Answer | None) -> tuple[pd.DataFrame, str]:
     """The runs (seeds) of the network a reader would take, and why that one.
 
-    It is the network that the answer keeps. Without one it is the network with the highest
-    validation accuracy: test images are not used to choose.
-
-    Raises `TransferError` if no network has all training images.
+    Without an answer it is the network with the highest validation accuracy: test images are not
+    used to choose.
     """
     runs = as_keras_3(facts.whole)
     if runs.empty:
@@ -97,10 +95,7 @@ class Matrix:
 
 
 def confusion_matrices(facts: Facts, chosen: pd.DataFrame) -> list[Matrix]:
-    """Confusion of ``chosen``, of baseB, and of the best AnB, AnB+ and sliced-n by validation.
-
-    Raises `TransferError` if predictions are missing, or are not of these classes and test images.
-    """
+    """Confusion of ``chosen``, of baseB, and of the best AnB, AnB+ and sliced-n by validation."""
     runs = as_keras_3(facts.whole)
     groups = [chosen]
     for kind in ("baseB", "AnB", "AnB+", "sliced"):
@@ -133,10 +128,7 @@ def _matrix(facts: Facts, network: str, group: pd.DataFrame) -> Matrix:
 
 
 def open_dataset(facts: Facts, data: str | Path | None = None) -> Dataset:
-    """The study's data set, if it is where the study found it (or at ``data``).
-
-    Raises `TransferError` if it is not there, or is another data set than that of the study.
-    """
+    """The study's data set, if it is where the study found it (or at ``data``)."""
     try:
         path = data_path(facts.folder) if data is None else data
         return load_recorded(path, facts.settings.data_sha256)
@@ -159,12 +151,7 @@ def _picture(image: np.ndarray) -> str:
 
 
 def drawings(folder: Path) -> list[tuple[str, str, bool]]:
-    """Figures in ``figures/`` that the report does not draw itself.
-
-    Name, address of the PNG, and whether it is lines on white, which a dark page may invert.
-
-    They were drawn by other commands: how networks drive, what they look at.
-    """
+    """Figures in ``figures/`` by other commands: name, address, if a dark page may invert it."""
     shown: list[tuple[str, str, bool]] = []
     for path in sorted((folder / "figures").glob("*.png")):
         if path.stem in _DRAWN_HERE or len(shown) == _DRAWINGS_SHOWN:
@@ -218,11 +205,7 @@ def most_confident_mistakes(
 ) -> Mistakes:
     """The most confident mistakes of a network, at most one in a segment of neighbouring frames.
 
-    ``facts``: all runs on all training images are compared: how many make the same mistake.
-    ``chosen``: rows of a network; the seed with the highest validation accuracy is taken.
-    ``why``: why that network was chosen, for the page.
-    ``dataset``: without it the mistakes have no pictures.
-    Raises `TransferError` if predictions are missing, or do not fit the labels or the classes.
+    Of the rows ``chosen`` the seed with the highest validation accuracy is taken.
     """
     run = str(chosen.loc[chosen["val_accuracy"].idxmax(), "run"])
     labels, probabilities = facts.test_labels, facts.probabilities(run)

@@ -1,8 +1,4 @@
-"""What sliced-n costs and what it is worth: parameters, multiply-adds, and what a device measured.
-
-What `transfer.deploy.costs.measure` has measured adds the size of the file and its latency, in
-every format for a device.
-"""
+"""What sliced-n costs and what it is worth: parameters, multiply-adds, and measured files."""
 
 import math
 from dataclasses import replace
@@ -23,13 +19,7 @@ _COLUMNS = ["kind", "n", "cost", "mean", "low", "high", "text"]
 
 
 def cost_chart(runs: pd.DataFrame, files: pd.DataFrame, recommended: int | None = None) -> Chart:
-    """Accuracy against cost: sliced-n as a line, the bases as points, the Pareto front filled.
-
-    ``runs``: rows of runs.csv on all training images.
-    ``files``: as from `transfer.deploy.costs.pareto.candidates`; may be empty.
-    ``recommended``: n of the slice that is marked.
-    Raises `TransferError` if sliced-n was not run.
-    """
+    """Accuracy against cost: sliced-n as a line, the bases as points, the Pareto front filled."""
     runs = runs[runs["kind"].isin(_KINDS)]
     if not (runs["kind"] == "sliced").any():
         raise TransferError(

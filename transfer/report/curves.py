@@ -8,7 +8,7 @@ from transfer.errors import TransferError
 from transfer.figures.style import BASES, KINDS
 from transfer.networks.backbone import backbone_in
 from transfer.report.chart import Chart, Choice, Switch, Trace, axis, axis_of_n, line, ring, switch
-from transfer.report.facts import Facts
+from transfer.report.summary import Facts
 from transfer.results import read_log
 from transfer.runs import BN_SEMANTICS, KERAS_3, parse_run
 from transfer.scores.agreement import agreement, measured
@@ -24,11 +24,7 @@ _VALUES = {
 
 
 def learning_curves(facts: Facts, recommended: int | None = None) -> tuple[Chart, int]:
-    """Mean over seeds of each network's epochs; and how many runs have no log.
-
-    ``recommended``: n of the slice that is drawn in bold; its kind is shown first.
-    Raises `TransferError` if no run on all training images has a log.
-    """
+    """Mean over seeds of each network's epochs, and how many runs have no log."""
     logs, missing = {}, 0
     for run in facts.whole["run"]:
         try:
@@ -106,11 +102,7 @@ def _curve(name: str, means: pd.Series, key: str, when: dict[str, str], bold: bo
 
 
 def score_chart(facts: Facts, recommended: int | None = None) -> tuple[Chart, list[dict[str, str]]]:
-    """A score against the block, chosen from a list; and how each agrees with measured accuracy.
-
-    ``recommended``: the block after which to cut is marked.
-    Raises `TransferError` if there are no scores, or the table is malformed.
-    """
+    """A score against the block, chosen from a list; and how each agrees with measured accuracy."""
     if not (facts.folder / "scores.csv").exists():
         raise TransferError(
             "Transferability scores are left out: there is no scores.csv in the folder (`python "

@@ -1,8 +1,7 @@
 """A report, section by section, and the one self-contained page they become.
 
-All that comes from a study (class names, paths, versions) is foreign: the template escapes it, and
-the page runs no script but the two whose hashes its content security policy names. The page says
-what the study lacks.
+All that comes from a study is foreign: the template escapes it, and the page runs no script but the
+two whose hashes its content security policy names.
 """
 
 import base64
@@ -19,7 +18,6 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from transfer.answers.answer import answer
-from transfer.answers.table import network_rows
 from transfer.deploy.costs.pareto import COLUMNS, candidates
 from transfer.deploy.costs.table import read_costs
 from transfer.errors import TransferError
@@ -27,21 +25,22 @@ from transfer.figures.style import FINDINGS, METRIC_NAME, interval_note
 from transfer.files import write_atomically
 from transfer.networks.backbone import backbone_in
 from transfer.program import command
+from transfer.report import classes
 from transfer.report.chart import PALETTES, Chart
 from transfer.report.charts import accuracy_chart, gain_chart, semantics_chart
-from transfer.report.classes import (
-    class_shares,
-    confusion_matrices,
-    drawings,
-    examples,
-    most_confident_mistakes,
-    open_dataset,
-    recommended,
-)
 from transfer.report.costs import cost_chart
 from transfer.report.curves import learning_curves, score_chart
-from transfer.report.facts import Facts, calls_in_words, hashes, read_facts, settings_in_words
-from transfer.report.summary import card, segments, slice_of
+from transfer.report.summary import (
+    Facts,
+    calls_in_words,
+    card,
+    hashes,
+    network_rows,
+    read_facts,
+    segments,
+    settings_in_words,
+    slice_of,
+)
 from transfer.statistics.gain import without_base
 from transfer.tasks.checks.baselines import read_baselines
 
@@ -53,12 +52,8 @@ def write_report(
 ) -> tuple[Path, list[str]]:
     """Write ``STUDY_DIR/report.html``; the same study gives the same bytes.
 
-    ``study_dir``: folder of a study.
-    ``data``: folder of its data set, if it is not where the study found it.
-    ``beside``: as for `transfer.answers.answer.answer`.
-    Returns the file, and a sentence for everything that the study lacks.
-    Raises `TransferError` if the folder holds no study, none of its runs is finished, or the file
-    cannot be written.
+    Returns the file, and a sentence for everything that the study lacks. ``beside``: as for
+    `answer`.
     """
     facts = read_facts(study_dir)
     left_out: list[str] = []
@@ -103,15 +98,17 @@ def _contents(
         0,
     )
     content["scores"], content["agreement"] = make(lambda: score_chart(facts, keep)) or (None, [])
-    content["drawings"] = make(lambda: drawings(facts.folder))
-    dataset = make(lambda: open_dataset(facts, data))
-    chosen, why = make(lambda: recommended(facts, shown_answer)) or (runs[:0], "")
+    content["drawings"] = make(lambda: classes.drawings(facts.folder))
+    dataset = make(lambda: classes.open_dataset(facts, data))
+    chosen, why = make(lambda: classes.recommended(facts, shown_answer)) or (runs[:0], "")
     content["matrices"] = content["mistakes"] = None
     if not chosen.empty:
-        content["matrices"] = make(lambda: confusion_matrices(facts, chosen))
-        content["mistakes"] = make(lambda: most_confident_mistakes(facts, chosen, why, dataset))
-    content["shares"] = class_shares(facts, dataset, make(lambda: facts.test_labels))
-    content["examples"] = examples(dataset) if dataset is not None else []
+        content["matrices"] = make(lambda: classes.confusion_matrices(facts, chosen))
+        content["mistakes"] = make(
+            lambda: classes.most_confident_mistakes(facts, chosen, why, dataset)
+        )
+    content["shares"] = classes.class_shares(facts, dataset, make(lambda: facts.test_labels))
+    content["examples"] = classes.examples(dataset) if dataset is not None else []
     content["size"] = f"{dataset.height} x {dataset.width}" if dataset is not None else ""
     content["networks"] = network_rows(facts.runs)
     content["command"], content["versions"] = make(lambda: calls_in_words(facts)) or ("", [])

@@ -1,16 +1,12 @@
 """How far a score can be trusted: does it rank the values of n as measured accuracy does?
 
-A score that knows where to cut must rise and fall with accuracy across the blocks of one network.
 Kendall's tau counts the pairs of n that both order alike; the weighted tau counts pairs among the
-best more (Vigna 2015), as is usual for such scores across models.
-
-Values of n are few and not independent: n blocks are the first n of n + 1, so that neighbours
-resemble each other in score and in accuracy. Any two quantities that rise
-with depth agree. The control is `DEPTH`: n itself as a score, which looks at no image.
+best more (Vigna 2015). Any two quantities that rise with depth agree: the control is `DEPTH`, n
+itself as a score. `write_record` writes the tables of the committed studies anew.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +15,12 @@ import pandas as pd
 
 from transfer.errors import TransferError
 from transfer.runs import KERAS_3
-from transfer.scores.table import DEPTH
+from transfer.scores import prediction
+from transfer.scores.table import DEPTH, read_scores
 from transfer.statistics.comparison import read_tested
 from transfer.statistics.differences import difference
 from transfer.statistics.seeds import seed_variance
+from transfer.tables import read_table, write_table
 
 #: Kinds whose accuracy scores are compared with; AnB with BatchNorm semantics ``inference``.
 MEASURED_KINDS = ("AnB", "AnB+", "sliced")
@@ -36,6 +34,20 @@ COLUMNS = (
     *("score", "kind", "blocks", "seeds", *_TAUS),
     *("over_depth", "over_depth_low", "over_depth_high"),
 )
+FOLDER = "agreement"
+_AGREEMENT_TYPES = {
+    "study": "string",
+    **dict.fromkeys(COLUMNS, "float64"),
+    **dict.fromkeys(("score", "kind"), "string"),
+    **dict.fromkeys(("blocks", "seeds"), "int64"),
+}
+_PREDICTION_TYPES = {
+    "study": "string",
+    **dict.fromkeys(prediction.COLUMNS, "float64"),
+    "question": "string",
+    **dict.fromkeys(("predicted", "answer_low", "answer_high"), "int64"),
+    "right": "bool",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +63,10 @@ class Measured:
 
 
 def measured(study_dir: str | Path, draws: int = 2000, seed: int = 0) -> list[Measured]:
-    """Balanced accuracies of a study's networks that were trained on all images.
+    """Balanced accuracies of each of `MEASURED_KINDS`, trained on all images.
 
-    A draw is normal, with the covariance that the shared test images give to the means; each n is
-    moved by a Student's t besides, scaled by its standard error over seeds.
-
-    ``study_dir``: with runs and predictions.
-    ``draws``, ``seed``: the same seed gives the same draws.
-    Returns one for each of `MEASURED_KINDS` that was run.
-    Raises `TransferError` if the folder holds no study, or its predictions do not belong to its
-    ``runs.csv``.
+    A draw is normal, with the covariance that shared test images give to the means; each n is moved
+    by a Student's t besides, scaled by its standard error over seeds.
     """
     tested = read_tested(study_dir)
     networks = []
@@ -82,25 +88,12 @@ def measured(study_dir: str | Path, draws: int = 2000, seed: int = 0) -> list[Me
 
 
 def agreement(scores: pd.DataFrame, accuracies: Sequence[Measured], seed: int = 0) -> pd.DataFrame:
-    """Rank correlation of every score with measured test accuracy, across n.
+    """Rank correlation of every score with measured test accuracy, across n; `DEPTH` last.
 
-    ``scores``: columns ``block``, ``score``, ``value``, as in scores.csv. Scores with fewer than
-    four blocks (LEEP and NCE have one) are left out.
-    ``accuracies``: as from `measured`. A kind with fewer than four values of n is left out.
-    ``seed``: of the resampling of n.
-    Returns columns `COLUMNS`, one row for each score and kind, `DEPTH` last. Intervals are 95 %
-    percentiles of the draws of `Measured`. Scores are not resampled: their own noise, which comes
-    from the training images, is left out. NaN where a score or accuracy is the same for every n.
-
-    - ``tau_low``, ``tau_high``: other test images and seeds, the same n. A draw adds noise to
-      accuracies that have noise already: draws lean towards 0, and tau can lie at the upper end of
-      its interval or beyond.
-    - ``tau_low_n``, ``tau_high_n``: the n are drawn with replacement too, as if neighbouring n were
-      independent. For a statement about other networks this interval is too narrow.
-    - ``over_depth`` and its bounds: tau minus that of the control, draw by draw, with an interval
-      of the first kind.
-
-    Raises `TransferError` if no kind and score have four values of n in common.
+    Intervals are 95 % percentiles of the draws of `Measured`: ``tau_low``, ``tau_high`` with other
+    test images and seeds (draws add noise, so they lean towards 0); ``tau_low_n``, ``tau_high_n``
+    with n drawn with replacement too, as if neighbours were independent: too narrow for other
+    networks. ``over_depth``: tau minus that of the control, draw by draw. Needs four values of n.
     """
     blocks = sorted(set(scores["block"]))
     values = {
@@ -189,3 +182,52 @@ def _ranks(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Rank of each value in its row from the largest, 0; ties by ``second``."""
     order = np.lexsort((second, first), axis=1)[:, ::-1]
     return np.argsort(order, axis=1)
+
+
+def write_record(results: str | Path) -> list[Path]:
+    """Compare every study of a folder that has ``scores.csv`` with its scores; two tables."""
+    results = Path(results)
+    studies = sorted(path.parent for path in results.glob("*/scores.csv"))
+    if not studies:
+        raise TransferError(
+            f"Expected a study with scores.csv in {results}. There is none; "
+            "`python -m transfer scores --out STUDY_DIR` writes it."
+        )
+    agreements, predictions = {}, {}
+    for study in studies:
+        scores = read_scores(study)
+        agreements[study.name] = agreement(scores, measured(study))
+        predictions[study.name] = prediction.check_predictions(scores, study)
+    if all(table.empty for table in predictions.values()):
+        raise TransferError(
+            f"Expected a study in {results} with baseB and every AnB or sliced-n, n = 1 to 13, "
+            "of two seeds or more. There is none."
+        )
+    folder = results / FOLDER
+    return [
+        _write(folder / "agreement.csv", agreements, _AGREEMENT_TYPES),
+        _write(folder / "predictions.csv", predictions, _PREDICTION_TYPES),
+    ]
+
+
+def _write(path: Path, tables: Mapping[str, pd.DataFrame], types: Mapping[str, str]) -> Path:
+    filled = {study: table for study, table in tables.items() if not table.empty}
+    table = pd.concat(filled, names=["study"]).reset_index("study").astype(dict(types))
+    return write_table(path, table)
+
+
+def read_agreement(results: str | Path) -> pd.DataFrame:
+    """``RESULTS/agreement/agreement.csv``."""
+    return _read(Path(results) / FOLDER / "agreement.csv", _AGREEMENT_TYPES)
+
+
+def read_predictions(results: str | Path) -> pd.DataFrame:
+    """``RESULTS/agreement/predictions.csv``."""
+    return _read(Path(results) / FOLDER / "predictions.csv", _PREDICTION_TYPES)
+
+
+def _read(path: Path, types: Mapping[str, str]) -> pd.DataFrame:
+    frame = read_table(path, list(types), types)
+    if frame.empty:
+        raise TransferError(f"Expected rows in {path}. It is empty, missing or malformed.")
+    return frame

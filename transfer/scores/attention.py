@@ -7,12 +7,12 @@ localization" [S].
 Zhou et al. 2016, "Learning deep features for discriminative localization" (CAM).
 """
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from transfer.errors import TransferError
+from transfer.networks.architecture import Weights
 from transfer.networks.backbone import blocks_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _BATCH = 64
 
 
-def stem_filters(weights: Mapping[str, np.ndarray]) -> np.ndarray:
+def stem_filters(weights: Weights) -> np.ndarray:
     """The filters of the stem, on colours as the network sees them.
 
     ``weights``: as from `transfer.networks.weights.read_weights`; the first is the stem's kernel,
@@ -33,9 +33,7 @@ def stem_filters(weights: Mapping[str, np.ndarray]) -> np.ndarray:
     return kernel / np.where(largest > 0, largest, 1)
 
 
-def filter_similarity(
-    first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]
-) -> np.ndarray:
+def filter_similarity(first: Weights, second: Weights) -> np.ndarray:
     """Cosine of each stem filter of one network with each of another.
 
     Returns float64 (filters of ``first``, filters of ``second``), -1..1. If one network started
@@ -58,15 +56,10 @@ def grad_cam(
     After the last block, which the head averages and weights linearly, this is CAM, divided by the
     number of positions.
 
-    ``model``: as from `transfer.networks.network.build`. BatchNorm normalises by its moving
-    statistics.
-    ``images``: uint8 (N, height, width, 3).
-    ``block``: 0 (the stem) to the network's last.
-    ``classes``: int (N,), the class whose score is explained, one an image; None: the most
-    probable.
+    ``images``: uint8 (N, height, width, 3). ``block``: 0 (the stem) to the network's last.
+    ``classes``: int (N,), whose score is explained, one an image; None: the most probable.
     Returns float32 (N, rows, columns), of the block's resolution, 0 or more, in units of the score.
     It is zero everywhere if nothing speaks for the class.
-    Raises `TransferError` if the network has no such block, or ``classes`` are not its own.
     """
     import tensorflow as tf  # here, so that reading a study needs no TensorFlow
 

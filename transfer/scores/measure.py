@@ -1,8 +1,4 @@
-"""Every score of every block in one pass over the training images and one over the validation ones.
-
-The first gives the moments of every block, the second the accuracy of linear rules. Nothing is
-trained.
-"""
+"""Every score of every block in one pass over the training and one over the validation images."""
 
 import tempfile
 import time
@@ -15,18 +11,10 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from transfer.networks.backbone import DEFAULT, Architecture
-from transfer.networks.classifier import read_classifier
 from transfer.networks.sources import find_source
-from transfer.networks.weights import read_weights
+from transfer.networks.weights import read_classifier, read_weights
 from transfer.progress import track
-from transfer.scores.closed_form import (
-    MOMENT_SCORES,
-    LinearRule,
-    leep,
-    nce,
-    nearest_centroid,
-    ridge_rules,
-)
+from transfer.scores import closed_form
 from transfer.scores.moments import Moments, moments_of_blocks
 from transfer.scores.representation import Features, source_probabilities, stream
 from transfer.scores.table import COLUMNS, POSITIONS
@@ -34,9 +22,9 @@ from transfer.tasks.dataset import Dataset, Split, load_dataset
 
 Classifier = tuple[np.ndarray, np.ndarray]
 Row = tuple[int, str, float, float]  # of scores.csv
-_RULES: dict[str, Callable[[Moments], tuple[LinearRule, ...]]] = {
-    "ridge_probe": ridge_rules,
-    "nearest_centroid": lambda moments: (nearest_centroid(moments),),
+_RULES: dict[str, Callable[[Moments], tuple[closed_form.LinearRule, ...]]] = {
+    "ridge_probe": closed_form.ridge_rules,
+    "nearest_centroid": lambda moments: (closed_form.nearest_centroid(moments),),
 }
 
 
@@ -47,13 +35,7 @@ def read_inputs(
     input_size: tuple[int, int],
     backbone: str = DEFAULT,
 ) -> tuple[Dataset, Architecture, dict[str, np.ndarray], Classifier | None]:
-    """What `measure_scores` needs, checked before anything slow begins.
-
-    ``data``: path of a data set.
-    ``source``: ``fractals``, ``imagenet`` or the path of a Keras weight file.
-    ``input_size``: (height, width) the images are resized to.
-    Raises `TransferError` if the data set or the weights are missing or do not fit.
-    """
+    """What `measure_scores` needs, checked before anything slow begins."""
     dataset = load_dataset(data)
     architecture = Architecture(
         alpha=alpha,
@@ -70,18 +52,11 @@ def read_inputs(
 def measure_scores(
     data: Dataset, features: Features, classifier: Classifier | None = None, batch: int = 128
 ) -> pd.DataFrame:
-    """Every score of every block.
+    """Every score of every block, 0 (the stem) to n; test images are not touched.
 
-    ``data``: training images are scored; validation images choose the ridge probe's regularisation
-    and measure the accuracy of rules. Test images are not touched.
-    ``features``: a function of a batch of images, baseA as from `feature_function`. If it gives
-    positions, their means are scored, and the positions themselves where a score allows it
-    (``logme_positions``, ...).
-    ``classifier``: kernel and bias of the source task's classifier; with it, LEEP and NCE of the
-    last block are measured.
-    ``batch``: images at a time, as from `batch_size`.
-    Returns columns `COLUMNS`: block 0 (the stem) to n; ``seconds`` is the time of the score alone,
-    given the moments, not of the passes over images.
+    Validation images choose the ridge probe's regularisation and measure the accuracy of rules.
+    With ``classifier`` (kernel and bias of the source task's), LEEP and NCE of the last block are
+    measured. ``seconds`` is the time of the score alone, given the moments.
     """
     labels, classes = data.train.labels, len(data.classes)
     blocks = len(features(np.asarray(data.train.images[:1])))
@@ -93,13 +68,13 @@ def measure_scores(
         moments = moments_of_blocks(batches, classes)
         for i, of_block in enumerate(moments):
             suffix = "" if i < blocks else POSITIONS
-            for name, score in MOMENT_SCORES.items():
+            for name, score in closed_form.MOMENT_SCORES.items():
                 rows.append(_timed(i % blocks, name + suffix, score, of_block))
         rows += _score_rules(data.valid, features, batch, moments[:blocks])
         if classifier is not None:
             shape = (len(labels), len(classifier[1]))
             probabilities = np.memmap(file, np.float32, "r", shape=shape)
-            for name, of_source in (("leep", leep), ("nce", nce)):
+            for name, of_source in (("leep", closed_form.leep), ("nce", closed_form.nce)):
                 rows.append(_timed(blocks - 1, name, of_source, probabilities, labels, classes))
     rows.sort(key=lambda row: row[0])  # stable: the order of scores stays
     return pd.DataFrame(rows, columns=list(COLUMNS))

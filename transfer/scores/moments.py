@@ -1,8 +1,4 @@
-"""First and second moments of features, class by class: all that most scores need of the data.
-
-Moments are summed over batches, so memory does not depend on the number of images: each block takes
-classes x channels x channels numbers.
-"""
+"""First and second moments of features, class by class: all that most scores need."""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -54,12 +50,9 @@ class Moments:
 def moments_of_blocks(
     batches: Iterable[tuple[Sequence[np.ndarray], np.ndarray]], classes: int
 ) -> list[Moments]:
-    """Moments of every block, summed over batches.
+    """Moments of every block, summed over batches of features and labels.
 
-    ``batches``: pairs of the features of every block and labels int (batch,). Features are (batch,
-    d), or (batch, positions, d): then each position is a sample with the label of its image.
-    Raises `TransferError` if there are fewer than two samples, labels do not fit, a feature is not
-    finite, or the moments would need more than 2 GiB.
+    Features are (batch, d), or (batch, positions, d): then each position is a sample.
     """
     sums: list[_Sums] = []
     for features, labels in batches:

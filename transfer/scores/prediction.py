@@ -1,15 +1,8 @@
-"""Where to cut, predicted from the scores of one forward pass, and how often that came true.
+"""Where to cut, predicted from the ridge probe alone, and how often that came true.
 
-The rule looks at the ridge probe alone: its score is an accuracy, as the verdict's is, so that the
-verdict's margin of one point can be its margin too. Nothing in it was fitted to a study.
-
-- ``general up to n``: the largest n for which no block 1 to n has a probe more than the margin
-  below that of an earlier block (the stem included). Where the probe falls, something that the
-  target needs is gone.
-- ``cut after n``: the smallest n of 1 or more whose probe is within the margin of the best block's.
-
-A study answers the same questions by training, and often leaves several n open: see
-`check_predictions`. A prediction is right if it is one of them.
+``general up to n``: the largest n for which no block 1 to n has a probe more than the margin below
+that of an earlier block. ``cut after n``: the smallest n of 1 or more whose probe is within the
+margin of the best block's. Nothing in the rule was fitted to a study.
 """
 
 import math
@@ -34,13 +27,7 @@ COLUMNS = (
 
 
 def predict(scores: pd.DataFrame, margin: float = MARGIN) -> dict[str, int]:
-    """``general up to`` and ``cut after``, each an n, by the rule above.
-
-    ``scores``: columns ``block``, ``score``, ``value``, as in scores.csv, with `PROBE` for the stem
-    and every block.
-    ``margin``: in units of accuracy.
-    Raises `TransferError` if a block has no probe.
-    """
+    """``general up to`` and ``cut after``, each an n, by the rule above."""
     probes = scores[scores["score"] == PROBE].set_index("block")["value"].sort_index()
     if probes.index.tolist() != list(range(len(probes))) or len(probes) < 2:
         raise TransferError(
@@ -59,18 +46,10 @@ def check_predictions(
 ) -> pd.DataFrame:
     """The predictions of a study's scores beside what its trained networks say.
 
-    The true answer lies between ``answer_low`` and ``answer_high``, by the tests of every network
-    against baseB. ``general up to``: at least the n up to which A1B, A2B, ... all pass, at most
-    the last before the first that is worse by more than the margin. ``cut after``: from the first
-    sliced-n that is not worse by more than the margin to the first that passes (all blocks if
-    none does).
-
-    Returns columns `COLUMNS`, one row for each question whose networks, every n from 1 to the last,
-    were run with two seeds or more. ``difference`` is the accuracy of the network at the predicted
-    n (ApB, sliced-p) minus that of baseB, with the one-sided 95 % bounds of its test; NaN
-    for n = 0.
-    Raises `TransferError`: see `predict`; or if the folder holds no study, or its predictions do
-    not belong to its ``runs.csv``.
+    The true answer lies between ``answer_low`` and ``answer_high``: of ``general up to``, from the
+    n up to which A1B, A2B, ... all pass to the last before the first that is worse by more than the
+    margin; of ``cut after``, from the first sliced-n that is not worse to the first that passes.
+    Questions whose networks were not all run with two seeds are left out.
     """
     predicted = predict(scores, margin)
     compared = against_base(read_tested(study_dir), margin, QUESTIONS.values())
@@ -108,12 +87,7 @@ def _left_open(question: str, tested: dict[int, Comparison]) -> tuple[int, int]:
 
 
 def in_words(scores: pd.DataFrame, record: pd.DataFrame | None = None) -> list[str]:
-    """The predictions of a table of scores, and how often such predictions were right.
-
-    ``scores``: see `predict`.
-    ``record``: columns ``study`` and `COLUMNS`, as from `transfer.scores.record.read_predictions`,
-    to say how often in which studies; None: in one sentence.
-    """
+    """The predictions of a table of scores, and how often such predictions were right."""
     predicted = predict(scores)
     sentences = [
         f"Predicted from the ridge probe: general up to n = {predicted['general up to']} (no "

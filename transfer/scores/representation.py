@@ -1,27 +1,19 @@
 """What a network makes of images, after the stem and after every block, in one pass.
 
-A batch of images goes through the network once and leaves behind its features at all cuts. Nothing
-is kept from one batch to the next, so memory does not depend on the number of images.
-
-Two kinds of samples:
-
-``pooled``
-    One vector an image: the global average of the block's output. This is what the head of
-    sliced-n sees.
-``positions``
-    One vector a position of the block's output: many samples an image, not independent of each
-    other. For scores that see features only through their distribution.
+``pooled`` samples are one vector an image, the global average that the head of sliced-n sees;
+``positions`` one vector a position of the block's output, not independent of each other, for scores
+that see features only through their distribution.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
 from scipy import special
 
 from transfer.errors import TransferError
-from transfer.networks.architecture import Architecture, feature_shape
+from transfer.networks.architecture import Architecture, Weights, feature_shape
 from transfer.networks.backbone import blocks_of
 
 Samples = Literal["pooled", "positions"]
@@ -31,17 +23,14 @@ _MOST_BYTES_A_BATCH = 64 << 20  # of the outputs of all blocks
 
 
 def feature_function(
-    architecture: Architecture, weights: Mapping[str, np.ndarray], samples: Samples = "pooled"
+    architecture: Architecture, weights: Weights, samples: Samples = "pooled"
 ) -> Features:
     """A network as a function from a batch of images to its features at every cut.
 
-    ``weights``: float32 arrays keyed ``layer/weight``, at least those of stem and blocks, as from
-    `transfer.networks.weights.read_weights`.
-    ``samples``: ``pooled`` or ``positions``.
-    Returns a function of images uint8 (batch, height, width, 3), which returns a list of n + 1
-    float32 arrays. Item ``b`` is the output of block ``b`` (0: the stem): (batch, channels) if
-    pooled, (batch, positions, channels) if not. BatchNorm normalises by its moving statistics.
-    Raises `TransferError` if ``samples`` is neither of the two.
+    ``weights``: at least those of stem and blocks. Returns a function of images uint8 (batch,
+    height, width, 3), which returns a list of float32 arrays, that of the stem first: (batch,
+    channels) if pooled, (batch, positions, channels) if not. BatchNorm normalises by its moving
+    statistics.
     """
     if samples not in ("pooled", "positions"):
         raise TransferError(f"Expected samples of pooled or positions. Received: {samples!r}.")
@@ -68,12 +57,7 @@ def feature_function(
 
 
 def stream(images: np.ndarray, features: Features, batch: int = 128) -> Iterator[list[np.ndarray]]:
-    """Features of every block, one batch of images at a time, in the order of the images.
-
-    ``images``: uint8 (N, height, width, 3), memory-mapped or not; only what a batch needs is read.
-    ``features``: as from `feature_function`.
-    ``batch``: images at a time, as from `batch_size`.
-    """
+    """Features of every block, one batch of images at a time, in the order of the images."""
     for start in range(0, len(images), batch):
         yield features(np.ascontiguousarray(images[start : start + batch]))
 
@@ -88,12 +72,6 @@ def batch_size(architecture: Architecture) -> int:
 def source_probabilities(
     pooled: np.ndarray, classifier: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """Probabilities that the source task's classifier gives to images.
-
-    ``pooled``: float32 (N, channels), pooled output of the last block.
-    ``classifier``: kernel float32 (channels, source classes) and bias float32 (source classes,), as
-    from `transfer.networks.classifier.read_classifier`.
-    Returns softmax probabilities float64 (N, source classes).
-    """
+    """Softmax probabilities float64 (N, source classes) by the source task's classifier."""
     kernel, bias = classifier
     return special.softmax(pooled.astype(np.float64) @ kernel + bias, axis=1)

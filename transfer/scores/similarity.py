@@ -1,15 +1,9 @@
-"""How much two representations of the same images have in common: linear CKA, debiased CKA, SVCCA.
+"""How much two representations of the same images have in common: CKA, debiased CKA, SVCCA.
 
-::
-
-    OUT/similarity.csv    pair,block_a,block_b,cka,debiased_cka,svcca
-
-References
-----------
-Kornblith et al. 2019, "Similarity of neural network representations revisited".
-Nguyen, Raghu and Kornblith 2021, "Do wide and deep networks learn the same things?".
-Song et al. 2012, "Feature selection via dependence maximization".
-Raghu et al. 2017, "SVCCA: singular vector canonical correlation analysis".
+Kornblith et al. 2019, "Similarity of neural network representations revisited". Nguyen, Raghu and
+Kornblith 2021, "Do wide and deep networks learn the same things?". Song et al. 2012, "Feature
+selection via dependence maximization". Raghu et al. 2017, "SVCCA: singular vector canonical
+correlation analysis".
 """
 
 import functools
@@ -160,15 +154,7 @@ def compare_networks(
 ) -> pd.DataFrame:
     """Similarity of every block of one network to every block of another, for each pair.
 
-    Networks are compared by their pooled features of the same images, the stem as block 0. The
-    features of all blocks are held in memory: images x channels of all blocks x 8 bytes.
-
-    ``images``: uint8 (N, height, width, 3), four or more; SVCCA needs many more images than
-    channels.
-    ``pairs``: by name, such as ``baseA | baseB_s0``, two Keras weight files.
-    Returns columns `COLUMNS`, one row for each pair of blocks.
-    Raises `TransferError` if weights are missing or do not fit, or there are fewer than four
-    images.
+    By pooled features of the same images, the stem as block 0. ``pairs``: two weight files by name.
     """
     # All files first: a missing one is reported before anything slow begins.
     weights = {path: read_weights(path, architecture) for both in pairs.values() for path in both}
@@ -188,19 +174,12 @@ def compare_networks(
 
 
 def write_similarity(out: str | Path, table: pd.DataFrame) -> Path:
-    """Put pairs into ``OUT/similarity.csv``, in place of earlier ones of the same names.
-
-    Returns the path of the table.
-    """
+    """Put pairs into ``OUT/similarity.csv``, in place of earlier ones of the same names."""
     return upsert(Path(out) / "similarity.csv", table, ("pair",))
 
 
 def read_similarity(out: str | Path) -> pd.DataFrame:
-    """``OUT/similarity.csv`` as from `compare_networks`.
-
-    Raises `TransferError` if the file is missing, larger than 64 MiB or not a table of
-    similarities.
-    """
+    """``OUT/similarity.csv`` as from `compare_networks`."""
     path = Path(out) / "similarity.csv"
     types = {"pair": "string", "block_a": "int64", "block_b": "int64"}
     frame = read_table(path, COLUMNS, {**dict.fromkeys(MEASURES, "float64"), **types})

@@ -1,9 +1,4 @@
-"""``scores.csv``: every score of every block of one source on one data set.
-
-::
-
-    OUT/scores.csv    block,score,value,seconds
-"""
+"""``scores.csv``: every score of every block of one source on one data set."""
 
 from pathlib import Path
 
@@ -47,21 +42,14 @@ def write_scores(out: str | Path, scores: pd.DataFrame) -> Path:
 
 
 def read_scores(out: str | Path) -> pd.DataFrame:
-    """``OUT/scores.csv`` as from `transfer.scores.measure.measure_scores`.
-
-    Raises `TransferError` if the file is missing, larger than 64 MiB or not a table of scores.
-    """
+    """``OUT/scores.csv`` as from `transfer.scores.measure.measure_scores`."""
     types = {"block": "int64", "score": "string", "value": "float64", "seconds": "float64"}
     remedy = "Write it with `python -m transfer scores`."
     return read_table(Path(out) / "scores.csv", COLUMNS, types, remedy)
 
 
 def print_scores(scores: pd.DataFrame, console: Console | None = None) -> None:
-    """Print a line for each block, a column for each score; the highest of each score is bold.
-
-    Scores of positions come in a table of their own; scores that the last block alone has (LEEP,
-    NCE) as lines below.
-    """
+    """Print a line for each block, a column for each score; the highest of each score is bold."""
     console = console or Console()
     wide = scores.pivot(index="block", columns="score", values="value")
     wide = wide[list(dict.fromkeys(scores["score"]))]

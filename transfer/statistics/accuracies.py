@@ -99,8 +99,6 @@ def measure(
     shares of several runs; a difference of two runs has -1, 0 and 1.
     ``labels``: int (images,), 0 to ``classes - 1``.
     ``clusters``: int (images,), as from `clusters_of`.
-    ``metric``: ``balanced`` or ``accuracy``.
-    Raises `TransferError` if a class has no test image, or there is only one image.
     """
     if metric not in METRICS:
         raise TransferError(f"Expected a metric of {', '.join(METRICS)}. Received: {metric}.")

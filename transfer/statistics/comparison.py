@@ -8,14 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from transfer import results
 from transfer.errors import TransferError
-from transfer.results import (
-    read_predictions,
-    read_runs,
-    read_test_clusters,
-    read_test_labels,
-    to_repeat,
-)
 from transfer.runs import KINDS
 from transfer.statistics.accuracies import METRICS, Accuracies, clusters_of, measure
 from transfer.statistics.differences import Difference, correlation, difference
@@ -119,19 +113,14 @@ def networks(runs: pd.DataFrame) -> list[tuple[Key, pd.DataFrame]]:
 
 
 def right_on_test_images(study_dir: str | Path, runs: pd.DataFrame) -> np.ndarray:
-    """Which test images are classified correctly.
-
-    ``runs``: rows of its ``runs.csv``.
-    Returns bool (runs, images).
-    Raises `TransferError` if predictions are missing or do not belong to these rows.
-    """
+    """Which test images the runs of some rows of ``runs.csv`` classify correctly: bool."""
     folder = Path(study_dir)
-    labels = read_test_labels(folder)
+    labels = results.read_test_labels(folder)
     counts = np.bincount(labels)
     rows = []
     recorded = runs[["run", "test_accuracy", "test_balanced_accuracy"]]
     for run, *accuracies in recorded.itertuples(index=False):
-        probabilities = read_predictions(folder, str(run))
+        probabilities = results.read_predictions(folder, str(run))
         if len(probabilities) != len(labels):
             raise TransferError(
                 f"Expected {len(labels)} predictions of {run} in {folder}. "
@@ -144,7 +133,7 @@ def right_on_test_images(study_dir: str | Path, runs: pd.DataFrame) -> np.ndarra
             if not abs(own - written) <= 1e-5:  # six digits are written
                 raise TransferError(
                     f"The predictions of {run} in {folder} have the {metric} {own:.4f}, runs.csv "
-                    f"says {written:.4f}. {to_repeat(folder, str(run))}"
+                    f"says {written:.4f}. {results.to_repeat(folder, str(run))}"
                 )
         rows.append(right)
     return np.array(rows)
@@ -152,27 +141,27 @@ def right_on_test_images(study_dir: str | Path, runs: pd.DataFrame) -> np.ndarra
 
 def image_clusters(study_dir: str | Path) -> np.ndarray:
     """Which test images of a study depend on each other, by what it says: see `clusters_of`."""
-    return clusters_of(len(read_test_labels(study_dir)), read_test_clusters(study_dir))
+    return clusters_of(
+        len(results.read_test_labels(study_dir)), results.read_test_clusters(study_dir)
+    )
 
 
 def read_tested(study_dir: str | Path, metric: str = "balanced", fraction: float = 1.0) -> Tested:
-    """The networks of a study that were trained on this share of the training images.
-
-    Raises `TransferError` if the folder holds no study, its predictions do not belong to its
-    ``runs.csv``, or the metric is none of ``balanced`` and ``accuracy``.
-    """
+    """The networks of a study that were trained on this share of the training images."""
     if metric not in METRICS:
         raise TransferError(f"Expected a metric of {', '.join(METRICS)}. Received: {metric}.")
-    runs = read_runs(study_dir)
+    runs = results.read_runs(study_dir)
     runs = runs[runs["fraction"] == fraction].drop_duplicates("run")
-    labels = read_test_labels(study_dir)
+    labels = results.read_test_labels(study_dir)
     right: dict[Key, tuple[tuple[int, ...], np.ndarray]] = {}
     for key, group in networks(runs):
         group = group.sort_values("seed")
         right[key] = tuple(map(int, group["seed"])), right_on_test_images(study_dir, group)
     classes = int(labels.max()) + 1
     if len(runs):
-        classes = max(classes, read_predictions(study_dir, str(runs["run"].iloc[0])).shape[1])
+        classes = max(
+            classes, results.read_predictions(study_dir, str(runs["run"].iloc[0])).shape[1]
+        )
     error = LEVEL_OF_A_LOOK if rounds(study_dir) else LEVEL
     return Tested(right, labels, image_clusters(study_dir), classes, metric, error)
 
@@ -187,9 +176,6 @@ def compare(
     any n may be taken; those of other kinds are each for itself, except in a study that chose its n
     by results. Nothing is claimed if no network has two runs, since how seeds vary is not known
     then, or if a class has fewer than `FEWEST_IMAGES` test images.
-
-    ``keys``: one or more.
-    ``margin``: how much worse still counts as good, 0..1 units.
     """
     if not 0 < margin < 1:
         raise TransferError(f"Expected a margin between 0 and 1. Received: {margin}.")
@@ -247,11 +233,9 @@ def _pairs(tested: Tested, keys: Sequence[Key], reference: Key) -> Accuracies | 
 def against_base(
     tested: Tested, margin: float = 0.01, kinds: Collection[str] = KINDS
 ) -> dict[Key, Comparison]:
-    """Every network of these kinds against baseB; see `compare`.
+    """Every network of these kinds against baseB; see `compare`. Empty without baseB.
 
     Networks of one kind and semantics of BatchNorm are one question.
-
-    Empty if baseB was not run.
     """
     compared: dict[Key, Comparison] = {}
     if BASE not in tested.right:
@@ -263,11 +247,7 @@ def against_base(
 
 
 def behind_the_best(tested: Tested, key: Key) -> tuple[Key, float, float]:
-    """The network with the highest mean accuracy, and how far it is ahead of another.
-
-    Returns the best network, its lead in accuracy (0..1 units), and the lower bound of the lead, as
-    from `against_best`.
-    """
+    """The best network by mean accuracy, its lead over ``key`` (0..1), and its lower bound."""
     keys = list(tested.right)
     accuracies = tested.accuracies(keys)
     place = keys.index(key)

@@ -71,9 +71,7 @@ def difference(
 ) -> Difference:
     """Mean accuracy of networks ``a`` minus that of networks ``b``; runs are not paired.
 
-    ``spread``: of the same networks.
-    ``a``, ``b``: positions of the networks, int or int (pairs,). ``b`` None: accuracies by
-    themselves.
+    ``a``, ``b``: positions, int or int (pairs,). ``b`` None: accuracies by themselves.
     """
     influence = accuracies.sums[a]
     estimate, seeds = accuracies.mean[a], accuracies.seeds[a]
@@ -117,8 +115,7 @@ def correlation(
 ) -> np.ndarray:
     """Correlation of the differences of networks ``a`` from one network, (pairs, pairs).
 
-    They are alike because the test images and the runs of ``b`` are the same. ``b`` None:
-    accuracies by themselves.
+    They share test images and the runs of ``b``; ``b`` None: accuracies by themselves.
     """
     net, _, _ = _over_seeds(accuracies, spread)
     influence, shared = accuracies.sums[a], 0.0
@@ -135,8 +132,6 @@ def cluster_variance(influence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     The variance is the sum of squares. With G clusters there are ``2 (G - 1) / (kurtosis - 1)``
     degrees of freedom, at most G - 1: fewer where few clusters hold most of the variance, as those
     of a rare class do.
-
-    ``influence``: float64 (..., clusters), as `Accuracies.sums` or differences of these.
     """
     clusters = influence.shape[-1]
     squares = (influence**2).sum(-1)
@@ -165,12 +160,8 @@ def seeds_to_decide(
     """Seeds of both networks at which a one-sided test decides, if the truth is what was seen.
 
     More seeds lower the variance over seeds and the interaction, not that over test images. A
-    network that has more seeds already keeps them.
-
-    ``seen``: one difference.
-    ``value``: what the difference is compared with: minus the margin.
-    ``level``, ``power``: of the test that is to decide.
-    Returns a number of seeds larger than the present one of either; None if fifty are not enough.
+    network that has more seeds already keeps them. ``value``: what the difference is compared with:
+    minus the margin. None if fifty are not enough.
     """
     counts = np.arange(int(seen.fewest_seeds) + 1, _MOST_SEEDS + 1)
     left, left_of_b = (now / np.maximum(counts, now or 1) for now in (seen.seeds, seen.seeds_of_b))
@@ -184,10 +175,9 @@ def seeds_to_decide(
 def images_to_decide(
     seen: Difference, value: float, level: float = 0.05, power: float = 0.8
 ) -> float | None:
-    """Test images at which a one-sided test decides, in times the present number.
+    """Test images at which a one-sided test decides, in times the present number (one digit).
 
-    Arguments as for `seeds_to_decide`. The result has one digit after the point; it is None if
-    twenty times as many images are not enough.
+    Arguments as for `seeds_to_decide`; None if twenty times as many images are not enough.
     """
     times = np.arange(11, 10 * _MOST_TIMES + 1) / 10
     variances = seen.by_images / times + seen.by_seeds

@@ -27,15 +27,8 @@ def has_sizes(runs: pd.DataFrame) -> bool:
 def gains(study_dir: str | Path, metric: str = "balanced") -> pd.DataFrame:
     """Accuracy of AnB and AnB+ minus baseB's, by the number of training images.
 
-    A gain is the mean over the n that were run at every size. A seed that lacks one of these n at a
-    size is left out at that size.
-
-    ``study_dir``: a study with several shares of the training images.
-    ``metric``: ``balanced`` or ``accuracy``.
-    Returns columns ``kind``, ``n`` (as text), ``train_images``, ``gain``, ``low``, ``high`` (95 %
-    over seeds and test images), ``seeds``.
-    Raises `TransferError` if baseB or the kinds were not run at two sizes, or predictions are
-    missing.
+    A gain is the mean over the n that were run at every size, ``n`` as text. A seed that lacks one
+    of them is left out at that size. ``low``, ``high``: 95 % over seeds and test images.
     """
     runs = read_runs(study_dir)
     transferred = _transferred(runs)

@@ -19,8 +19,6 @@ def with_intervals(study_dir: str | Path, runs: pd.DataFrame) -> pd.DataFrame:
     """Runs with ``low`` and ``high``: the 95 % interval of their network's mean balanced accuracy.
 
     NaN for the runs on a share of the training images, if predictions of one of them are missing.
-
-    Raises `TransferError` if predictions are damaged.
     """
     runs = runs.assign(low=np.nan, high=np.nan)
     for fraction in runs["fraction"].unique():

@@ -16,25 +16,12 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(80)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
 
-def fixed_sequence(p: np.ndarray, level: float = 0.05) -> np.ndarray:
-    """Claims tested in the order given, each at ``level``, until the first that fails.
-
-    ``p``: float64 (claims,).
-    Returns bool (claims,), true before the first failure.
-    """
-    return np.logical_and.accumulate(np.asarray(p) <= level)
-
-
 def step_down(p: np.ndarray, correlation: np.ndarray) -> np.ndarray:
     """Adjusted p-values of claims that may be made in any order: made where they are <= 5 %.
 
     Holm's procedure with the correlation of the estimates in place of Bonferroni's inequality
     (Dunnett and Tamhane 1991). The best is compared with the maximum of all, the next with the
     maximum of those left, and so on. p-values are turned into normal scores.
-
-    ``p``: float64 (claims,).
-    ``correlation``: float64 (claims, claims).
-    Returns float64 (claims,).
     """
     p = np.asarray(p, float)
     loadings = one_factor(correlation)
@@ -59,8 +46,6 @@ def below(score: float, loadings: np.ndarray) -> float:
 
     Scores are ``loading z + sqrt(1 - loading^2) e`` with one z for all and an e for each, all
     standard normal. The integral over z is a Gauss-Hermite sum: always the same to the last digit.
-
-    ``loadings``: float64 (scores,), in [0, 1).
     """
     own = np.sqrt(1 - loadings**2)
     inside = special.ndtr((score - _NODES[:, None] * loadings) / own)
@@ -70,8 +55,7 @@ def below(score: float, loadings: np.ndarray) -> float:
 def one_factor(correlation: np.ndarray) -> np.ndarray:
     """Loadings whose products come near the correlations: least squares, float64 (scores,).
 
-    Differences from one network are alike through what they share, so that one factor describes
-    them well. Negative loadings, which would make the maximum smaller, are set to 0.
+    Negative loadings, which would make the maximum smaller, are set to 0.
     """
     alike = correlation - np.eye(len(correlation))
     loadings = np.sqrt(alike.sum(1).clip(0) / max(len(correlation) - 1, 1))
@@ -88,10 +72,8 @@ def against_best(
     """The network with the highest mean, and by how much it is at least better than ``network``.
 
     Multiple comparisons with the best (Hsu 1984): the highest of many means is high by luck, too.
-    The bound holds with probability ``1 - level`` for all other networks at once.
-
-    Returns the position of the best, and the lower bound of its accuracy minus that of ``network``;
-    0 if ``network`` is the best itself.
+    The bound holds with probability ``1 - level`` for all other networks at once; it is 0 if
+    ``network`` is the best itself.
     """
     best = int(accuracies.mean.argmax())
     if best == network:

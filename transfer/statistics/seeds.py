@@ -71,11 +71,7 @@ def seed_variance(by_seed: Sequence[np.ndarray]) -> SeedVariance:
 
 
 def bartlett(variances: np.ndarray, df: np.ndarray) -> float:
-    """p of Bartlett's test of equal variances, from the variances themselves.
-
-    ``variances``, ``df``: float64 (groups,), sample variances and their degrees of freedom. If all
-    variances are 0, p is 1.
-    """
+    """p of Bartlett's test of equal variances, from the variances; 1 if all of them are 0."""
     if not variances.all():
         return float(not variances.any())
     total, groups = df.sum(), len(df)
@@ -91,9 +87,6 @@ def paired(by_seed: np.ndarray, reference: np.ndarray) -> bool:
     The runs of a seed share the order of the images, and some share copied weights. Whether that
     makes their accuracies alike is tested: the correlation over seeds of the mean over networks
     with the reference, one-sided 5 %. Comparing pairs is sharper only if they are alike.
-
-    ``by_seed``: float64 (networks, seeds).
-    ``reference``: float64 (seeds,), accuracies of the reference for the same seeds.
     """
     if by_seed.ndim != 2 or by_seed.shape[1:] != reference.shape:
         raise TransferError(

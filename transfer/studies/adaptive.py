@@ -1,18 +1,10 @@
 """A study that goes on until it is decided: which runs next, or why it stops.
 
-Two verdicts are wanted: where to cut (sliced-n) and how many blocks are general (AnB). The study
-starts with two n of each. Then it looks at its rows, and asks for more runs where a verdict is
-open, at most `transfer.statistics.comparison.LOOKS` times:
-
-- The **edge** of a verdict is the n that comes after the last one shown to be as good as baseB: the
-  next deeper AnB, the next shorter slice. If n between the two have not been tried, the middle one
-  is tried. If the edge is undecided and more seeds can decide it, it gets them, at most twice as
-  many as it has.
-- A verdict is **decided** when the edge is shown to be worse than baseB by more than the margin, or
-  there is no n beyond, and no n between is left to be tried.
-
-What comes next depends on rows alone. A round is an ordinary call of the study, recorded in
-``study.json`` before it begins, so that the same command goes on after it was killed.
+Two verdicts are wanted: where to cut (sliced-n) and how many blocks are general (AnB). The **edge**
+of a verdict is the n after the last one shown to be as good as baseB. If n between the two have not
+been tried, the middle one is; if the edge is undecided and more seeds can decide it, it gets them,
+at most twice as many as it has. A verdict is **decided** when the edge is shown to be worse than
+baseB by more than the margin, or there is no n beyond, and no n between is left.
 """
 
 import dataclasses
@@ -56,11 +48,7 @@ _MOST_SEEDS = 16
 
 @dataclass(frozen=True)
 class Plan:
-    """What comes next.
-
-    ``runs``: of the next round; none: no runs would decide more.
-    ``open``: networks about which a verdict is not decided, tried or not.
-    """
+    """The runs of the next round, and the networks about which a verdict is not decided."""
 
     runs: tuple[Run, ...]
     open: tuple[Key, ...]
@@ -78,12 +66,7 @@ def start(blocks: int = BLOCKS) -> tuple[Run, ...]:
 
 
 def plan(tested: Tested, margin: float, blocks: int = BLOCKS) -> Plan:
-    """What a study needs next, from its rows.
-
-    ``tested``: with baseB, AnB and sliced.
-    ``margin``: 0..1 units.
-    ``blocks``: of the backbone.
-    """
+    """What a study needs next, from its rows alone."""
     wanted: dict[Key, int] = {}
     left: list[Key] = []
     for kind, bn in START:
@@ -136,10 +119,7 @@ def _neighbours(n: int, tried: Iterable[int], blocks: int) -> tuple[int, int]:
 
 
 def _more_seeds(comparison: Comparison) -> int | None:
-    """Seeds for the next look, at most twice as many; None if it is likelier that none decides.
-
-    With more seeds the variance over seeds is better known, too: it is taken as known.
-    """
+    """Seeds for the next look, at most twice as many; None if it is likelier that none decides."""
     seen = dataclasses.replace(comparison.difference, df=np.inf)
     needed = seeds_to_decide(seen, -comparison.margin, comparison.level, power=0.5)
     if needed is None or needed > _MOST_SEEDS:
@@ -155,11 +135,7 @@ def _runs(seeds: Mapping[Key, int]) -> tuple[Run, ...]:
 
 @dataclass(frozen=True)
 class Stop:
-    """Why a study stopped.
-
-    ``reason``: a clause; "" if both verdicts are decided.
-    ``open``: as `Plan.open`.
-    """
+    """Why a study stopped, a clause ("": both verdicts are decided), and what is open."""
 
     reason: str
     open: tuple[Key, ...]
@@ -170,15 +146,9 @@ def perform_until_decided(
 ) -> Stop:
     """Do one round after the other until both verdicts are decided.
 
-    ``out``: folder of a study; what is finished in it counts.
-    ``study``: its settings are taken; its kinds, n and seeds are not.
-    ``margin``: how much worse than baseB still counts as good, 0..1 units.
-    ``budget``: minutes of training, the sum over all runs in ``out``. A round that is expected to
-    need more than is left of it is not begun; the first is, since nothing is known before.
-    ``**where``: as for `transfer.studies.study.perform`: ``data``, ``preset``, ``workers``,
-    ``engine``, ``address``.
-    Raises `TransferError`: as `transfer.studies.study.perform`, or if earlier rounds had another
-    margin.
+    Of ``study`` the settings are taken; its kinds, n and seeds are not. ``budget``: minutes of
+    training, the sum over all runs in ``out``. A round that is expected to need more than is left
+    is not begun; the first is, since nothing is known before. ``**where``: as for `perform`.
     """
     out = Path(out)
     _check_margin(out, margin)
@@ -190,7 +160,8 @@ def perform_until_decided(
             return Stop("more runs would not decide it" if left else "", left)
         if number > LOOKS:
             return Stop(f"{LOOKS} rounds are done, and more would raise the error above 5 %", left)
-        if budget is not None and number > rounds(out) and _has_rows(out):
+        begun = (out / "study.json").exists() and not read_runs(out).empty
+        if budget is not None and number > rounds(out) and begun:
             minutes, spent = _minutes(out, missing)
             if spent + minutes > budget:
                 return Stop(
@@ -211,10 +182,6 @@ def _check_margin(out: Path, margin: float) -> None:
                 f"Expected the margin of the earlier rounds in {out}: {before}. Received: "
                 f"{one_or_more(margin)}. Give the same --margin, or another --out."
             )
-
-
-def _has_rows(out: Path) -> bool:
-    return (out / "study.json").exists() and not read_runs(out).empty
 
 
 def _next_round(

@@ -40,8 +40,7 @@ def ask(
     >>> ask("quick", kinds="baseB,AnB", n="1-3,7", seeds="0,1").n
     (1, 2, 3, 7)
 
-    Raises `UsageError` if a part cannot be understood, saying what was expected.
-    Raises `TransferError` if the source is a weight file that is not there.
+    Raises `UsageError` if a part cannot be understood.
     """
     if isinstance(preset, str) and preset not in PRESETS:
         raise UsageError(f"Expected a preset of {', '.join(PRESETS)}. Received: {preset!r}.")
@@ -91,12 +90,8 @@ def ask(
 def ask_run(name: str, out: str | Path, **settings: Any) -> Study:
     """One run by its name, with every setting taken from the study in ``out`` if there is one.
 
-    ``name``: as `transfer.runs.Run.name`.
-    ``out``: folder of a study, or a new one: then the settings are those of the preset ``quick``.
-    ``**settings``: parts that a person gives nevertheless, as for `ask`.
-    `transfer.studies.setup.prepare` refuses those that are not the study's.
-    Raises `UsageError` if the name or a part cannot be understood.
-    Raises `TransferError` if ``out`` holds a study that cannot be read.
+    In a new folder the settings are those of the preset ``quick``. ``**settings``: parts that a
+    person gives nevertheless, as for `ask`; `prepare` refuses those that are not the study's.
     """
     with _as_usage_error():
         run = parse_run(name)
@@ -125,12 +120,7 @@ def ask_run(name: str, out: str | Path, **settings: Any) -> Study:
 
 
 def check_where(workers: int | None, engine: str, address: str | None) -> None:
-    """Raise a `UsageError` if these do not say where the runs of a study can be done.
-
-    ``workers``: 1 to 1024; None: one a core.
-    ``engine``: ``local`` or ``ray``.
-    ``address``: of a Ray cluster: ``HOST:PORT`` or ``auto``.
-    """
+    """Raise a `UsageError` if these do not say where the runs of a study can be done."""
     if workers is not None and not 1 <= workers <= 1024:
         raise UsageError(f"Expected --workers of 1 to 1024. Received: {workers}.")
     if engine not in ("local", "ray"):
@@ -144,12 +134,7 @@ def check_where(workers: int | None, engine: str, address: str | None) -> None:
 def check_until_decided(
     until_decided: bool, margin: float | None, budget: float | None, **others: object
 ) -> None:
-    """Raise a `UsageError` if a study cannot go on until it is decided as it is asked for.
-
-    ``margin``: points of accuracy, 0.1 to 50.
-    ``budget``: minutes, above 0.
-    ``**others``: the other options by name: those that say which networks are run are refused.
-    """
+    """Raise a `UsageError` if a study cannot go on until it is decided as it is asked for."""
     if not until_decided:
         for name, value in (("margin", margin), ("budget", budget)):
             if value is not None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import platform
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,19 +11,15 @@ import tensorflow as tf
 
 from transfer.errors import TransferError
 from transfer.folding import write_log, write_predictions, write_row
+from transfer.machine import machine
 from transfer.networks.architecture import Architecture, multiply_adds, parameters
 from transfer.networks.network import random_weights
-from transfer.networks.transplant import (
-    copy_blocks,
-    frozen_layers,
-    frozen_weights,
-)
+from transfer.networks.transplant import copy_blocks, frozen_layers, frozen_weights
 from transfer.networks.weights import hash_weights, read_weights, write_weights
 from transfer.results import finished, read_runs, to_repeat, working
 from transfer.runs import FROZEN_KINDS, Run
-from transfer.studies.context import GRAPHS_KEPT, Context, model_path
-from transfer.tasks.balance import equals, stratified_fraction
-from transfer.tasks.dataset import Dataset, load_dataset
+from transfer.study_file import GRAPHS_KEPT, Context, model_path
+from transfer.tasks.dataset import Dataset, equals, load_dataset, stratified_fraction
 from transfer.training.checkpoint import remove_checkpoint
 from transfer.training.evaluation import accuracy, balanced_accuracy, reported_numbers
 from transfer.training.loop import Epoch, Images, batch_norm_momentum, fit
@@ -57,10 +52,7 @@ def execute(
 ) -> dict[str, Any]:
     """Train one run and record it: log, test predictions, weights, then its row, which is returned.
 
-    Killed at any instant and called again, it goes on from the last finished epoch and ends with
-    the same results.
-    Raises `TransferError` if an input is at fault, or the freeze audit finds that a frozen weight
-    moved.
+    Killed at any instant and called again, it goes on, and ends with the same results.
     """
     began = time.perf_counter()
     data, settings = _dataset(context.data), context.settings
@@ -127,7 +119,7 @@ def execute(
         "last_test_balanced_accuracy": balanced_accuracy(of_last_epoch, data.test.labels),
         "threads": tf.config.threading.get_intra_op_parallelism_threads() or None,
         "tensorflow": tf.__version__,
-        "machine": f"{platform.system()} {platform.machine()}",
+        "machine": machine(),
         "backbone": settings.backbone,
     }
     write_row(context.study_dir, row)
@@ -183,10 +175,7 @@ def audit(
     start: dict[str, np.ndarray],
     weights: dict[str, np.ndarray],
 ) -> None:
-    """The freeze audit: every frozen weight is, bit for bit, what it was.
-
-    Raises `TransferError` if one moved: a defect of this program or of Keras, not of the input.
-    """
+    """The freeze audit: every frozen weight is, bit for bit, what it was."""
     if run.kind not in FROZEN_KINDS:
         return
     frozen = frozen_layers(run, architecture)

@@ -1,36 +1,22 @@
-"""From what is asked to what is run: the data set, the source, and ``study.json``.
-
-A folder holds one study. A call that asks for another data set, source, backbone, width, input or
-protocol than the folder's is refused.
-"""
+"""From what is asked to what is run: the data set, the source, and ``study.json``."""
 
 import dataclasses
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from transfer import __version__
+from transfer import __version__, study_file
 from transfer.archives import MAX_ARRAY_BYTES
 from transfer.errors import TransferError
 from transfer.files import WORKING, exclusively, refuse_links, remove_temporaries, sha256_of
 from transfer.folding import write_test_labels
-from transfer.machine import cores
+from transfer.machine import cores, machine, versions_of
 from transfer.networks.sources import find_source
 from transfer.progress import quietly
 from transfer.results import folded_runs, names_in, read_runs, working
 from transfer.runs import Protocol, Study
-from transfer.studies.context import Context
-from transfer.study_file import (
-    Settings,
-    Source,
-    asked_of,
-    read_calls,
-    read_settings,
-    write_study_file,
-)
 from transfer.tables import is_formula
 from transfer.tasks.dataset import Dataset, content_hash, load_dataset
 from transfer.tasks.lanes.generate import generate
@@ -69,16 +55,10 @@ def prepare(
     workers: int = 1,
     engine: str = "local",
     record: Mapping[str, Any] | None = None,
-) -> Context:
-    """Check the inputs of a study before anything is trained, and bring ``study.json`` up to date.
+) -> study_file.Context:
+    """Check the inputs before anything is trained, and bring ``study.json`` up to date.
 
-    ``out``: folder of the study, new or of the same study.
-    ``data``: folder of the data set.
-    ``workers``: processes, for the record.
-    ``engine``: where the runs are done, for the record.
-    ``record``: what else ``study.json`` shall say of this call.
-    Raises `TransferError` if the data set or the source is at fault, or ``out`` holds another
-    study.
+    ``workers``, ``engine``, ``record``: for the record of this call.
     """
     refuse_links(out)
     dataset = load_dataset(data)
@@ -95,17 +75,17 @@ def prepare(
         )
     asked = _settings_of(study, dataset)
     if (out / "study.json").exists():  # before weights are fetched
-        _refuse_contradiction(out, read_settings(out), asked)
+        _refuse_contradiction(out, study_file.read_settings(out), asked)
     source_path = None
     if any(run.needs_base_a for run in study.runs()):
         with quietly():  # TensorFlow greets when it is loaded to read shapes
             name, source_path = find_source(study.source, study.alpha, study.backbone)
         if is_formula(name):  # it will stand in tables
             raise TransferError(f"Expected a weight file that is not called like a formula: {name}")
-        asked = dataclasses.replace(asked, source=Source(name, sha256_of(source_path)))
+        asked = dataclasses.replace(asked, source=study_file.Source(name, sha256_of(source_path)))
     call = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        **asked_of(study),
+        **study_file.asked_of(study),
         "data": str(data),
         "source": study.source if source_path else None,
         "engine": engine,
@@ -122,16 +102,16 @@ def prepare(
         remove_temporaries(working(out, "predictions"), "labels.npz")
         settings, calls = asked, []
         if (out / "study.json").exists():
-            settings, calls = read_settings(out), read_calls(out)
+            settings, calls = study_file.read_settings(out), study_file.read_calls(out)
             _refuse_contradiction(out, settings, asked)
             settings = dataclasses.replace(settings, source=settings.source or asked.source)
-        write_study_file(out, settings, [*calls, call])
+        study_file.write_study_file(out, settings, [*calls, call])
         write_test_labels(out, dataset.test.labels, dataset.test_clusters)
-    return Context(out, data, source_path, settings)
+    return study_file.Context(out, data, source_path, settings)
 
 
-def _settings_of(study: Study, dataset: Dataset) -> Settings:
-    return Settings(
+def _settings_of(study: Study, dataset: Dataset) -> study_file.Settings:
+    return study_file.Settings(
         dataset.name,
         content_hash(dataset),
         {name: len(split.labels) for name, split in dataset.splits.items()},
@@ -147,16 +127,8 @@ def _settings_of(study: Study, dataset: Dataset) -> Settings:
 def environment() -> dict[str, Any]:
     """Versions and machine, for the record."""
     versions = {"feature-transfer": __version__, "python": platform.python_version()}
-    for library in _LIBRARIES:
-        try:
-            versions[library] = version(library)
-        except ModuleNotFoundError:  # PackageNotFoundError: the GPU or the CPU build is not there
-            continue
-    return {
-        "versions": versions,
-        "machine": f"{platform.system()} {platform.machine()}",
-        "processors": cores(),
-    }
+    versions |= versions_of(_LIBRARIES)  # the GPU or the CPU build of TensorFlow is not there
+    return {"versions": versions, "machine": machine(), "processors": cores()}
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -172,7 +144,9 @@ def _refuse_foreign(out: Path) -> None:
         raise TransferError(f"Expected a new folder or the folder of a study. {out} {what}.")
 
 
-def _refuse_contradiction(out: Path, settings: Settings, asked: Settings) -> None:
+def _refuse_contradiction(
+    out: Path, settings: study_file.Settings, asked: study_file.Settings
+) -> None:
     for attribute, words in _COMPARED.items():
         ours, theirs = getattr(settings, attribute), getattr(asked, attribute)
         if attribute == "source":
@@ -186,14 +160,14 @@ def _refuse_contradiction(out: Path, settings: Settings, asked: Settings) -> Non
         )
 
 
-def _words(settings: Settings, attribute: str) -> str:
+def _words(settings: study_file.Settings, attribute: str) -> str:
     """A setting as it stands in a sentence."""
     value = getattr(settings, attribute)
     if attribute == "data_sha256":
         return f"{settings.dataset} ({value[:8]}...)"
     if isinstance(value, Protocol):
         return value.name
-    if isinstance(value, Source):
+    if isinstance(value, study_file.Source):
         return f"{value.name} ({value.sha256[:8]}...)"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))[:200]

@@ -20,8 +20,7 @@ from transfer.studies.engines.local import processes
 from transfer.studies.setup import environment, prepare, simulated_data
 from transfer.study_file import data_path, read_settings
 from transfer.tasks.checks.baselines import write_baselines
-from transfer.tasks.checks.check import shared_recordings
-from transfer.tasks.checks.soundness import copies_and_constants
+from transfer.tasks.checks.check import copies_and_constants, shared_recordings
 from transfer.tasks.dataset import Dataset, content_hash, load_dataset
 
 
@@ -37,16 +36,10 @@ def perform(
 ) -> None:
     """Do what is missing of a study and nothing else.
 
-    ``out``: folder of the study; finished runs in it are kept, and skipped.
-    ``study``: as from `transfer.studies.ask.ask`.
-    ``data``: folder of the data set; None: simulated drives of the size of ``preset``.
-    ``preset``: whose sizes the simulated drives have.
-    ``workers``: processes; None: one a core.
-    ``engine``: {"local", "ray"}; where the runs are done: on this machine, or on a Ray cluster.
-    ``address``: of the Ray cluster, ``HOST:PORT`` or ``auto``; None: this machine alone.
-    ``record``: what else ``study.json`` shall say of this call.
-    Raises `TransferError` if the data, the source or the folder is at fault.
-    Raises `RunsFailed` if runs fail; the others are done.
+    ``data``: None: simulated drives of the size of ``preset``. ``workers``: None: one a core.
+    ``engine``: ``local``, or ``ray`` at ``address`` (``HOST:PORT``, ``auto`` or None: this
+    machine). ``record``: what else ``study.json`` shall say. `RunsFailed` if runs fail; the others
+    are done.
     """
     out = Path(out)
     check_where(workers, engine, address)
@@ -131,12 +124,8 @@ def perform_run(
 ) -> None:
     """Do one run, and the baseB that it copies from if that is missing.
 
-    ``out``: folder of a study, whose data set and settings are used, or a new folder.
-    ``name``: as `transfer.runs.Run.name`.
-    ``data``, ``workers``: as for `perform`.
-    ``**settings``: as for `transfer.studies.ask.ask_run`.
-    Raises `UsageError` if the name or a setting cannot be understood.
-    Raises `TransferError` if a setting is not the study's, or the run fails.
+    ``settings``: as for `ask_run`; the data set and the other settings are those of the study in
+    ``out``.
     """
     study = ask_run(name, out, **settings)
     if data is None and (Path(out) / "study.json").exists():
@@ -147,9 +136,8 @@ def perform_run(
 def learnt_nothing(out: Path, data: Dataset) -> list[str]:
     """A sentence for each baseB that may do no better than always naming the commonest class.
 
-    This is how a study on shuffled labels ends, and no other check of a study notices those. A run
-    is warned of if the lower end of its validation accuracy's 95 % interval does not lie above the
-    share of the commonest class.
+    No other check of a study notices labels that are shuffled. A run is warned of if the lower end
+    of its validation accuracy's 95 % interval does not lie above the share of the commonest class.
     """
     counts = np.bincount(data.valid.labels, minlength=len(data.classes))
     images, commonest = int(counts.sum()), int(counts.argmax())

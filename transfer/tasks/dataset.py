@@ -1,18 +1,9 @@
 """A data set is a folder of arrays: load it memory-mapped, validate it, balance it, write it.
 
-::
-
-    DIR/train_data.npy        uint8 (N, height * width * 3), one flattened RGB image a row
-    DIR/train_labels.npy      integers (N,) or (N, 1), 0..classes - 1
-    DIR/train_recordings.npy  optional: integers (N,), which recording an image belongs to
-    DIR/valid_*.npy, DIR/test_*.npy
-    DIR/dataset.json          optional: name, height, width, classes, frames
-
-Without ``dataset.json`` the published layout is assumed: 45x80 images, forward, left, right, frames
-of drives. Images of one recording depend on each other: they were taken without a pause, or show
-the same thing. Its number is unique in the whole data set: the same number in two splits means that
-one recording was cut in two. ``"frames": false`` says that the images are no frames of a sequence:
-photographs that are independent of each other.
+Each split has ``train_data.npy``, uint8 (N, height * width * 3); ``train_labels.npy``, integers;
+and may have ``train_recordings.npy``, which recording an image belongs to. ``dataset.json`` may say
+name, height, width, classes, frames; without it, the published layout is assumed. The number of a
+recording is unique in the whole data set.
 """
 
 import hashlib
@@ -77,8 +68,7 @@ class Dataset:
     def test_clusters(self) -> np.ndarray | None:
         """Which test images depend on each other: int64 (N,), equal within a cluster.
 
-        The recordings where they are known; each image its own where the images are no frames; else
-        None: neighbours depend on each other, and nothing says where one sequence ends.
+        The recordings, or each image its own where they are no frames; else None: nothing is known.
         """
         if self.test.recordings is None and not self.frames:
             return np.arange(len(self.test.labels))
@@ -86,12 +76,7 @@ class Dataset:
 
 
 def load_dataset(path: str | Path) -> Dataset:
-    """Open the data set in the folder ``path``; images stay on disk until they are used.
-
-    Raises `TransferError` if the folder or a file is missing, an array is of the wrong dtype, row
-    length or number of rows, truncated or pickled, a label is out of range, or a class is empty in
-    a split.
-    """
+    """Open the data set in the folder ``path``; images stay on disk until they are used."""
     path = Path(path)
     if not path.is_dir():
         raise TransferError(
@@ -228,10 +213,7 @@ def content_hash(dataset: Dataset) -> str:
 
 
 def load_recorded(path: str | Path, sha256: str) -> Dataset:
-    """The data set that a study was made with, known by its `content_hash`.
-
-    Raises `TransferError` if it is not there, or is another data set.
-    """
+    """The data set that a study was made with, known by its `content_hash`; else an error."""
     folder = Path(path)
     dataset = load_dataset(folder) if folder.is_dir() else None
     if dataset is None or content_hash(dataset) != sha256:
@@ -256,9 +238,8 @@ def write_dataset(
 ) -> None:
     """Write a data set whole or not at all; `load_dataset` reads it back.
 
-    ``frames``: False: the images are independent of each other; see `Dataset`. ``recipe``: how the
-    data were made (generator, seed, settings); kept in ``dataset.json``. ``beside``: names and
-    contents of more files.
+    ``recipe``: how the data were made (generator, seed, settings); kept in ``dataset.json``.
+    ``beside``: names and contents of more files.
     Raises `TransferError` if ``out`` exists and is not an empty folder, or cannot be written, or if
     the splits are not a valid data set.
     """
@@ -291,3 +272,28 @@ def _save(path: Path, array: np.ndarray) -> None:
         np.save(stream, array, allow_pickle=False)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def equals(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Indices that leave every class as large as the smallest: int64 (M,), rising."""
+    smallest = int(np.unique(labels, return_counts=True)[1].min())
+    return np.sort(np.concatenate([one[:smallest] for one in shuffled_classes(labels, seed)]))
+
+
+def stratified_fraction(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Indices of a share of every class, at least one image each: int64 (M,), rising.
+
+    Nested: for one seed, the indices of a smaller fraction are among those of a larger one.
+    """
+    if not 0 < fraction <= 1:
+        raise TransferError(f"Expected a fraction in (0, 1]. Received: {fraction}.")
+    classes = shuffled_classes(labels, seed)
+    return np.sort(np.concatenate([one[: max(1, round(fraction * len(one)))] for one in classes]))
+
+
+def shuffled_classes(labels: np.ndarray, seed: int) -> list[np.ndarray]:
+    """The indices of each class in an order that is a function of (seed, class)."""
+    return [
+        np.random.default_rng([seed, int(label)]).permutation(np.flatnonzero(labels == label))
+        for label in np.unique(labels)
+    ]

@@ -1,10 +1,7 @@
 """Fetch the published arrays: a tar archive of six .npy files, resumed where it was cut.
 
-The archive comes into ``OUT.tar.part`` beside the folder ``OUT``; what is known of it (address,
-length, validator) into ``OUT.tar.part.json``. A second call goes on with an HTTP range request
-(RFC 9110, section 14), with ``If-Range`` so that a changed file starts anew. Nothing in the archive
-is trusted: only plain files with the six names are unpacked, and the folder appears only once
-`load_dataset` has accepted it.
+It comes into ``OUT.tar.part``, what is known of it into ``OUT.tar.part.json``; a second call goes
+on with an HTTP range request (RFC 9110, section 14).
 """
 
 import contextlib
@@ -48,11 +45,8 @@ def download(
 ) -> Dataset:
     """Fetch, unpack and check the data set at ``url``; whole or not at all.
 
-    ``out``: a folder that does not exist or is empty. ``url``: the http or https address of a tar
-    archive, plain or compressed with gzip. ``timeout``: seconds without a byte after which the
-    connection counts as cut. ``max_bytes``: bound on the archive and on what it unpacks to.
-    Raises `TransferError` if the address cannot be reached (what has arrived is kept and the next
-    call goes on), is not a tar archive of the six files, is too large, or ``out`` is occupied.
+    ``timeout``: seconds without a byte after which the connection counts as cut; what has arrived
+    is kept, and the next call goes on. ``max_bytes``: of the archive and of what is in it.
     """
     out = Path(out)
     if not re.match(_WEB, url):
@@ -181,10 +175,7 @@ def _resume_point(url: str, part: Path) -> tuple[int, dict[str, Any]]:
 
 
 def _extent(response: Any, have: int, notes: dict[str, Any]) -> tuple[int, int | None]:
-    """First byte of the response within the archive, and the archive's length.
-
-    The first byte is 0 where the server knows no ranges, or the archive has changed.
-    """
+    """First byte of the response within the archive (0: all of it), and the archive's length."""
     if response.status == 206:
         extent = re.fullmatch(
             r"bytes (\d{1,15})-\d{1,15}/(\d{1,15})", response.headers.get("Content-Range", "")
@@ -210,10 +201,7 @@ def _pieces(response: Any) -> Iterator[bytes]:
 
 
 class _InSmallReads(io.RawIOBase):
-    """An archive that refuses to be read in one piece.
-
-    tarfile reads an extended header whole, and a compressed one of gigabytes has a few kilobytes.
-    """
+    """Refuses to be read in one piece: a compressed header of gigabytes has a few kilobytes."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream

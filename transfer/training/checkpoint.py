@@ -1,7 +1,7 @@
 """The whole state of a run in one file, so that a run killed at any instant goes on exactly.
 
-The file is a SHA-256 of the rest, then an .npz archive. The newest is written beside the previous
-one: if a crash of the machine damages it, the previous one is used.
+The file is a SHA-256 of the rest, then an .npz archive. If the newest is damaged, the previous one
+beside it is used.
 """
 
 import contextlib
@@ -28,10 +28,7 @@ def _previous(path: Path) -> Path:
 
 
 def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray], facts: Any) -> None:
-    """Write arrays and ``facts`` (anything JSON can hold) as the newest checkpoint.
-
-    Raises `TransferError` if the file cannot be written; the older checkpoint stays.
-    """
+    """Write arrays and ``facts`` (anything JSON can hold) as the newest checkpoint."""
     buffer = io.BytesIO()
     note = np.frombuffer(json.dumps(facts).encode(), np.uint8)
     np.savez(buffer, **{"facts": note, **arrays})  # type: ignore[arg-type]
@@ -42,11 +39,7 @@ def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray], facts: Any) -
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], Any] | None:
-    """The newest checkpoint that is whole, or None if there is none.
-
-    Raises `TransferError` if a checkpoint cannot be opened, which is no damage, or is impossibly
-    large.
-    """
+    """The newest checkpoint that is whole, or None if there is none."""
     for candidate in (path, _previous(path)):
         try:
             stream = open_plain(candidate)

@@ -40,21 +40,12 @@ def with_interval(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float,
 def reported_numbers(
     probabilities: np.ndarray, labels: np.ndarray, equals: np.ndarray
 ) -> dict[str, Any]:
-    """The test columns of a row of runs.csv.
-
-    ``probabilities``: float32 (N, classes).
-    ``labels``: int64 (N,).
-    ``equals``: indices of the balanced test set (protocol: the same number of images of each
-    class).
-    """
+    """The test columns of a row of runs.csv; ``equals``: indices of the balanced test set."""
     natural = with_interval(probabilities, labels)
     balanced = with_interval(probabilities[equals], labels[equals])
+    of_equals = ("test_equals_accuracy", "test_equals_low", "test_equals_high")
     return {
-        "test_accuracy": natural[0],
-        "test_low": natural[1],
-        "test_high": natural[2],
+        **dict(zip(("test_accuracy", "test_low", "test_high"), natural, strict=True)),
+        **dict(zip(of_equals, balanced, strict=True)),
         "test_balanced_accuracy": balanced_accuracy(probabilities, labels),
-        "test_equals_accuracy": balanced[0],
-        "test_equals_low": balanced[1],
-        "test_equals_high": balanced[2],
     }

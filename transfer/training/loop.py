@@ -2,17 +2,16 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from transfer.errors import TransferError
+from transfer.networks.architecture import Weights
 from transfer.runs import Protocol
-from transfer.training.batches import training_batches
 from transfer.training.checkpoint import read_checkpoint, write_checkpoint
 from transfer.training.evaluation import accuracy, cross_entropy
 from transfer.training.step import Trainer
@@ -20,12 +19,28 @@ from transfer.training.step import Trainer
 Epoch = dict[str, float]
 
 
+def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
+    """A permutation of 0..count-1, int64, the same wherever (seed, epoch, count) is the same."""
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def training_batches(
+    images: np.ndarray, labels: np.ndarray, indices: np.ndarray, batch: int, seed: int, epoch: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The batches of one epoch: uint8 (batch, H, W, 3) and int32 (batch,).
+
+    An incomplete last batch is left out: BatchNorm on a handful of images is noise, and which
+    images are left out changes from epoch to epoch.
+    """
+    order = indices[epoch_order(seed, epoch, len(indices))]
+    for start in range(0, len(order) - batch + 1, batch):
+        chosen = np.sort(order[start : start + batch])  # ascending: kinder to a memory map
+        yield images[chosen], labels[chosen].astype(np.int32)
+
+
 @dataclass(frozen=True)
 class Images:
-    """What a run trains on and is validated on: uint8 (N, H, W, 3), int64 (N,).
-
-    Features of a frozen prefix, float32 (N, h, w, channels), may stand for the images.
-    """
+    """What a run trains on and is validated on; features of a prefix may stand for images."""
 
     train_images: np.ndarray
     train_labels: np.ndarray
@@ -69,15 +84,14 @@ def learning_rate(protocol: Protocol, step: int, steps: int) -> float:
 def batch_norm_momentum(images: int, batch: int) -> float:
     """Momentum of the moving statistics: a memory of about a fifth of an epoch, 0.8 to 0.99.
 
-    Keras' 0.99 remembers 100 steps and forgets its start after 500: on small data validation
-    then lags behind training by epochs, and early stopping ends runs that have hardly begun.
+    Keras' 0.99 forgets its start after 500 steps: on small data, early stopping ends too soon.
     """
     return round(min(0.99, max(0.8, 1.0 - 5.0 / max(images // batch, 1))), 4)
 
 
 def fit(
     trainer: Trainer,
-    start: Mapping[str, np.ndarray],
+    start: Weights,
     images: Images,
     protocol: Protocol,
     seed: int,
@@ -85,25 +99,15 @@ def fit(
     on_epoch: Callable[[list[Epoch]], None],
     attempt_began: float | None = None,
 ) -> tuple[Progress, dict[str, np.ndarray]]:
-    """Train from ``start``, or go on from the checkpoint if there is one.
+    """Train from ``start``, or go on from the checkpoint, which is written after every epoch.
 
-    Afterwards the trainer holds the weights of the last epoch.
-
-    ``start``: all weights of the network, keyed ``layer/weight``.
-    ``seed``: order of the images and dropout.
-    ``checkpoint``: written after every epoch.
-    ``on_epoch``: called with all epochs so far, after every epoch.
-    ``attempt_began``: ``time.perf_counter()`` when this attempt began, for `Progress.seconds`;
-    None: now.
-    Returns progress, and the weights of the best validation epoch (of equal ones, the latest).
-    Raises `TransferError` if there are too few images for one batch, or the loss is no longer
-    finite.
+    Returns progress, and the weights of the best validation epoch (of equal ones, the latest); the
+    trainer then holds those of the last epoch. ``attempt_began``: by ``time.perf_counter()``.
     """
     attempt_began = time.perf_counter() if attempt_began is None else attempt_began
     progress, best = _resume(trainer, start, seed, checkpoint)
     earlier_attempts = progress.seconds
-    steps_per_epoch = len(images.train_indices) // trainer.setting.batch
-    if steps_per_epoch == 0:
+    if len(images.train_indices) < trainer.setting.batch:
         raise TransferError(
             f"Expected at least one batch of {trainer.setting.batch} training images. "
             f"Received: {len(images.train_indices)} images; give more, or a smaller --batch."
@@ -111,7 +115,7 @@ def fit(
     while not _complete(progress, protocol):
         epoch = len(progress.epochs) + 1
         began = time.perf_counter()
-        logged = _train_epoch(trainer, images, protocol, seed, epoch, steps_per_epoch)
+        logged = _train_epoch(trainer, images, protocol, seed, epoch)
         probabilities = trainer.predict(images.valid_images)
         if not np.isfinite(probabilities).all():  # the last step, whose loss is not seen
             raise _diverged(protocol, epoch)
@@ -129,14 +133,10 @@ def fit(
 
 
 def _train_epoch(
-    trainer: Trainer,
-    images: Images,
-    protocol: Protocol,
-    seed: int,
-    epoch: int,
-    steps_per_epoch: int,
+    trainer: Trainer, images: Images, protocol: Protocol, seed: int, epoch: int
 ) -> Epoch:
     losses, accuracies, rate = [], [], 0.0
+    steps_per_epoch = len(images.train_indices) // trainer.setting.batch
     batches = training_batches(
         images.train_images,
         images.train_labels,
@@ -169,10 +169,7 @@ def _diverged(protocol: Protocol, epoch: int) -> TransferError:
 
 
 def _judge(progress: Progress, protocol: Protocol) -> bool:
-    """Bring early stopping and the best epoch up to date; True if the newest is the best.
-
-    Of epochs with the same validation accuracy the latest is the best.
-    """
+    """Bring early stopping and the best epoch up to date; True if the newest is the best."""
     newest = progress.epochs[-1]["val_accuracy"]
     if newest > progress.awaited + protocol.min_delta:
         progress.awaited, progress.waited = newest, 0
@@ -190,7 +187,7 @@ def _complete(progress: Progress, protocol: Protocol) -> bool:
 
 
 def _resume(
-    trainer: Trainer, start: Mapping[str, np.ndarray], seed: int, checkpoint: Path
+    trainer: Trainer, start: Weights, seed: int, checkpoint: Path
 ) -> tuple[Progress, dict[str, np.ndarray]]:
     found = read_checkpoint(checkpoint)
     if found is None:
@@ -198,17 +195,11 @@ def _resume(
         return Progress(), {}
     arrays, facts = found
     try:
-        return _restored(trainer, arrays, facts)
+        best = {k.removeprefix("best/"): v for k, v in arrays.items() if k.startswith("best/")}
+        trainer.restore({k: v for k, v in arrays.items() if not k.startswith("best/")})
+        return Progress(**facts), best
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TransferError(
             f"Expected a checkpoint of this network in {checkpoint}. It is of another: delete it "
             "to train from the start."
         ) from error
-
-
-def _restored(
-    trainer: Trainer, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]
-) -> tuple[Progress, dict[str, np.ndarray]]:
-    best = {k.removeprefix("best/"): v for k, v in arrays.items() if k.startswith("best/")}
-    trainer.restore({k: v for k, v in arrays.items() if not k.startswith("best/")})
-    return Progress(**facts), best

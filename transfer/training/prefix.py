@@ -1,11 +1,8 @@
-"""The frozen part of a network, computed once.
+"""The frozen part of a network, computed once and kept in a memory-mapped .npy file.
 
-Under the ``inference`` semantics stem and first n frozen blocks are a fixed function of the image:
-their output (features) is computed once for a data set, kept in a memory-mapped .npy file, and
-shared by epochs, seeds and processes. Features of block n are computed from those of block n - 1
-where these are kept, always one block at a time and in the same batches, so that the result does
-not depend on what happened to be kept. A file that does not have the SHA-256 kept beside it is
-computed again.
+Under the ``inference`` semantics stem and first n frozen blocks are a fixed function of the image.
+Features are computed one block at a time and in the same batches, so that the result does not
+depend on what was kept. A file without its SHA-256 is computed again.
 """
 
 import contextlib
@@ -14,7 +11,7 @@ import hashlib
 import io
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -24,7 +21,7 @@ import tensorflow as tf
 from transfer.archives import open_array
 from transfer.errors import TransferError
 from transfer.files import exclusively, open_atomically, read_bytes, sha256_of, write_atomically
-from transfer.networks.architecture import Architecture, feature_shape, layers_of_block
+from transfer.networks.architecture import Architecture, Weights, feature_shape, layers_of_block
 from transfer.networks.network import build, part_of
 from transfer.networks.transplant import set_weights
 from transfer.networks.weights import hash_weights
@@ -42,11 +39,8 @@ _CACHED_KINDS = ("BnB", "AnB", "RnB")
 def cached_after(run: Run, architecture: Architecture, images: int) -> int | None:
     """The block whose output a run is trained on instead of images; None: on images.
 
-    ``images``: of the whole data set.
-    Returns n, if stem and first n blocks are a fixed function of the image, the run sees every
-    training image in every epoch, and the features need at most three times the bytes of an image
-    and 1 GiB in all. A function of the run and the data set alone, so that repeating a run repeats
-    its arithmetic.
+    A function of the run and the data set (of so many ``images``) alone, so that repeating a run
+    repeats its arithmetic.
     """
     if run.kind not in _CACHED_KINDS or run.bn != "inference" or run.fraction < 1 or run.n is None:
         return None
@@ -57,25 +51,16 @@ def cached_after(run: Run, architecture: Architecture, images: int) -> int | Non
 
 
 def features(
-    folder: Path,
-    data: Dataset,
-    architecture: Architecture,
-    weights: Mapping[str, np.ndarray],
-    n: int,
+    folder: Path, data: Dataset, architecture: Architecture, weights: Weights, n: int
 ) -> dict[str, np.ndarray]:
-    """Output of block ``n`` for every image of a data set, read from ``folder`` or computed.
-
-    ``folder``: of one data set and one input size.
-    ``weights``: all weights of the network, keyed ``layer/weight``.
-    ``n``: 0 (the stem) to the last.
-    Returns ``train``, ``valid``, ``test``: float32 (N, h, w, channels), memory-mapped.
-    Raises `TransferError` if the features cannot be written.
-    """
-    splits = {"train": data.train, "valid": data.valid, "test": data.test}
+    """Output of block ``n`` for every image of a data set, read from ``folder`` or computed."""
     found: dict[str, np.ndarray] = {}
     keys = [_key(architecture, weights, block) for block in range(n + 1)]
-    with _lock(folder, keys[0]):
-        for name, split in splits.items():
+    # Wait until no other process computes features of the same stem.
+    with exclusively(folder / f"{keys[0]}.lock"):
+        for left in folder.glob(f".{keys[0][:16]}-*.tmp"):  # by a process that was killed
+            left.unlink(missing_ok=True)
+        for name, split in data.splits.items():
             kept = _open(folder / f"{keys[n]}-{name}.npy")
             if kept is None:
                 kept = _compute(folder, name, split.images, architecture, weights, keys)
@@ -84,12 +69,8 @@ def features(
     return found
 
 
-def _key(architecture: Architecture, weights: Mapping[str, np.ndarray], block: int) -> str:
-    """A file name for the features of a block: a function of the weights that they depend on.
-
-    It begins with a hash of the stem's weights, since features of one stem share a lock. A hash of
-    all weights up to the block follows.
-    """
+def _key(architecture: Architecture, weights: Weights, block: int) -> str:
+    """A file name: a hash of the stem's weights, whose features share a lock, and of all used."""
     hashes = []
     for last in (0, block):
         names = {name for b in range(last + 1) for name in layers_of_block(architecture, b)}
@@ -103,7 +84,7 @@ def _compute(
     split: str,
     images: np.ndarray,
     architecture: Architecture,
-    weights: Mapping[str, np.ndarray],
+    weights: Weights,
     keys: list[str],
 ) -> np.ndarray:
     """Features of the last key, from the nearest block below that is kept."""
@@ -164,10 +145,7 @@ def _digest_of(path: Path) -> Path:
 
 
 def _open(path: Path) -> np.ndarray | None:
-    """A kept file, memory-mapped, marked as used now; None if there is none or it is damaged.
-
-    Files of another stem are discarded without its lock: one may vanish between any two steps.
-    """
+    """A kept file, memory-mapped, marked as used now; None if there is none or it is damaged."""
     try:
         # Not touch, which would make an empty file where one has just vanished.
         os.utime(path, follow_symlinks=False)
@@ -197,12 +175,3 @@ def _discard_oldest(folder: Path) -> None:
         if total > _MOST_BYTES:
             path.unlink(missing_ok=True)
             _digest_of(path).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _lock(folder: Path, key: str) -> Iterator[None]:
-    """Wait until no other process computes features of the same stem."""
-    with exclusively(folder / f"{key}.lock"):
-        for left in folder.glob(f".{key[:16]}-*.tmp"):  # by a process that was killed
-            left.unlink(missing_ok=True)
-        yield

@@ -1,21 +1,20 @@
-"""BatchNorm re-estimation: the statistics a network normalises by, computed anew on given images.
+"""BatchNorm re-estimation: the statistics a network normalises by, computed anew on images.
 
-No label is needed and no weight is trained. Wu and Johnson 2021 ("Rethinking 'Batch' in
-BatchNorm", section 3) compute population statistics after training in place of a moving average
-(PreciseBN); Li et al. 2016 ("Revisiting Batch Normalization For Practical Domain Adaptation") take
-them from the target domain (AdaBN). There, batches are normalised by their own statistics on the
-way and the statistics of all batches averaged. Here, layers are done one after another, from the
-first to the last, each on all images, with the layers below already normalising by their new
-statistics. So what is estimated is exactly what holds at inference, for any size of batch.
+Wu and Johnson 2021 ("Rethinking 'Batch' in BatchNorm", section 3) compute population statistics
+after training in place of a moving average (PreciseBN); Li et al. 2016 ("Revisiting Batch
+Normalization For Practical Domain Adaptation") take them from the target domain (AdaBN). Here,
+layers are done one after another, each on all images, with the layers below already normalising by
+their new statistics: what is estimated is exactly what holds at inference.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from transfer.errors import TransferError
+from transfer.networks.architecture import Weights
 from transfer.networks.backbone import Architecture, inputs_of
 from transfer.networks.network import build
 from transfer.networks.transplant import get_weights, set_weights
@@ -25,19 +24,13 @@ _BATCH = 64
 
 def reestimate(
     architecture: Architecture,
-    weights: Mapping[str, np.ndarray],
+    weights: Weights,
     images: np.ndarray,
     names: Iterable[str] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Weights with moving means and variances re-estimated on ``images``.
+    """Weights with moving means and variances re-estimated on ``images``, of ``names`` or all.
 
-    ``weights``: all weights of the network, float32, keyed ``layer/weight``.
-    ``images``: uint8 (N, height, width, 3), N >= 1; a few hundred are enough. The widest features
-    of all of them are held in memory at once: 512 at alpha 0.25, 48x80 take 30 MB.
-    ``names``: the BatchNorm layers to re-estimate (others named are passed over); None: all.
-    Returns dict of str to numpy.ndarray as ``weights``; all but ``moving_mean`` and
-    ``moving_variance`` are as given.
-    Raises `TransferError` if there are no images of the network's size.
+    Features of all images are held in memory at once: 512 at alpha 0.25, 48x80 take 30 MB.
     """
     if len(images) == 0 or images.shape[1:3] != architecture.image_size:
         raise TransferError(

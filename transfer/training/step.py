@@ -1,8 +1,4 @@
-"""One training step as one graph, and the network it trains.
-
-The graph is traced once for a setting and used by every run of that setting: between runs the
-weights are replaced, not the graph.
-"""
+"""One training step as one graph, traced once for a setting, and the network it trains."""
 
 import zlib
 from collections.abc import Mapping
@@ -12,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from transfer.networks.architecture import Weights
 from transfer.networks.backbone import Architecture
 from transfer.networks.network import build, part_of
 from transfer.networks.transplant import freeze, get_weights, set_weights
@@ -23,11 +20,8 @@ _PREDICTION_BATCH = 128
 class Setting:
     """All that the graph of a run depends on: runs of one setting share a `Trainer`.
 
-    ``frozen``: names of the layers that training must not change.
-    ``bn``: BatchNorm semantics of the frozen layers ("" where nothing is frozen).
-    ``bn_momentum``: momentum of the other layers' moving statistics.
-    ``after``: the block whose output the trainer is given instead of images: those up to it are
-    frozen and were computed before (see `transfer.training.prefix`). None: images.
+    ``bn``: semantics of the frozen layers. ``after``: the block whose output is given instead of
+    images; those up to it are frozen and were computed before.
     """
 
     architecture: Architecture
@@ -92,7 +86,7 @@ class Trainer:
         hits = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), labels)
         return loss, tf.reduce_mean(tf.cast(hits, tf.float32))
 
-    def start(self, weights: Mapping[str, np.ndarray], seed: int) -> None:
+    def start(self, weights: Weights, seed: int) -> None:
         """Forget everything: these weights, no momentum, dropout from ``seed``."""
         set_weights(self.model, weights)
         for momentum in self._momenta:
@@ -105,10 +99,7 @@ class Trainer:
     def train_step(
         self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float
     ) -> tuple[float, float]:
-        """One step on a batch of inputs and int32 (batch,): mean loss and accuracy.
-
-        Inputs are uint8 (batch, H, W, 3), or float32 features where the setting says ``after``.
-        """
+        """One step on a batch of images or features, int32 (batch,): mean loss and accuracy."""
         loss, accuracy = self._train(inputs, labels, np.float32(learning_rate))
         return float(loss), float(accuracy)
 

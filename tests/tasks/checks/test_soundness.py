@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from transfer.tasks.checks.soundness import copies_and_constants, labels_and_images
+from transfer.tasks.checks.check import copies_and_constants, labels_and_images
 from transfer.tasks.dataset import Dataset, Split
 
 

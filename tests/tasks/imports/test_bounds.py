@@ -17,7 +17,7 @@ from transfer.tasks.imports.recordings import MAX_RECORDS, MOST_BYTES
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and RLIMIT_AS")
 
 IMPORTS = """
-from transfer.tasks.imports import drives, folders, images, importers, listing, splits
+from transfer.tasks.imports import drives, images, importers, listing, splits
 import sklearn.model_selection
 images.read_images([], 4, 4)  # its threads are there, and Pillow's decoders
 """

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from transfer.errors import TransferError
-from transfer.tasks.imports.folders import holds_images, read_image_folders
+from transfer.tasks.imports.listing import holds_images, read_image_folders
 
 
 def touch(*paths):

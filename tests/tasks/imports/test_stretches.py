@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from transfer.errors import TransferError
-from transfer.tasks.imports.stretches import driving_clock, split_by_stretches
+from transfer.tasks.imports.splits import driving_clock, split_by_stretches
 
 
 def test_the_clock_stands_still_in_pauses():

@@ -1,14 +1,10 @@
 """What a network costs on a device: size, memory, latency, throughput, accuracy.
 
-``python -m transfer measure STUDY_DIR [RUN ...]`` exports runs in several formats, has each
-file run by its runtime, and writes ``STUDY_DIR/deploy.csv``, one row a run and format. Rows of
-other runs and formats stay. Times are those of this machine, and only worth comparing if it is
-idle.
+Times are those of this machine, and only worth comparing if it is idle.
 """
 
 import gzip
 import math
-import platform
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,10 +14,10 @@ import pandas as pd
 
 from transfer.deploy.costs.stopwatch import CALLS, time_file
 from transfer.deploy.costs.table import COLUMNS, read_costs, write_exported
-from transfer.deploy.export.finished import Finished, open_data, read_finished
+from transfer.deploy.export.open import Finished, open_data, read_finished
 from transfer.deploy.export.runtimes import PACKAGES, SUFFIXES, require
 from transfer.errors import TransferError
-from transfer.machine import cores
+from transfer.machine import cores, machine
 from transfer.networks.architecture import Architecture, multiply_adds, parameters, weight_shapes
 from transfer.progress import track
 from transfer.results import read_runs
@@ -39,18 +35,11 @@ def measure(
     data: str | Path | None = None,
     calls: int = CALLS,
 ) -> pd.DataFrame:
-    """Measure runs of a study and write ``deploy.csv``.
+    """Measure runs of a study (None: all that are finished) and write ``deploy.csv``.
 
-    ``runs``: names of runs; None: all that are finished.
-    ``formats``: of `FORMATS`.
-    ``data``: folder of the study's data set, if it has moved.
-    ``calls``: of one frame, for the latency; 200 or more.
-    Returns the whole of deploy.csv, columns `COLUMNS` of its table. Only the lowest seed of each
-    network is timed: times depend on the architecture, not on the weights. ``_1`` is with one
-    thread, ``_all`` with one a core; ``network_bytes`` is the peak memory of the process beyond
-    what the runtime itself takes, ``process_bytes`` all of it, both at batch 1 with one thread.
-    Raises `TransferError` if a format is unknown, the calls are too few, a run, the data or a
-    package is missing, or a file fails its verification.
+    Only the lowest seed of each network is timed: times depend on the architecture alone. ``_1`` is
+    with one thread, ``_all`` with one a core; ``network_bytes`` is the peak memory of the process
+    beyond what the runtime itself takes, ``process_bytes`` all of it, at batch 1 with one thread.
     """
     study_dir = Path(study_dir)
     if unknown := set(formats) - set(FORMATS):
@@ -95,8 +84,8 @@ def _row(finished: Finished, data: Dataset, name: str, calls: int | None) -> dic
         write_exported(finished.study_dir, finished.run.name, name, exported.probabilities)
     return dict.fromkeys(COLUMNS) | {
         **{"run": run.name, "kind": run.kind, "n": run.n, "seed": run.seed},
-        "alpha": finished.alpha,
-        "input": "x".join(map(str, finished.input_size)),
+        "alpha": finished.settings.alpha,
+        "input": finished.settings.input,
         "format": name,
         "parameters": parameters(architecture),
         "multiply_adds": multiply_adds(architecture),
@@ -104,7 +93,7 @@ def _row(finished: Finished, data: Dataset, name: str, calls: int | None) -> dic
         **sizes,
         **{name: about[name] for name in _ACCURACIES},
         **times,
-        "machine": f"{platform.system()} {platform.machine()}",
+        "machine": machine(),
     }
 
 
@@ -130,10 +119,8 @@ def file_sizes(path: Path) -> dict[str, int]:
 def weight_bytes(architecture: Architecture, name: str) -> int:
     """Memory of the weights alone, bytes.
 
-    A Keras network holds all its weights in float32. In the other formats a BatchNorm layer is
-    folded into its convolution: kernels, and one bias an output channel; float32, or in int8 one
-    byte a kernel weight and four a bias. (The ONNX converter leaves the BatchNorm after a
-    depthwise convolution as a scale and an offset: one more number a channel.)
+    Outside Keras a BatchNorm layer is folded into its convolution: kernels and one bias an output
+    channel; in int8 a kernel weight takes one byte. (ONNX keeps it after a depthwise convolution.)
     """
     if name == "keras":
         return 4 * parameters(architecture)

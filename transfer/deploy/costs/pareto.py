@@ -1,8 +1,7 @@
 """Which file to put on a device: accuracy against latency, file size and multiply-adds.
 
-A candidate is a network in a number format, all its seeds together. It is on the front of a cost
-if no other candidate is as cheap and as accurate (Pareto). The choice is the smallest file that is
-shown to be as good as baseB, by a test of all files of its format at once, not by its mean.
+The choice is the smallest file that is shown to be as good as baseB, by a test of all files of its
+format at once, not by its mean.
 """
 
 from collections.abc import Sequence
@@ -34,15 +33,10 @@ def candidates(
 ) -> pd.DataFrame:
     """Every network and device format that was measured, in a study and those beside it.
 
-    ``margin``: how much worse than baseB still counts as equal, in units of accuracy.
-    ``beside``: other measured studies of the same data set, for example of a smaller alpha.
-    Returns columns `COLUMNS`. ``accuracy`` is the mean balanced accuracy of the files over
-    ``seeds``, ``low`` to ``high`` its 95 % interval over seeds and test images. ``median_ms`` is
-    the latency of one frame with one thread, NaN if it was not timed. ``difference`` is accuracy
-    minus that of baseB as trained, with ``compared_seeds`` runs of each or more; ``at_least`` and
-    ``outcome`` are as in `Comparison`, all files of a format tested at once; "" without baseB.
-    Raises `TransferError` if a table or a file of predictions is missing or damaged, or a study
-    beside has another data set.
+    Returns columns `COLUMNS`: ``accuracy`` is the mean balanced accuracy of the files over
+    ``seeds``, ``low`` to ``high`` its 95 % interval over seeds and test images; ``difference`` is
+    that minus the accuracy of baseB as trained; ``at_least`` and ``outcome`` are as in
+    `Comparison`, all files of a format tested at once.
     """
     own = Path(study_dir)
     folders = (own, *map(Path, beside))
@@ -98,13 +92,9 @@ def _costs_of(name: str, group: pd.DataFrame) -> dict[str, object]:
 
 
 def right_of_files(folder: Path, name: str, rows: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
-    """Which test images the files of some rows of deploy.csv classify correctly.
+    """Which test images the files of some rows of deploy.csv classify correctly, bool.
 
-    The predictions of a float file are those of the network, within 1e-4, as was verified
-    when the file was written.
-
-    Returns bool (rows, images).
-    Raises `TransferError` if predictions are missing, or do not belong to the table.
+    Predictions of a float file are those of the network, as was verified when it was written.
     """
     if name != "litert-int8":
         runs = read_runs(folder).set_index("run", drop=False)
@@ -121,11 +111,7 @@ def right_of_files(folder: Path, name: str, rows: pd.DataFrame, labels: np.ndarr
 def right_of_file(
     folder: Path, run: str, name: str, accuracy: float, labels: np.ndarray
 ) -> np.ndarray:
-    """Which test images a file classifies correctly, bool (images,).
-
-    Raises `TransferError` if its predictions are missing, or have another accuracy than the table
-    says.
-    """
+    """Which test images a file classifies correctly, bool (images,)."""
     probabilities = read_exported(folder, run, name)
     right = probabilities.argmax(1) == labels if len(probabilities) == len(labels) else None
     if right is None or abs(right.mean() - accuracy) > 1e-5:
@@ -137,11 +123,7 @@ def right_of_file(
 
 
 def on_front(costs: np.ndarray, accuracies: np.ndarray) -> np.ndarray:
-    """The Pareto front: no other candidate is as cheap, as accurate, and better in one of the two.
-
-    ``costs``, ``accuracies``: a candidate without a cost (NaN) is not on the front.
-    Returns bool (N,).
-    """
+    """The Pareto front, bool (N,): no other is as cheap, as accurate, and better in one."""
     cheap = costs[:, None] <= costs
     good = accuracies[:, None] >= accuracies
     better = (costs[:, None] < costs) | (accuracies[:, None] > accuracies)

@@ -1,8 +1,6 @@
 """Latency, throughput and peak memory of an exported file, in a process of its own.
 
-``python -m transfer.deploy.costs.stopwatch FILE THREADS CALLS`` prints them as JSON. The process
-imports numpy and the runtime of the file and nothing else that is heavy: what it measures is the
-network.
+The process imports numpy and the runtime of the file and nothing else that is heavy.
 """
 
 import dataclasses
@@ -42,10 +40,7 @@ class Timing:
 
 
 def time_file(path: str | Path, threads: int, calls: int = CALLS) -> Timing:
-    """Measure an exported file in a new process.
-
-    Raises `TransferError` if the file cannot be run.
-    """
+    """Measure an exported file in a new process."""
     module = "transfer.deploy.costs.stopwatch"
     command = [sys.executable, "-m", module, str(path), str(threads), str(calls)]
     paths = [str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -1,7 +1,6 @@
 """``deploy.csv``: what the networks of a study cost on a device, one row a run and format.
 
-Beside it, ``deploy_predictions.npz`` holds the test probabilities of each file that does not give
-the network's own (int8), under ``RUN.FORMAT``. Written by `transfer.deploy.costs.measure`.
+Beside it, ``deploy_predictions.npz``: test probabilities of each int8 file, as ``RUN.FORMAT``.
 """
 
 from pathlib import Path
@@ -36,10 +35,7 @@ _PREDICTIONS = "deploy_predictions.npz"
 
 
 def read_costs(study_dir: str | Path) -> pd.DataFrame:
-    """``deploy.csv`` of a study, columns `COLUMNS`; no rows if nothing was measured.
-
-    Raises `TransferError` if the table is not one of ours.
-    """
+    """``deploy.csv`` of a study, columns `COLUMNS`; no rows if nothing was measured."""
     path = Path(study_dir) / "deploy.csv"
     if not path.exists():
         return pd.DataFrame(columns=list(COLUMNS))
@@ -65,10 +61,7 @@ def write_exported(study_dir: Path, run: str, name: str, probabilities: np.ndarr
 
 
 def read_exported(study_dir: Path, run: str, name: str) -> np.ndarray:
-    """Test probabilities that the file of a run gave, float32 (N, classes).
-
-    Raises `TransferError` if they are missing or damaged.
-    """
+    """Test probabilities that the file of a run gave, float32 (N, classes)."""
     try:
         return read_probabilities(study_dir / _PREDICTIONS, f"{run}.{name}")
     except TransferError as error:

@@ -1,11 +1,7 @@
 """Closed loop: a pilot drives the simulated car from what the camera sees.
 
-Accuracy on recorded frames asks whether a network presses the key a person pressed, where that
-person drove. In the closed loop it lives with its own mistakes: a late key puts the car where no
-person was. A drive has a fixed number of frames. Whenever the car leaves the outer edge of the
-tape, or faces against the direction of travel, it is put back on the centre line: an intervention.
-
-Tracks, cameras and lights here are seeded so that no data set of `transfer.tasks.lanes` has them.
+A car that leaves the outer edge of the tape, or faces backwards, is put back on the centre line: an
+intervention. No data set has these tracks, cameras and lights.
 """
 
 import functools
@@ -78,10 +74,7 @@ class Moment:
 
 
 def make_course(number: int, seed: int) -> Course:
-    """Track ``number`` with the camera, light and start of ``seed``; every third goes clockwise.
-
-    Raises `TransferError` if a number is out of range.
-    """
+    """Track ``number`` with the camera, light and start of ``seed``; every third clockwise."""
     if not 0 <= number < _MAX_NUMBER or not 0 <= seed < _MAX_NUMBER:
         raise TransferError(f"Expected a track and a seed of 0 or more: {number}, {seed}.")
     clockwise = number % 3 == 2
@@ -103,7 +96,6 @@ def drive(
 ) -> list[Drive]:
     """Drive all courses side by side, so that a network sees them as one batch.
 
-    ``laps``: length of a drive: the frames in which a car in the middle of the lane goes so far.
     ``watch``: called with the position of a course and the `Moment`, every frame.
     """
     if not 0 < laps <= 1000:
@@ -151,7 +143,9 @@ class _OnTheWay:
         self.car = replace(car, heading=car.heading + self._sway.normal(0, _SWAY))
         index, left = nearest(track, self.car.x, self.car.y)
         self._advance(index)
-        if abs(left) > track.tape_outer or self._faces_backwards(index):
+        along_x, along_y = track.tangents[index]
+        ahead = math.cos(self.car.heading) * along_x + math.sin(self.car.heading) * along_y
+        if abs(left) > track.tape_outer or ahead < 0:
             self.interventions += 1
             self._since_intervention = 0.0
             self.car = start(track, index)
@@ -165,10 +159,6 @@ class _OnTheWay:
         if self._since_intervention >= self.course.track.length:
             self._clean_laps += 1
             self._since_intervention -= self.course.track.length
-
-    def _faces_backwards(self, index: int) -> bool:
-        along_x, along_y = self.course.track.tangents[index]
-        return math.cos(self.car.heading) * along_x + math.sin(self.car.heading) * along_y < 0
 
     def summary(self) -> Drive:
         return Drive(

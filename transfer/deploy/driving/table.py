@@ -46,13 +46,9 @@ class Summary:
 def summarise(drives: pd.DataFrame) -> Summary:
     """Summarise drives of one network.
 
-    The interval of the distance between interventions is the exact one of a Poisson count
-    (Garwood 1936). Where drives differ by more than chance, as on a track with one corner that
-    the network cannot take, it is widened as in a quasi-Poisson regression: the count is divided
-    by the dispersion (Pearson's chi-square over its degrees of freedom, at least 1).
-
-    ``drives``: rows with the columns ``distance``, ``interventions``, ``in_lane``, ``offset``,
-    ``laps``, ``clean_laps``.
+    The interval of the distance between interventions is the exact one of a Poisson count (Garwood
+    1936), widened as in a quasi-Poisson regression: the count is divided by the dispersion
+    (Pearson's chi-square over its degrees of freedom, at least 1).
     """
     distance, laps = (float(drives[column].sum()) for column in ("distance", "laps"))
     count = int(drives["interventions"].sum())
@@ -84,23 +80,16 @@ def _ratio(amount: float, count: float) -> float:
 
 
 def read_drives(path: str | Path) -> pd.DataFrame:
-    """``driving.csv`` as a data frame, one row a drive, columns `COLUMNS`.
-
-    Raises `TransferError` if the file is missing, too large or not a table of drives.
-    """
+    """``driving.csv`` as a data frame, one row a drive, columns `COLUMNS`."""
     return read_table(path, COLUMNS, dict.fromkeys(_NUMBERS, float))
 
 
 def by_network(drives: pd.DataFrame) -> pd.DataFrame:
     """Interventions a lap of every network, all its seeds together.
 
-    ``drives``: as from `read_drives`.
-    Returns columns ``network`` (without seed and format), ``kind``, ``n``, ``bn``, ``format`` (""
-    for the network itself), ``seeds``, ``drives``, ``per_lap`` with ``low`` and ``high``,
-    ``offset`` (mean distance from the centre line, half widths) with ``offset_low`` and
-    ``offset_high``, ``in_lane``. 95 % intervals are Student's t over the network's seeds; with one
-    seed they are over its drives. That of ``per_lap`` is at least as wide as `summarise` gives over
-    drives: where no seed needed help, another one still may. The references have the kind "".
+    95 % intervals are Student's t over the network's seeds; with one seed, over its drives. That of
+    ``per_lap`` is at least as wide as `summarise` gives over drives: where no seed needed help,
+    another one still may.
     """
     parts = [_parsed(str(name)) for name in drives["network"]]
     named = drives.reset_index(drop=True).join(

@@ -1,10 +1,7 @@
 """From a trained network to the bytes of a file, with metadata inside.
 
-`transfer.deploy.export.write` runs every file before it puts it in place, since converters fail
-silently.
-Two things were seen to fail without an error: a network in training mode through Keras' ONNX
-exporter (onnxruntime refuses the file), and TensorFlow's converter given a function instead of a
-saved model (weights left behind as variables: the file runs and answers with NaN).
+Converters fail silently: Keras' ONNX exporter on a network in training mode, TensorFlow's converter
+on a function in place of a saved model. `write` runs every file.
 """
 
 import contextlib
@@ -22,8 +19,7 @@ import numpy as np
 
 from transfer.deploy.export.runtimes import METADATA, first_line, require
 from transfer.errors import TransferError
-from transfer.networks.plain import keras_layer
-from transfer.networks.transplant import get_weights, set_weights
+from transfer.networks.transplant import get_weights, keras_layer, set_weights
 from transfer.progress import quietly
 
 _TIME = (2000, 1, 1, 0, 0, 0)  # of the metadata's entry: the same run gives the same bytes
@@ -32,14 +28,9 @@ _TIME = (2000, 1, 1, 0, 0, 0)  # of the metadata's entry: the same run gives the
 def plain_layers(model: keras.Model, dtype: str = "uint8") -> keras.Model:
     """The network for inference: Keras' own layers only, no dropout, nothing trainable.
 
-    Training uses layers of this package, which have a fast backward pass. A file with these layers
-    could be opened only where this package is installed.
-
-    ``model``: as from `transfer.networks.network.build`, with its weights.
-    ``dtype``: ``uint8`` or ``float32``, of the images, 0..255 either way. A converter that
-    quantises expects float32.
-    Returns a model from images (N, height, width, 3), RGB, to class probabilities float32 (N,
-    classes). Names and weights are those of ``model``.
+    Training uses layers of this package, which have a fast backward pass; a file with these could
+    be opened only where it is installed. ``dtype``: of the images, 0..255 either way; a converter
+    that quantises expects float32.
     """
 
     def call(layer: keras.Layer, *inputs: Any, **options: Any) -> Any:
@@ -71,8 +62,7 @@ def to_litert(model: keras.Model) -> bytes:
 def to_litert_int8(model: keras.Model, images: np.ndarray) -> bytes:
     """A full-integer LiteRT flatbuffer: uint8 images in, uint8 probabilities (1/256) out.
 
-    ``images``: uint8 (N, height, width, 3), representative training images, from which the ranges
-    of the activations are taken.
+    The ranges of the activations are taken from ``images``, representative training images.
     """
     images = np.array(images)
     # The input's range becomes exactly 0..255, so that its quantisation is the identity.
@@ -126,12 +116,7 @@ def _converting(name: str) -> Iterator[None]:
 
 
 def with_metadata(content: bytes, kind: str, metadata: Mapping[str, Any]) -> bytes:
-    """The file with its metadata inside, as JSON.
-
-    ``keras`` and ``litert``: the entry ``transfer.json`` of a zip archive; a .tflite carries the
-    archive behind its last byte, where LiteRT's own tools put label files. ``onnx``: the metadata
-    property of the same name.
-    """
+    """The file with its metadata inside, as JSON: as LiteRT's own tools put label files."""
     text = json.dumps(metadata, indent=1)
     if kind == "onnx":
         onnx = require("onnx")

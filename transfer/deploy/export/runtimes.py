@@ -1,14 +1,7 @@
 """Run an exported file by the runtime of its format, and read what it says about itself.
 
-============  =========  =====================================
-format        suffix     runtime
-============  =========  =====================================
-``keras``     .keras     Keras
-``litert``    .tflite    LiteRT (``ai-edge-litert``)
-``onnx``      .onnx      onnxruntime
-============  =========  =====================================
-
-Nothing here imports TensorFlow, except to run a .keras file.
+Keras runs .keras, LiteRT (``ai-edge-litert``) .tflite, onnxruntime .onnx. Nothing here imports
+TensorFlow, except to run a .keras file.
 """
 
 import importlib
@@ -41,22 +34,14 @@ _MAX_METADATA_BYTES = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """An exported network, ready to run.
-
-    ``predict``: a function of uint8 images (N, height, width, 3), N >= 1, that returns
-    probabilities float32 (N, classes).
-    ``metadata``: class names, image size, run, accuracy; see `transfer.deploy.export.write`.
-    """
+    """A network ready to run: uint8 images (N, height, width, 3) to probabilities, and metadata."""
 
     predict: Callable[[np.ndarray], np.ndarray]
     metadata: dict[str, Any]
 
 
 def format_of(path: str | Path) -> str:
-    """The format a suffix stands for.
-
-    Raises `TransferError` if it stands for none.
-    """
+    """The format a suffix stands for."""
     for name, suffix in SUFFIXES.items():
         if Path(path).suffix == suffix:
             return name
@@ -65,10 +50,7 @@ def format_of(path: str | Path) -> str:
 
 
 def check_request(out: Path, kind: str | None, int8: bool) -> str:
-    """The format to write ``out`` in.
-
-    Raises `TransferError` if file, format and ``int8`` contradict each other.
-    """
+    """The format to write ``out`` in, unless file, format and ``int8`` contradict each other."""
     kind = kind or format_of(out)
     if kind not in SUFFIXES:
         raise TransferError(f"Expected a format of {', '.join(SUFFIXES)}. Received: {kind!r}.")
@@ -80,10 +62,7 @@ def check_request(out: Path, kind: str | None, int8: bool) -> str:
 
 
 def require(package: str) -> Any:
-    """Import a package of the extra ``export``.
-
-    Raises `TransferError` if it is not installed, saying how to install it.
-    """
+    """Import a package of the extra ``export``; the error says how to install it."""
     try:
         return importlib.import_module(package)
     except ImportError as error:
@@ -94,13 +73,7 @@ def require(package: str) -> Any:
 
 
 def open_exported(path: str | Path, threads: int = 1) -> Opened:
-    """Open an exported file.
-
-    ``path``: its suffix says which runtime.
-    ``threads``: the number that the runtime may use. Keras has one setting for the process and
-    ignores it.
-    Raises `TransferError` if the runtime is not installed, or refuses the file.
-    """
+    """Open an exported file with so many threads; Keras, which has one setting, ignores them."""
     path = Path(path)
     kind = format_of(path)
     try:
@@ -174,10 +147,7 @@ def _open_keras(path: Path, threads: int) -> Opened:
 
 
 def metadata_of_archive(path: Path) -> dict[str, Any]:
-    """The metadata inside a .keras or .tflite file; none if there are none.
-
-    .keras is a zip archive; a .tflite carries one behind its last byte, as LiteRT's own do.
-    """
+    """The metadata inside a .keras or .tflite file, in its zip archive; {} if there are none."""
     if not zipfile.is_zipfile(path):
         return {}
     with zipfile.ZipFile(path) as archive:

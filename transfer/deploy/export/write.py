@@ -1,40 +1,25 @@
 """Export a finished run to a file that takes camera frames and returns probabilities.
 
-``python -m transfer export STUDY_DIR/RUN --out net.tflite --int8``
-
-A file is put in place only after the runtime of its format, which knows nothing of this package,
-has run it on the whole test set. The accuracy it reached stands in the metadata, inside the file
-and beside it.
+A file is put in place only after the runtime of its format has run it on the whole test set. The
+accuracy it reached stands in the metadata, inside the file and beside it.
 """
 
 import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from transfer.deploy.export.convert import (
-    to_keras,
-    to_litert,
-    to_litert_int8,
-    to_onnx,
-    with_metadata,
-)
-from transfer.deploy.export.finished import Finished, open_data, read_finished
-from transfer.deploy.export.runtimes import (
-    PACKAGES,
-    SUFFIXES,
-    check_request,
-    open_exported,
-    require,
-)
+from transfer.deploy.export import convert, runtimes
+from transfer.deploy.export.open import Finished, open_data, read_finished
 from transfer.errors import TransferError
 from transfer.files import write_atomically
+from transfer.machine import versions_of
+from transfer.networks.architecture import Weights
 from transfer.networks.network import build
 from transfer.networks.transplant import set_weights
 from transfer.networks.weights import hash_weights
@@ -54,18 +39,13 @@ _LIBRARIES = ("tensorflow-cpu", "tensorflow", "keras", "ai-edge-litert", "onnx",
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """An exported file and what was found on the test set.
-
-    ``path``, ``sidecar``: the file, and its metadata beside it (``FILE.json``).
-    ``accuracy_lost``: accuracy of the Keras network minus that of the file, -1..1.
-    ``probabilities``: what the file gives for the test images, float32 (N, classes).
-    """
+    """An exported file, ``FILE.json`` beside it, and what it gives for the test images."""
 
     path: Path
     sidecar: Path
     metadata: dict[str, Any]
-    accuracy_lost: float
-    probabilities: np.ndarray
+    accuracy_lost: float  #: accuracy of the Keras network minus that of the file, -1..1
+    probabilities: np.ndarray  #: float32 (N, classes)
 
 
 def export(
@@ -76,24 +56,18 @@ def export(
     data: str | Path | None = None,
     images: int = 0,
 ) -> Exported:
-    """Export a run, verified.
+    """Export the run ``STUDY_DIR/RUN_NAME`` to ``out``, verified; else nothing is written.
 
-    ``run``: ``STUDY_DIR/RUN_NAME``.
-    ``out``: file to write; its suffix is that of the format. ``OUT.json`` is written beside it.
-    ``kind``: ``keras``, ``litert``, ``onnx``, or None: by the suffix of ``out``.
-    ``int8``: full-integer weights and activations; ``litert`` only.
-    ``data``: folder of the study's data set, if it has moved.
-    ``images``: training images, unlabelled, to re-estimate all BatchNorm statistics on; 0: as
-    trained.
-    Raises `TransferError` if format, suffix and ``int8`` contradict each other, the run or its data
-    are at fault, a package is missing, or the file does not give the network's predictions. Then
-    nothing is written.
+    ``kind``: ``keras``, ``litert``, ``onnx``, or None: by the suffix of ``out``. ``int8``: full-
+    integer weights and activations; ``litert`` only. ``data``: folder of the study's data set, if
+    it has moved. ``images``: training images, unlabelled, to re-estimate all BatchNorm statistics
+    on; 0: as trained.
     """
     out = Path(out)
-    kind = check_request(out, kind, int8)
+    kind = runtimes.check_request(out, kind, int8)
     finished = read_finished(run)
-    for package in PACKAGES[kind]:
-        require(package)
+    for package in runtimes.PACKAGES[kind]:
+        runtimes.require(package)
     return export_finished(finished, open_data(finished, data), out, kind, int8, images)
 
 
@@ -112,7 +86,7 @@ def export_finished(
 def export_weights(
     finished: Finished,
     data: Dataset,
-    weights: Mapping[str, np.ndarray],
+    weights: Weights,
     out: Path,
     kind: str,
     int8: bool,
@@ -123,13 +97,15 @@ def export_weights(
     expected = _predictions(network, data)
     if int8:
         images = chosen_images(data, min(_REPRESENTATIVE_IMAGES, len(data.train.images)))
-        content = to_litert_int8(network, images)
+        content = convert.to_litert_int8(network, images)
     else:
-        content = {"keras": to_keras, "litert": to_litert, "onnx": to_onnx}[kind](network)
+        content = {"keras": convert.to_keras, "litert": convert.to_litert, "onnx": convert.to_onnx}[
+            kind
+        ](network)
     with tempfile.TemporaryDirectory() as folder:
-        trial = Path(folder) / f"network{SUFFIXES[kind]}"
+        trial = Path(folder) / f"network{runtimes.SUFFIXES[kind]}"
         trial.write_bytes(content)
-        given = open_exported(trial).predict(np.ascontiguousarray(data.test.images))
+        given = runtimes.open_exported(trial).predict(np.ascontiguousarray(data.test.images))
         difference = _verify(given, expected, kind, int8)
         metadata = _metadata(finished, data, kind, int8)
         metadata |= {name: value for name, value in facts.items() if value}
@@ -137,7 +113,7 @@ def export_weights(
         metadata["test_accuracy"] = round(accuracy(given, data.test.labels), 6)
         metadata["keras_test_accuracy"] = round(accuracy(expected, data.test.labels), 6)
         metadata["largest_difference"] = float(f"{difference:.3g}")
-        content = with_metadata(content, kind, metadata)
+        content = convert.with_metadata(content, kind, metadata)
         trial.write_bytes(content)
         _verify_final(trial, metadata, data.test.images[:_FINAL_IMAGES], given[:_FINAL_IMAGES])
     sidecar = out.with_name(out.name + ".json")
@@ -147,7 +123,7 @@ def export_weights(
     return Exported(out, sidecar, metadata, lost, given)
 
 
-def _network(finished: Finished, data: Dataset, weights: Mapping[str, np.ndarray]) -> keras.Model:
+def _network(finished: Finished, data: Dataset, weights: Weights) -> keras.Model:
     """The network as it is trained."""
     network = build(finished.architecture((data.height, data.width)))
     set_weights(network, weights)
@@ -175,10 +151,7 @@ def _check_recorded(finished: Finished, expected: np.ndarray) -> None:
 
 
 def chosen_images(data: Dataset, count: int) -> np.ndarray:
-    """Training images drawn from a fixed seed, uint8 (count, height, width, 3).
-
-    Raises `TransferError` if there are not as many.
-    """
+    """Training images drawn from a fixed seed, uint8 (count, height, width, 3)."""
     if not 1 <= count <= len(data.train.images):
         raise TransferError(
             f"Expected 1 to {len(data.train.images)} training images to use. Received: {count}."
@@ -207,7 +180,7 @@ def _verify_final(
     path: Path, metadata: dict[str, Any], images: np.ndarray, expected: np.ndarray
 ) -> None:
     """Verify the file once more, now that it holds metadata."""
-    opened = open_exported(path)
+    opened = runtimes.open_exported(path)
     if opened.metadata != metadata or not np.array_equal(
         opened.predict(np.ascontiguousarray(images)), expected
     ):
@@ -215,24 +188,18 @@ def _verify_final(
 
 
 def _metadata(finished: Finished, data: Dataset, kind: str, int8: bool) -> dict[str, Any]:
-    versions = {}
-    for library in _LIBRARIES:
-        try:
-            versions[library] = version(library)
-        except PackageNotFoundError:  # the GPU or the CPU build, or an extra not needed here
-            continue
     return {
         "run": finished.run.name,
         "format": f"{kind}{'-int8' if int8 else ''}",
-        "classes": list(finished.classes),
+        "classes": list(finished.settings.classes),
         "image_size": [data.height, data.width],
         "input": f"uint8 (N, {data.height}, {data.width}, 3), RGB, 0..255",
-        "output": f"probabilities (N, {len(finished.classes)})"
+        "output": f"probabilities (N, {len(finished.settings.classes)})"
         + (", uint8: times 1/256" if int8 else ", float32"),
-        "input_size": list(finished.input_size),
-        "backbone": finished.backbone,
-        "alpha": finished.alpha,
+        "input_size": list(finished.settings.input_size),
+        "backbone": finished.settings.backbone,
+        "alpha": finished.settings.alpha,
         "dataset": data.name,
         "test_images": len(data.test.labels),
-        "versions": versions,
+        "versions": versions_of(_LIBRARIES),
     }

@@ -1,21 +1,19 @@
-"""What accuracy gains if BatchNorm statistics are estimated on target images, without training.
-
-``python -m transfer reestimate STUDY_DIR [RUN ...]`` writes ``STUDY_DIR/reestimation.csv``.
-"""
+"""What accuracy gains if BatchNorm statistics are estimated on target images, untrained."""
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from transfer.deploy.export.finished import Finished, open_data, read_finished
+from transfer.deploy.export.open import Finished, open_data, read_finished
 from transfer.deploy.export.write import chosen_images
 from transfer.deploy.reestimation.table import COLUMNS, read_reestimation
 from transfer.errors import TransferError
 from transfer.files import sha256_of
+from transfer.networks.architecture import Weights
 from transfer.networks.backbone import Architecture
 from transfer.networks.sources import find_source
 from transfer.networks.transplant import frozen_layers
@@ -43,19 +41,9 @@ def measure_reestimation(
 ) -> pd.DataFrame:
     """Test accuracy of finished runs with statistics as trained and re-estimated.
 
-    Statistics are re-estimated twice for each run: of its frozen layers alone (rows ``frozen``,
-    where it has some), and of all layers (rows ``all``). With ``source`` there is also a row
-    ``probe`` for each block of baseA: the validation accuracy of a ridge probe on pooled features
-    of the source network as it is, with the source's statistics and with the target's.
-
-    ``runs``: names of runs; None: all on all training images.
-    ``images``: training images, unlabelled, drawn from a fixed seed.
-    ``source``: that of the study (``fractals``, ``imagenet`` or a weight file) for the probe; None:
-    no probe.
-    ``data``: folder of the study's data set, if it has moved.
-    Returns the whole of reestimation.csv, columns `COLUMNS`; rows of other runs stay.
-    Raises `TransferError` if a run, the data or the source is missing, or there are not as many
-    training images.
+    Of the frozen layers alone (rows ``frozen``), and of all (rows ``all``). With ``source``, that
+    of the study, there is a row ``probe`` for each block of baseA: the validation accuracy of a
+    ridge probe, with the source's statistics and with the target's.
     """
     study_dir = Path(study_dir)
     table = read_runs(study_dir)
@@ -84,7 +72,7 @@ def _rows(finished: Finished, data: Dataset, images: np.ndarray) -> Iterator[dic
     architecture = finished.architecture((data.height, data.width))
     network = _network(architecture)
 
-    def measured(weights: Mapping[str, np.ndarray]) -> float:
+    def measured(weights: Weights) -> float:
         network.start(weights, seed=0)
         return accuracy(network.predict(data.test.images), data.test.labels)
 
@@ -106,7 +94,7 @@ def _network(architecture: Architecture) -> Trainer:
 
 def _source(finished: Finished, source: str) -> Path:
     """The weight file of the study's own source."""
-    name, path = find_source(source, finished.alpha, finished.backbone)
+    name, path = find_source(source, finished.settings.alpha, finished.settings.backbone)
     own = read_settings(finished.study_dir).source
     if own is None or own.sha256 != sha256_of(path):
         raise TransferError(
@@ -121,29 +109,22 @@ def _probe(
 ) -> list[dict[str, Any]]:
     """Ridge probes on baseA's features: by the source's statistics, and by the target's."""
     architecture = Architecture(
-        alpha=finished.alpha,
-        input_size=finished.input_size,
+        alpha=finished.settings.alpha,
+        input_size=finished.settings.input_size,
         image_size=(data.height, data.width),
         classes=len(data.classes),
-        backbone=finished.backbone,
+        backbone=finished.settings.backbone,
     )
     weights = read_weights(base_a, architecture)
-    before, after = (
-        _probe_accuracies(architecture, values, data)
-        for values in (weights, reestimate(architecture, weights, images))
-    )
+    accuracies = []  # validation accuracy of the ridge probe after every block
+    for values in (weights, reestimate(architecture, weights, images)):
+        features = feature_function(architecture, values)
+        scores = measure_scores(data, features, None, batch_size(architecture))
+        accuracies.append(scores[scores["score"] == "ridge_probe"].set_index("block")["value"])
+    before, after = accuracies
     named = {"kind": "probe", "bn": "", "seed": 0, "layers": "all", "split": "validation"}
     named["images"] = len(images)
     return [
         {"run": f"probe-{n}", "n": n, **named, "before": before[n], "after": after[n]}
         for n in before.index
     ]
-
-
-def _probe_accuracies(
-    architecture: Architecture, weights: Mapping[str, np.ndarray], data: Dataset
-) -> pd.Series:
-    """Validation accuracy of the ridge probe after every block."""
-    features = feature_function(architecture, weights)
-    scores = measure_scores(data, features, None, batch_size(architecture))
-    return scores[scores["score"] == "ridge_probe"].set_index("block")["value"]

@@ -1,7 +1,4 @@
-"""``reestimation.csv``: accuracy with BatchNorm statistics as trained and re-estimated.
-
-Written by `transfer.deploy.reestimation.measure`.
-"""
+"""``reestimation.csv``: accuracy with BatchNorm statistics as trained and re-estimated."""
 
 from pathlib import Path
 
@@ -17,10 +14,7 @@ COLUMNS = ("run", "kind", "n", "bn", "seed", "layers", "images", "split", "befor
 
 
 def read_reestimation(path: str | Path) -> pd.DataFrame:
-    """The table as a data frame with the columns `COLUMNS`.
-
-    Raises `TransferError` if it is missing or not one of ours.
-    """
+    """The table as a data frame with the columns `COLUMNS`."""
     types = {"bn": "string", "n": "Int64", "before": float, "after": float}
     frame = read_table(path, COLUMNS, types).fillna({"bn": ""})
     if not frame[["before", "after"]].stack().between(0, 1).all():
@@ -31,11 +25,7 @@ def read_reestimation(path: str | Path) -> pd.DataFrame:
 
 
 def gains_of_reestimation(frame: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy after minus before, mean over seeds.
-
-    Returns columns ``kind``, ``bn``, ``layers``, ``n``, ``before``, ``after``, ``gain``, ``low``,
-    ``high`` (95 % over seeds, NaN for one), ``seeds``.
-    """
+    """Accuracy after minus before, mean over seeds with its 95 % interval, NaN for one."""
     rows = []
     for key, group in frame.groupby(["kind", "bn", "layers", "n"], sort=False, dropna=False):
         gained = (group["after"] - group["before"]).to_numpy()

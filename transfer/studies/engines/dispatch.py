@@ -13,8 +13,7 @@ from transfer.errors import TransferError
 from transfer.networks.backbone import BACKBONES
 from transfer.results import finished
 from transfer.runs import FROZEN_KINDS, Run
-from transfer.studies.context import Context
-from transfer.study_file import Settings
+from transfer.study_file import Context, Settings
 
 SECONDS_BETWEEN_LOOKS = 1.0  #: at logs, and at runs that another process is doing
 
@@ -33,20 +32,13 @@ class Pool(Protocol):
         """Begin runs whose dependencies are finished, and take them off the list."""
 
     def events(self) -> Iterable[tuple[Run, str, Any]]:
-        """What has happened, after `SECONDS_BETWEEN_LOOKS` at most.
-
-        A run and the outcome of `transfer.studies.engines.local.attempt`, or ``"epoch"`` and the
-        line of its log.
-        """
+        """What has happened to runs: the outcome of `attempt`, or ``"epoch"`` and its line."""
 
 
 def do_all(missing: list[Run], pool: Pool, context: Context, total: int) -> Failures:
     """Do runs that are not finished, and those that they depend on before them.
 
     If a run fails, all others are still done, except those that copy from it.
-
-    ``total``: runs of the study, finished ones included.
-    Raises `TransferError` if no run can be done any more; what is finished stays finished.
     """
     costs = {run.name: cost(run, context.settings) for run in missing}
     pending = in_order(missing, costs)
@@ -82,11 +74,7 @@ def do_all(missing: list[Run], pool: Pool, context: Context, total: int) -> Fail
 
 
 def cost(run: Run, settings: Settings) -> float:
-    """Expected cost of a run relative to others: forward, and backward through what is trained.
-
-    The stem and each block count the same: their multiply-adds need TensorFlow, which the parent
-    of the workers does not import.
-    """
+    """Expected cost of a run: forward, and backward through what is trained, by blocks."""
     depth = run.depth or BACKBONES[settings.backbone].blocks
     frozen = 0
     if run.kind in FROZEN_KINDS and run.kind != "A@nB" and run.n:
@@ -116,11 +104,7 @@ def _leave_out(pending: list[Run], failures: Failures, display: "_Display") -> N
 
 
 class _Display:
-    """Progress of a study: a live panel on a terminal, plain lines elsewhere.
-
-    ``costs``: expected relative cost of each run still to do; the time left is estimated from it.
-    ``total``: runs of the study, finished ones included. ``epochs``: of a run at most.
-    """
+    """Progress of a study: a live panel on a terminal, plain lines elsewhere."""
 
     def __init__(self, costs: Mapping[str, float], total: int, epochs: int) -> None:
         self._costs, self._total, self._epochs = dict(costs), total, epochs

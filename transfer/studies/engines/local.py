@@ -1,8 +1,7 @@
 """Run a study on this machine: several worker processes, dependencies respected.
 
-The parent never imports TensorFlow. Each worker imports it once, takes one run after another and
-reports after every epoch. A run is done by whoever holds its lock, and the operating system frees
-the lock of a process that dies, so two studies on one folder share the work.
+The parent never imports TensorFlow. A run is done by whoever holds its lock, and the operating
+system frees the lock of a process that dies, so two studies on one folder share the work.
 """
 
 import contextlib
@@ -26,8 +25,8 @@ from transfer.program import CUT_MEANWHILE
 from transfer.progress import quietly
 from transfer.results import finished, working
 from transfer.runs import FROZEN_KINDS, Run
-from transfer.studies.context import GRAPHS_KEPT, Context
 from transfer.studies.engines.dispatch import SECONDS_BETWEEN_LOOKS, Costs, ready_runs
+from transfer.study_file import GRAPHS_KEPT, Context
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _FOLDERS_OF_A_RUN = ("failed", "checkpoints", "logs", "predictions", "rows")
@@ -35,10 +34,7 @@ _FOLDERS_OF_A_RUN = ("failed", "checkpoints", "logs", "predictions", "rows")
 
 @contextlib.contextmanager
 def processes(context: Context, runs: int, workers: int | None) -> Iterator["_Pool"]:
-    """Worker processes for so many runs, which end with the block.
-
-    ``workers``: None: one a core, as a second thread in a process gains next to nothing.
-    """
+    """Worker processes for so many runs (None: one a core), which end with the block."""
     pool = _Pool(context, min(workers or cores(), runs))
     try:
         yield pool
@@ -136,8 +132,7 @@ def _next(
 ) -> Run | None:
     """The first run whose dependencies are finished, taken off the list.
 
-    One whose graph the worker has traced goes before: tracing takes a third of a short run. But
-    not before one of twice the computation, or the longest runs would end the study alone.
+    One whose graph is traced goes before, but not before one of twice the computation.
     """
     ready = ready_runs(pending, study_dir)
     if not ready:

@@ -1,9 +1,7 @@
 """Run a study on a Ray cluster: every run is a Ray task, retried where its node is lost.
 
-Each task does a run as a local worker does, under the same lock. The folder of the study and that
-of the data lie on a path that all nodes share: results are written there once, images are mapped
-from there, and progress is read from the logs there. The weights of baseA go through Ray's object
-store, as they may lie on one machine only. ``docs/cluster.md`` shows how to set it up.
+The folder of the study and that of the data lie on a path that all nodes share. The weights of
+baseA go through Ray's object store, as they may lie on one machine only.
 """
 
 import contextlib
@@ -18,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +27,10 @@ from transfer.program import how_to_install
 from transfer.progress import quietly
 from transfer.results import read_log, working
 from transfer.runs import Run
-from transfer.studies.context import Context
 from transfer.studies.engines.dispatch import SECONDS_BETWEEN_LOOKS, Costs, ready_runs
 from transfer.studies.engines.local import attempt, start_worker
 from transfer.studies.setup import environment
+from transfer.study_file import Context
 
 try:
     import ray
@@ -53,10 +51,8 @@ def cluster(
 ) -> Iterator["_Tasks"]:
     """Ray tasks for so many runs; what still runs at the end of the block is ended.
 
-    ``workers``: runs at a time at most, between which the cluster's GPUs are shared out; None: one
-    a CPU, or one a GPU where there are any.
-    ``address``: of the cluster, ``HOST:PORT`` or ``auto``; None: this machine alone.
-    Raises `TransferError` if the cluster cannot be reached or cannot be used.
+    ``workers``: runs at a time, between which the GPUs are shared out; None: one a CPU, or one a
+    GPU. ``address``: ``HOST:PORT`` or ``auto``; None: this machine alone.
     """
     # The tasks run in folders of their own.
     context = dataclasses.replace(
@@ -75,12 +71,7 @@ def cluster(
 def gpus_a_run(
     nodes: Sequence[Mapping[str, float]], workers: int | None, threads: int = 1
 ) -> float:
-    """The share of a GPU that each run takes: 0 on a cluster without any, else at most 1.
-
-    ``nodes``: resources of each node, ``{"CPU": 16, "GPU": 1}``. ``workers``: runs at a time; None:
-    one a GPU. ``threads``: CPUs that a run takes.
-    Raises `TransferError` if no node offers that many CPUs.
-    """
+    """The share of a GPU that each run takes: 0 on a cluster without any, else at most 1."""
     usable = [node for node in nodes if node.get("CPU", 0) >= threads]
     if not usable:
         raise TransferError(
@@ -142,19 +133,6 @@ def _check_reachable(address: str) -> None:
         raise TransferError(f"Cannot use the Ray cluster at {address}: {reason}.") from error
 
 
-def _submitter(context: Context, gpus: float) -> Callable[[Run], Any]:
-    """What makes a task of a run."""
-    task = ray.remote(
-        num_cpus=context.threads, num_gpus=gpus, max_retries=_RETRIES, scheduling_strategy="SPREAD"
-    )(_task)
-    # A task is given the bytes themselves; Ray's type hints do not allow None.
-    base: Any = None
-    if context.source_path is not None:
-        base = ray.put(context.source_path.read_bytes())
-    versions = environment()["versions"]
-    return lambda run: task.remote(run, context, base, versions)
-
-
 def _task(
     run: Run, context: Context, base: bytes | None, versions: dict[str, str]
 ) -> tuple[str, Any]:
@@ -192,7 +170,14 @@ class _Tasks:
 
     def __init__(self, context: Context, gpus: float, most: int) -> None:
         self._study_dir, self._most = context.study_dir, most
-        self._submit = _submitter(context, gpus)
+        resources: Any = {"num_cpus": context.threads, "num_gpus": gpus}
+        task = ray.remote(max_retries=_RETRIES, scheduling_strategy="SPREAD", **resources)(_task)
+        # A task is given the bytes themselves; Ray's type hints do not allow None.
+        base: Any = None
+        if context.source_path is not None:
+            base = ray.put(context.source_path.read_bytes())
+        versions = environment()["versions"]
+        self._submit = lambda run: task.remote(run, context, base, versions)
         self._running: dict[Any, Run] = {}
         self._logs: dict[str, Version | None] = {}  # as they were shown
 
@@ -228,10 +213,7 @@ class _Tasks:
 
 
 def _raylet_is_gone() -> bool:
-    """Whether the node that this command has started itself, if it has, is there no more.
-
-    Ray notices it after a quarter of a minute, and may then end this process without a word.
-    """
+    """Whether the node that this command has started is gone; Ray itself notices it late."""
     node = ray._private.worker._global_node
     own: list[Any] = node.all_processes.get("raylet", []) if node else []
     return any(one.process.poll() is not None for one in own)

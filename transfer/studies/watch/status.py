@@ -1,8 +1,4 @@
-"""Where a study stands that another process, or another machine on a shared folder, is doing.
-
-Nothing of the study is changed and none of its processes is asked: finished runs have a row, a run
-that is being done has a lock that somebody holds, and its epochs are in its log.
-"""
+"""Where a study stands that another process is doing; nothing of it is changed."""
 
 import time
 from dataclasses import dataclass
@@ -12,17 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from transfer import results
 from transfer.files import is_locked
 from transfer.program import plain
-from transfer.results import (
-    finished,
-    folded_runs,
-    names_in,
-    read_failures,
-    read_log,
-    read_runs,
-    working,
-)
 from transfer.runs import Run, parse_run, parse_runs
 from transfer.studies.engines.dispatch import cost
 from transfer.study_file import Settings, planned_runs, read_settings
@@ -60,17 +48,18 @@ class Status:
 
 
 def status(study_dir: str | Path) -> Status:
-    """Look at a study.
-
-    Raises `TransferError` if the folder holds no study, or study.json does not say what it is.
-    """
+    """Look at a study."""
     folder = Path(study_dir)
     settings, planned = read_settings(folder), planned_runs(folder)
-    begun = {*folded_runs(folder), *names_in(folder, "rows"), *names_in(folder, "logs")}
+    begun = {
+        *results.folded_runs(folder),
+        *results.names_in(folder, "rows"),
+        *results.names_in(folder, "logs"),
+    }
     names = sorted(begun, key=place)
     runs = list(dict.fromkeys([*planned, *parse_runs(names, folder)]))
-    done = [run for run in runs if finished(folder, run)]
-    failed = read_failures(folder)
+    done = [run for run in runs if results.finished(folder, run)]
+    failed = results.read_failures(folder)
     running: list[Unfinished] = []
     stopped: list[Unfinished] = []
     to_do: list[str] = []
@@ -98,13 +87,13 @@ def status(study_dir: str | Path) -> Status:
 
 def _look(folder: Path, run: Run) -> Unfinished | None:
     """How far a run without a row is; None if it was not begun."""
-    locked = is_locked(working(folder, "locks", f"{run.name}.lock"))
-    log = working(folder, "logs", f"{run.name}.csv")
+    locked = is_locked(results.working(folder, "locks", f"{run.name}.lock"))
+    log = results.working(folder, "logs", f"{run.name}.csv")
     try:
         changed = log.stat().st_mtime
     except OSError:
         return Unfinished(run.name, 0, None, None, True) if locked else None
-    epochs = read_log(folder, run.name)
+    epochs = results.read_log(folder, run.name)
     if epochs.empty:
         return Unfinished(run.name, 0, None, None, locked)
     last = epochs.iloc[-1]
@@ -116,25 +105,24 @@ def _is_fresh(folder: Path, begun: Unfinished) -> bool:
     """Whether a run nobody is seen to hold has written an epoch so lately that somebody must."""
     if begun.seconds_ago is None:
         return False
-    lasted = float(read_log(folder, begun.run)["seconds"].iloc[-1])
+    lasted = float(results.read_log(folder, begun.run)["seconds"].iloc[-1])
     return begun.seconds_ago < max(_FRESH_SECONDS, _FRESH_EPOCHS * lasted)
 
 
 def _seconds_left(
     folder: Path, settings: Settings, done: list[Run], running: list[Unfinished], waiting: list[str]
 ) -> float | None:
-    """At the pace of the finished runs of the same kind (else of all, else of the epochs so far).
-
-    Early stopping and whatever else shortens runs is in that pace. As many runs at a time as now.
-    """
+    """At the pace of the finished runs of the same kind (else of all, or of the epochs so far)."""
     if not running:
         return None
     epochs = settings.protocol.epochs
-    lasted = read_runs(folder).set_index("run")["seconds"] if done else {}
+    lasted = results.read_runs(folder).set_index("run")["seconds"] if done else {}
     paces = [(run.kind, float(lasted[run.name]), cost(run, settings)) for run in done]
     if not done:
         for begun in running:
-            seconds = float(read_log(folder, begun.run)["seconds"].sum()) if begun.epoch else 0.0
+            seconds = (
+                float(results.read_log(folder, begun.run)["seconds"].sum()) if begun.epoch else 0.0
+            )
             share = begun.epoch / epochs
             paces.append(("", seconds, share * cost(parse_run(begun.run), settings)))
     if not any(costs for _, _, costs in paces):

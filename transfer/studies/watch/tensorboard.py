@@ -1,17 +1,7 @@
 """What TensorBoard shows of a study: curves of all runs by kind and n, and hyper-parameters.
 
-::
-
-    STUDY/tensorboard/AnB/n04/A4B_s0/events.out.tfevents.study   epochs of a run, then its row
-    STUDY/tensorboard/by n/AnB/events.out.tfevents.study         test accuracy; the step is n
-
-Everything is derived from the epochs and rows of runs, by whoever watches the study: training
-neither waits for it nor knows of it. Times are seconds from the start of a run, so that the same
-study gives the same bytes; the file of a run only grows, so that TensorBoard can look on.
-
-Needs the package ``tensorboard``, and not TensorFlow. A file is a TFRecord of ``Event`` messages;
-the messages and the writer of records are those of ``tensorboard``. Its writer of whole files is
-not used: it imports TensorFlow where that is installed, and names files by time and process.
+Times are seconds from the start of a run, so that the same study gives the same bytes. The writer
+of ``tensorboard`` is not used: it imports TensorFlow and names files by time and process.
 """
 
 import contextlib
@@ -52,10 +42,7 @@ _RESULTS = (
 
 @contextlib.contextmanager
 def following(study_dir: str | Path) -> Iterator[None]:
-    """Keep the events of a study up to date while the block runs, and once more at its end.
-
-    Raises `TransferError` if the package is missing; at the end, if events cannot be written.
-    """
+    """Keep the events of a study up to date while the block runs, and once more at its end."""
     if importlib.util.find_spec("tensorboard") is None:
         raise TransferError(
             "Expected the package tensorboard for --tensorboard. It is not installed: "
@@ -91,10 +78,7 @@ class Events:
         self._seen: dict[str, tuple[Version | None, bool]] = {}  # run: version of its log, finished
 
     def write(self) -> Path:
-        """Write what ``STUDY/tensorboard`` lacks; returns that folder.
-
-        Raises `TransferError` if a log or row is damaged, or events cannot be written.
-        """
+        """Write what ``STUDY/tensorboard`` lacks; returns that folder."""
         folder, out = self._study_dir, self._study_dir / FOLDER
         rows = _rows(folder)
         changed = False
@@ -194,12 +178,7 @@ def _hparams(**content: Any) -> Any:
 
 
 def _bring_up_to_date(path: Path, events: Iterable[Any]) -> None:
-    """Append what the file lacks of these events; write it anew if it begins otherwise.
-
-    The same events are the same bytes, so a file cut off anywhere is continued where it ends.
-
-    Raises `TransferError` if the file cannot be written.
-    """
+    """Append what the file lacks of these events; write it anew if it begins otherwise."""
     from tensorboard.compat.proto import event_pb2
     from tensorboard.summary.writer.record_writer import RecordWriter
 

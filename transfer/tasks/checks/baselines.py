@@ -1,19 +1,7 @@
 """What needs no network: the accuracy that every network of a study should beat.
 
-Three classifiers answer the test images of a data set:
-
-``always_one_class``
-    The commonest class of the training images, whatever the image.
-``nearest_neighbours``
-    The commonest class among the nearest training images. Images are compared as small grey
-    pictures of about 144 pixels in the shape of the images (9x16 for 45x80), by Euclidean distance.
-    A tie goes to the first class.
-``linear``
-    Ridge regression from the same pictures to the classes, each image of equal weight as in the
-    loss of the networks; each pixel is centred, and all are divided by their standard deviation.
-
-The number of neighbours and the strength of the ridge are those of the best validation accuracy, as
-the epoch of a network is. Beside a study they stand in ``baselines.csv``.
+The commonest class; the nearest neighbours and ridge regression on small grey pictures of about 144
+pixels, their settings chosen by validation accuracy. Beside a study: ``baselines.csv``.
 """
 
 from dataclasses import dataclass
@@ -48,11 +36,7 @@ class Baseline:
 
 
 def baselines(dataset: Dataset) -> list[Baseline]:
-    """The three baselines of a data set; a function of its images and labels alone.
-
-    Of more than 20,000 training or validation images a sample is used, the same every time, so that
-    the work grows with the number of test images only.
-    """
+    """The three baselines of a data set; a function of its images and labels alone."""
     commonest = int(np.bincount(dataset.train.labels).argmax())
     always = np.full(len(dataset.test.labels), commonest, np.int64)
     pictures, labels, seen = _pictures(dataset)
@@ -143,10 +127,7 @@ def write_baselines(study_dir: str | Path, dataset: Dataset) -> None:
 
 
 def read_baselines(study_dir: str | Path) -> pd.DataFrame:
-    """``baselines.csv`` of a study, columns `COLUMNS`; no rows if it is not there.
-
-    Raises `TransferError` if the table is another one.
-    """
+    """``baselines.csv`` of a study, columns `COLUMNS`; no rows if it is not there."""
     path = Path(study_dir) / TABLE
     if not path.exists():
         return pd.DataFrame(columns=list(COLUMNS))

@@ -17,11 +17,7 @@ _INK, _PAPER = "black", "white"
 
 
 def contact_sheet(split: Split, classes: tuple[str, ...]) -> bytes:
-    """A PNG with a row a class: its name, its number of images, and eight of them.
-
-    The eight are evenly spaced in the order of the split, so that they come from all of it. Of more
-    than a hundred classes the first hundred are shown, and the sheet says how many are not.
-    """
+    """A PNG with a row a class: its name, its number of images, and eight spread over all."""
     # Pillow's own font knows Latin letters only; the one matplotlib brings knows many more.
     path = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     font = ImageFont.truetype(path, 12)

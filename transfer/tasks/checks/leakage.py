@@ -1,33 +1,14 @@
-"""Does the test set repeat the training set?
+"""Does the test set repeat the training set? Frames of a drive look like their neighbours.
 
-Frames of a drive look like their neighbours. Split at random by frame, almost every test image has
-a near-twin in training, and test accuracy measures memory. Two distances are compared:
-
-- from a **test** image to its nearest training image;
-- from a **training** image to its nearest training image that is *not* its neighbour in time. An
-  honest test image is about as far from training as that.
-
-What counts as a neighbour in time depends on what is known (`LeakageReport.basis`):
-
-``recordings``
-    Images of the same recording are neighbours.
-``order``
-    There are no recordings, but consecutive images are alike. So the order of the file is the order
-    of time: images within five per cent of the file are neighbours.
-``none``
-    The images are shuffled or independent, and all other training images are compared. A random
-    split by frame then has a ratio of 1 by construction, and so have independent images. Frames of
-    a drive have near-twins within training and independent images do not. Where that does not
-    settle it, and the data set does not say that its images are no frames, the verdict is
-    "cannot tell".
-
-No such distance sees everything: a car that laps a small track many times meets every view again,
-and a test frame's neighbour in time is then no nearer than the same place one lap earlier (measured
-on a drive of 16,856 frames: ratio 0.95 split by frame, 0.90 to 1.05 split by time). Only recordings
-show that such a split is wrong; `transfer.tasks.checks.check` compares them.
-
-Images are compared as grey pictures of at most 12x20. A distance is the root mean square difference
-in grey levels, 0..255.
+The distance from a test image to its nearest training image is compared with that from a training
+image to its nearest one that is not its neighbour in time: of another recording
+(`LeakageReport.basis`: ``recordings``) or, where consecutive images are alike, more than five per
+cent of the file away (``order``). Where the images are shuffled or independent (``none``), all
+others are compared. A random split by frame then has a ratio of 1 too; near-twins within training
+tell, or nothing does. A car that laps a small track meets every view again (measured on 16,856
+frames: ratio 0.95 split by frame, 0.90 to 1.05 split by time): only recordings show that such a
+split is wrong. Images are compared as grey pictures of at most 12x20, by root mean square
+difference in grey levels, 0..255.
 """
 
 from dataclasses import dataclass
@@ -135,9 +116,7 @@ def nearest(
 ) -> np.ndarray:
     """Root mean square distance of each query to the nearest row of ``train``: float32 (M,).
 
-    ``queries``: float32 (M, D). ``train``: float32 (N, D). ``query_keys``, ``train_keys``: int64
-    (M,) and (N,); pairs whose keys differ by at most ``window`` are left out, and where all are,
-    the distance is infinite.
+    Pairs whose keys differ by at most ``window`` are left out; where all are, it is infinite.
     """
     centre = train.mean(axis=0)  # smaller numbers: less cancellation in |q|^2 + |t|^2 - 2 q t
     centred = train - centre

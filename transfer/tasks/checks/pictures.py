@@ -8,10 +8,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 
 
 def small_grey(images: np.ndarray, rows: int = ROWS, columns: int = COLUMNS) -> np.ndarray:
-    """Grey pictures of at most ``rows`` x ``columns``, averaged over areas.
-
-    From uint8 (N, H, W, 3) to float32 (N, min(H, rows) * min(W, columns)), 0..255.
-    """
+    """uint8 (N, H, W, 3) averaged over areas: float32 (N, at most rows * columns), 0..255."""
     height, width = images.shape[1:3]
     down = _averages(height, min(height, rows))  # (rows, H)
     across = _averages(width, min(width, columns)).T  # (W, columns)

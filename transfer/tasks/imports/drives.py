@@ -1,20 +1,14 @@
 """Read recorded drives without trusting them: one recording, or a folder of several.
 
-- **Donkeycar tub, version 2**: ``manifest.json`` (one JSON value a line; the last names catalogs
-  and deleted records), ``*.catalog`` (one record a line) and ``images/``. **Version 1**:
-  ``record_N.json`` and images in one folder. A record holds ``user/angle`` (-1 = full left,
-  1 = full right), ``user/mode``, ``cam/image_array`` (name of the image) and milliseconds.
-- **Udacity's simulator**: ``driving_log.csv`` beside a folder ``IMG``. A line holds center, left,
-  right (paths of three images), steering, throttle, brake, speed; the first line may name these
-  columns. Paths are those of the machine that recorded: only their last part counts, and lies in
-  ``IMG``. Of the three cameras the central one is used. Steering is as in a tub. The time of a
-  frame is in the name of its image, ``center_2016_12_01_13_30_48_287.jpg``.
+A Donkeycar tub of version 2 is ``manifest.json`` (its last line names catalogs and deleted
+records), ``*.catalog`` (a record a line) and ``images/``; of version 1, ``record_N.json`` and
+images. Udacity's simulator writes ``driving_log.csv`` and ``IMG``; its central camera is used.
 """
 
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +33,7 @@ _TIME = re.compile(r"_(\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d_\d{3})\.", re.ASCII)
 
 Reader = Callable[[Path], Recording]  #: raises a `TransferError` if the recording is damaged
 LeftOut = list[tuple[str, str]]  #: names of folders, and why they are left out
+Records = Iterator[tuple[Any, dict[str, Any]]]  #: milliseconds, and what a record holds
 
 
 def find_recordings(src: Path) -> tuple[dict[str, Reader], LeftOut]:
@@ -121,7 +116,7 @@ def _read_v2(src: Path) -> Recording:
     deleted_indices = {index for index in deleted if type(index) is int}
     dropped = {"deleted in the tub": 0}
 
-    def records() -> Iterator[tuple[Any, dict[str, Any]]]:
+    def records() -> Records:
         for name in catalogs:
             for line in read_lines(src / name):
                 record = _object(line, src / name)
@@ -143,7 +138,7 @@ def _read_v1(src: Path) -> Recording:
             refuse_more(len(numbers), src)
     numbers.sort()
 
-    def records(clock: bool) -> Iterator[tuple[Any, dict[str, Any]]]:
+    def records(clock: bool) -> Records:
         for number, name in numbers:
             record = _object("".join(read_lines(src / name)), src / name)
             yield record.get("milliseconds") if clock else number / _TUB_RATE * 1000, record
@@ -155,11 +150,7 @@ def _read_v1(src: Path) -> Recording:
 
 
 def _recording(
-    src: Path,
-    below: str,
-    records: Iterable[tuple[Any, dict[str, Any]]],
-    clock: str,
-    dropped: dict[str, int],
+    src: Path, below: str, records: Records, clock: str, dropped: dict[str, int]
 ) -> Recording:
     """The records of a tub that a driver steered, with an angle, a time and an image's name."""
     images, angles, seconds, sessions = [], [], [], []

@@ -1,13 +1,7 @@
 """Read image files from anywhere, shrunk to one size, without trusting them.
 
-Six formats are decoded: JPEG, PNG, WebP, BMP, TIFF and GIF (of several pictures the first). The
-memory that an image takes is worked out from what its header declares and bounded before its
-pixels are decoded: a few bytes of PNG can declare gigabytes. A large JPEG is decoded at a half, a
-quarter or an eighth of its size, so that photographs of any camera are read.
-
-Whatever the file holds becomes RGB of 8 bits a channel: grey, palettes and CMYK are converted,
-16-bit grey is divided by 257, transparent pixels are laid over white. An image is turned as its
-EXIF orientation says.
+Memory is bounded by the header before pixels are decoded: a few bytes of PNG can declare gigabytes.
+What the file holds becomes RGB of 8 bits, transparent pixels over white, turned as EXIF says.
 """
 
 import contextlib
@@ -54,11 +48,7 @@ class Decoded:
 def read_images(
     paths: list[Path], height: int, width: int, progress: Iterator[object] | None = None
 ) -> Decoded:
-    """Read images, each shrunk as a whole to ``height`` x ``width`` pixels; nothing is cropped.
-
-    A file that is missing, a link, damaged, no image or too large is left out. ``progress`` is
-    moved on by one an image.
-    """
+    """Read images, each shrunk as a whole to ``height`` x ``width`` pixels; others are left out."""
     images = np.empty((len(paths), height, width, 3), dtype=np.uint8)
     sides = np.empty((len(paths), 2), dtype=np.int64)
     kept: list[int] = []
@@ -102,10 +92,7 @@ def _pillow_in_peace() -> Iterator[None]:
 
 
 def _decode(path: Path, height: int, width: int, most_bytes: int) -> _Outcome | None:
-    """The image, and its height and width in the file, after turning.
-
-    None if that takes more memory than ``most_bytes``, which are `MOST_BYTES` or fewer.
-    """
+    """The image, and its sides in the file; None if that takes more than ``most_bytes``."""
     try:
         with open_plain(path) as stream:
             if stream.read(12).endswith(b"WEBP") and most_bytes < MOST_BYTES:

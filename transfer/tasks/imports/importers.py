@@ -1,13 +1,4 @@
-"""Bring foreign images into the layout of a data set: drives split by time, others by name.
-
-A drive is a Donkeycar tub or a recording of Udacity's simulator, or a folder of several. Its
-steering is a number in -1..1, -1 = full left, 1 = full right. Within ``dead_zone`` of 0 the label
-is forward (0), below it left (1), above it right (2).
-
-Folders of images and images listed in a CSV have their own classes; see
-`transfer.tasks.imports.folders` and `transfer.tasks.imports.listing`, and for all splits
-`transfer.tasks.imports.splits`.
-"""
+"""Bring foreign images into the layout of a data set: drives split by time, others by name."""
 
 import re
 from dataclasses import replace
@@ -18,13 +9,17 @@ import numpy as np
 from transfer.errors import TransferError
 from transfer.files import refuse_occupied
 from transfer.tasks.dataset import CLASSES, HEIGHT, MAX_SIDE, WIDTH
+from transfer.tasks.imports import splits
 from transfer.tasks.imports.drives import find_recordings, is_udacity, read_as_one
-from transfer.tasks.imports.folders import holds_images, read_image_folders
-from transfer.tasks.imports.listing import Listing, is_csv_list, read_csv_list
+from transfer.tasks.imports.listing import (
+    Listing,
+    holds_images,
+    is_csv_list,
+    read_csv_list,
+    read_image_folders,
+)
 from transfer.tasks.imports.plan import ImportSummary, carry_out
 from transfer.tasks.imports.recordings import Recording
-from transfer.tasks.imports.splits import split_by_group, split_listing
-from transfer.tasks.imports.stretches import RATIOS, Ratios, driving_clock, split_by_stretches
 
 
 def import_data(
@@ -34,7 +29,7 @@ def import_data(
     height: int = HEIGHT,
     width: int = WIDTH,
     name: str | None = None,
-    ratios: Ratios = RATIOS,
+    ratios: splits.Ratios = splits.RATIOS,
     group: re.Pattern[str] | None = None,
     stratified: bool = False,
     stretch_seconds: float = 10.0,
@@ -43,23 +38,10 @@ def import_data(
 ) -> ImportSummary:
     """Write whatever ``src`` is as a data set: a drive or several, folders or a list of images.
 
-    Images that are missing, damaged or links are left out, counted and named.
-
-    ``src``: a tub, a recording of the simulator, a folder of several of these, a folder of images
-    or a CSV file.
-    ``out``: a folder that does not exist or is empty.
-    ``height``, ``width``: images are resized to this size as a whole, nothing is cropped.
-    ``name``: name of the data set; by default that of ``out``, or of the folder around it.
-    ``ratios``: of train, valid and test.
-    ``group``: as from `check_group`. Its first parenthesis captures the group of an image in its
-    path below ``src``; images of a group stay together. Not for drives.
-    ``stratified``: deal images to the splits at random within each class. Not for drives.
-    ``stretch_seconds``, ``gap_seconds``: of a drive: length of a stretch, above 0, and least
-    distance between frames of different splits, 0 or more; both on the driving clock.
-    ``dead_zone``: of a drive: steering in [-dead_zone, dead_zone] is forward; in [0, 1).
-    Raises `TransferError` if ``src`` is nothing that can be imported, a path leads out of it, a
-    class is missing in a split or too small to be split, an option does not suit, or ``out`` is
-    occupied.
+    Images that are missing, damaged or links are left out, counted and named. ``group``: as from
+    `check_group`; what its first parenthesis captures stays together. ``stretch_seconds``,
+    ``gap_seconds``: of a drive: length of a stretch, and least distance between frames of different
+    splits, on the driving clock. ``dead_zone``: steering in [-dead_zone, dead_zone] is forward.
     """
     src, out = Path(src), Path(out)
     if not (stretch_seconds > 0 and gap_seconds >= 0 and 0 <= dead_zone < 1):
@@ -106,7 +88,7 @@ def parse_size(text: str) -> tuple[int, int]:
     return sides
 
 
-def parse_ratios(text: str) -> Ratios:
+def parse_ratios(text: str) -> splits.Ratios:
     """Shares of train, valid and test from text such as ``80,10,10``, in per cent."""
     match = re.fullmatch(r"([0-9]{1,2}),([0-9]{1,2}),([0-9]{1,2})", text)
     numbers = [int(part) for part in match.groups()] if match else [0]
@@ -140,18 +122,18 @@ def _plan_drive(
     drive: Recording,
     numbers: np.ndarray,
     left_out: list[tuple[str, str]],
-    ratios: Ratios,
+    ratios: splits.Ratios,
     stretch_seconds: float,
     gap_seconds: float,
     dead_zone: float,
 ) -> Listing:
     labels = np.where(drive.angles < -dead_zone, 1, np.where(drive.angles > dead_zone, 2, 0))
-    clock, pauses = driving_clock(drive.seconds, drive.sessions)
+    clock, pauses = splits.driving_clock(drive.seconds, drive.sessions)
     split = _split_whole(numbers, labels, ratios)
     count = numbers[-1] + 1
     way = f"split by recording: each of {count} is in one split"
     if split is None:
-        split = split_by_stretches(clock, labels, stretch_seconds, gap_seconds, ratios)
+        split = splits.split_by_stretches(clock, labels, stretch_seconds, gap_seconds, ratios)
         way = f"split by stretches of {stretch_seconds:g} s, {gap_seconds:g} s between splits"
     starts = pauses | np.concatenate([[True], split[1:] != split[:-1]])
     remarks = (
@@ -183,13 +165,15 @@ def _plan_drive(
     )
 
 
-def _split_whole(numbers: np.ndarray, labels: np.ndarray, ratios: Ratios) -> np.ndarray | None:
+def _split_whole(
+    numbers: np.ndarray, labels: np.ndarray, ratios: splits.Ratios
+) -> np.ndarray | None:
     """Split whole recordings, if valid and test get half to twice what was asked; else None."""
     shares = {1: ratios[1], 2: ratios[2]}
     if numbers[-1] + 1 < len(ratios):
         return None
     try:
-        split = split_by_group(numbers, labels, CLASSES, shares)
+        split = splits.split_by_group(numbers, labels, CLASSES, shares)
     except TransferError:
         return None
     sizes = {number: (split == number).mean() / share for number, share in shares.items()}
@@ -197,14 +181,14 @@ def _split_whole(numbers: np.ndarray, labels: np.ndarray, ratios: Ratios) -> np.
 
 
 def _plan_images(
-    src: Path, ratios: Ratios, group: re.Pattern[str] | None, stratified: bool
+    src: Path, ratios: splits.Ratios, group: re.Pattern[str] | None, stratified: bool
 ) -> Listing:
     listing = read_csv_list(src) if is_csv_list(src) else read_image_folders(src)
     if group is not None:
         if listing.split is not None and len(np.unique(listing.split)) == len(ratios):
             raise TransferError(f"Expected no --group: the images of {src} are split already.")
         listing = replace(listing, groups=_captured(group, listing.images))
-    listing = split_listing(listing, ratios, stratified)
+    listing = splits.split_listing(listing, ratios, stratified)
     recipe = {"importer": "csv" if is_csv_list(src) else "image folders"}
     recipe |= {"split": listing.remarks[0]} | ({"group": group.pattern} if group else {})
     return replace(listing, recipe=recipe)

@@ -1,25 +1,16 @@
-"""Images of classes, listed before any is opened: those that a CSV names.
+"""Images of classes, listed before any is opened: those of folders, or those that a CSV names.
 
-::
-
-    path,label
-    2024/kitchen_001.jpg,cup
-    2024/kitchen_002.png,plate
-
-The first line may name the columns: ``path`` (or file, filename, image) and ``label`` (or class);
-``split`` (train, valid, val, validation, test) if the images are split already; ``group`` if images
-belong together, so that no group is divided. Other columns are ignored. Without such a line
-the first column is the path, the second the label.
-
-Paths are relative to the folder of the CSV, with ``/`` or ``\\`` between their parts. None may lead
-out of that folder. Classes are numbered in the order of their names.
+A CSV has the columns path (or file, filename, image), label (or class), and may have split and
+group; without a line of names, the first two. No path may lead out of its folder.
 """
 
 import csv
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +27,8 @@ _COLUMN_OF = {
     **{"split": "split", "group": "group"},
 }
 _MOST_CHARACTERS = 256  # of a label, a split or a group
+_OTHER = "no image by its name"
+_IGNORED = ("__MACOSX",)  # what an archive made on a Mac brings along
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +67,7 @@ def numbered(texts: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a CSV that are not empty, each with the number of its line.
-
-    Raises `TransferError` if it cannot be read; see `read_lines`. A cell does not run over several
-    lines.
-    """
+    """The rows of a CSV that are not empty, each with the number of its line."""
     for number, line in enumerate(read_lines(path), 1):
         try:
             row = next(csv.reader([line], strict=True), [])
@@ -96,11 +85,7 @@ def is_csv_list(src: Path) -> bool:
 
 
 def read_csv_list(src: Path) -> Listing:
-    """List the images of the CSV file ``src``.
-
-    Raises `TransferError` if the CSV is damaged, a path leads out of its folder, or one image has
-    two labels.
-    """
+    """List the images of the CSV file ``src``."""
     columns: dict[str, int] = {}
     lines: dict[str, tuple[str, ...]] = {}  # label, split and group of each path
     repeated = 0
@@ -191,3 +176,95 @@ def _inside(src: Path, name: str, folders: dict[str, bool]) -> bool:
         plain_name(src, parent.rpartition("/")[2])
         folders[parent] = _inside(src, parent, folders) and not (src / parent).is_symlink()
     return folders[parent]
+
+
+def holds_images(src: Path) -> bool:
+    """Whether there are images in folders below ``src``."""
+    return any(is_image and "/" in name for name, is_image, _ in walk(src))
+
+
+def read_image_folders(src: Path) -> Listing:
+    """List the images below ``src`` by class, and by split if they are split."""
+    images: list[str] = []
+    left_out: list[tuple[str, str]] = []
+    folders_of_others: dict[str, int] = {}
+    for name, is_image, is_link in walk(src):
+        refuse_more(len(images) + len(left_out), src)
+        folder = name.rpartition("/")[0]
+        if is_link:
+            left_out.append((name, "a link, which is not followed"))
+        elif is_image and folder:
+            images.append(name)
+        elif is_image:
+            left_out.append((name, "in no folder of a class"))
+        else:
+            folders_of_others[folder] = folders_of_others.get(folder, 0) + 1
+    images.sort(key=in_order)
+    parts = [name.split("/") for name in images]
+    depth = _shared(parts)
+    with_images = {"/".join(part[:end]) for part in parts for end in range(len(part))}
+    left_out += [
+        (folder, "a folder without images")
+        for folder in folders_of_others
+        if folder not in with_images
+    ]
+    splits = {part[depth] for part in parts if part[depth].lower() in SPLIT_OF}
+    is_split = "train" in map(str.lower, splits)
+    is_split &= all(len(part) > depth + 2 for part in parts if part[depth] in splits)
+    if is_split:
+        left_out += [
+            (name, "beside train, valid and test")
+            for name, part in zip(images, parts, strict=True)
+            if part[depth] not in splits
+        ]
+        parts = [part for part in parts if part[depth] in splits]
+        images = ["/".join(part) for part in parts]
+    split = np.array([SPLIT_OF.get(part[depth].lower(), 0) for part in parts], np.int64)
+    depth += is_split
+    classes = tuple(sorted({part[depth] for part in parts}))
+    if len(classes) < 2:
+        raise TransferError(
+            f"Expected a folder of images for each of two or more classes in {src}. "
+            f"Received: {len(classes)}."
+        )
+    number_of = {name: number for number, name in enumerate(classes)}
+    labels = np.array([number_of[part[depth]] for part in parts], np.int64)
+    for number in np.unique(split):
+        missing = set(range(len(classes))) - set(labels[split == number].tolist())
+        if missing:
+            raise TransferError(
+                f"Expected the same classes in all splits of {src}. Received: no image of "
+                f"{classes[min(missing)]!r} in {parts[int(np.argmax(split == number))][depth - 1]}."
+            )
+    names = ["/".join(part[depth + 1 :]) for part in parts]
+    known = split if is_split else None
+    dropped = {_OTHER: sum(folders_of_others.values())}
+    return Listing(src, classes, images, labels, left_out, dropped, names, split=known)
+
+
+def _shared(parts: list[list[str]]) -> int:
+    """How many folders, from ``src`` downwards, all images share."""
+    folders = [part[:-2] for part in (min(parts), max(parts))] if parts else [[], []]
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*folders, strict=False)))
+
+
+def walk(src: Path) -> Iterator[tuple[str, bool, bool]]:
+    """Each plain file below ``src``: path, whether an image by its name, whether a link."""
+    below = [""]
+    while below:
+        folder = below.pop()
+        try:
+            with os.scandir(src / folder) as entries:
+                for entry in entries:
+                    name = folder + entry.name
+                    if entry.name.startswith(".") or entry.name in _IGNORED:
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        below.append(f"{name}/")
+                    else:
+                        is_image = entry.name.lower().endswith(SUFFIXES)
+                        yield name, is_image, entry.is_symlink()
+        except OSError as error:
+            raise TransferError(
+                f"Expected to list {src / folder}. Received: {error.strerror}."
+            ) from error

@@ -1,9 +1,4 @@
-"""An import: what is to be read, and how it is read, written and told.
-
-Beside the arrays the data set gets ``contact-sheet.png``, some training images of each class;
-``train_files.csv``, ``valid_files.csv`` and ``test_files.csv``, from the index of an image to its
-file; and ``left-out.csv``, which names what was not imported, if anything.
-"""
+"""An import: what is read, written beside the arrays, and told."""
 
 import csv
 import io
@@ -54,11 +49,7 @@ class ImportSummary:
 
 
 def carry_out(plan: Listing, out: Path, height: int, width: int, name: str | None) -> ImportSummary:
-    """Read the images and write the data set; what cannot work is refused before reading.
-
-    Raises `TransferError` if no image can be read, the data set would lack a class in a split, or
-    ``out`` cannot be written.
-    """
+    """Read the images and write the data set; what cannot work is refused before reading."""
     name = name or default_name(out)
     check_description(str(out), name, height, width, plan.classes)
     assert plan.split is not None  # a listing that is split
@@ -153,10 +144,7 @@ def harmless(cell: object) -> object:
 
 
 def file_names(data: Path, split: str) -> list[str]:
-    """The file that each image of a split was imported from; empty if nobody recorded it.
-
-    Raises `TransferError` if the table is damaged.
-    """
+    """The file that each image of a split was imported from; empty if nobody recorded it."""
     path = data / f"{split}_files.csv"
     try:
         text = read_bytes(path, MOST_BYTES).decode("utf-8", "backslashreplace")

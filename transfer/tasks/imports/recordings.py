@@ -35,11 +35,7 @@ class Recording:
 
 
 def plain_name(folder: Path, name: Any) -> str:
-    """``name``, if it is the name of a file right in ``folder``.
-
-    Raises `TransferError` if it leads anywhere else: the source is hostile or damaged, and is not
-    read.
-    """
+    """``name`` if it is that of a file right in ``folder``; else a `TransferError`."""
     plain = isinstance(name, str) and 0 < len(name) <= _MAX_NAME and not set(name) & set("/\\\0")
     if not plain or name in (".", ".."):
         raise TransferError(
@@ -55,11 +51,7 @@ def is_number(value: Any) -> TypeGuard[int | float]:
 
 
 def read_lines(path: Path, longest: int = _MAX_LINE) -> Iterator[str]:
-    """The lines of a UTF-8 text, one at a time, without their ends.
-
-    Raises `TransferError` if the file is missing, a link, not UTF-8, larger than 256 MiB, or has a
-    line of more than ``longest`` characters.
-    """
+    """The lines of a UTF-8 text without their ends; none longer than ``longest`` characters."""
     total = 0
     try:
         with open_plain(path) as stream, io.TextIOWrapper(stream, "utf-8-sig") as text:

@@ -1,44 +1,93 @@
-"""Split images into train, valid and test so that no test image has its neighbour in training.
+"""Split data so that no test image has its neighbour in training.
 
-Images of classes are split by what is known of them; for drives see
-`transfer.tasks.imports.stretches`.
-
-- Where images belong to groups (a recording, a person, an object), no group is divided.
-- Else names of frames are usually in the order of time, and the split goes by the order of names:
-  the first 80 % are train, the next 10 % valid, the last 10 % test, and 2 % are dropped at the end
-  of train and of valid. Where names run through all classes (``left/0017.jpg``,
-  ``forward/0018.jpg``) they are ordered together, and the same time is test for every class. Where
-  that would leave a class out of a split, each class is split in its own order.
-- On demand images are dealt at random within each class: right for photographs that are independent
-  of each other, wrong for frames of a video.
-
-Where the source itself says which images are train, valid or test, only what is missing is split
-off its training images.
+A drive is split by time. Images of groups are split by group; else by the order of names, which in
+frames is the order of time; on demand at random. What the source has split already stays.
 """
 
 import re
 import warnings
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
 from transfer.errors import TransferError
-from transfer.tasks.balance import shuffled_classes
-from transfer.tasks.dataset import SPLITS
+from transfer.tasks.dataset import CLASSES, SPLITS, shuffled_classes
 from transfer.tasks.imports.listing import Listing, in_order, numbered
-from transfer.tasks.imports.stretches import RATIOS, Ratios
 
 _GAP = 0.02  # of the images, dropped between two splits by the order of names
 _SEED = 0
 _ONE_PATTERN = 0.9  # of the names differ in their numbers only: they may be those of frames
+Ratios = tuple[float, float, float]  #: shares of train, valid and test
+RATIOS: Ratios = (0.8, 0.1, 0.1)
+_MAX_PAUSE = 0.2  # seconds between frames; more is a pause, at which the clock stands still
+
+
+def driving_clock(seconds: np.ndarray, sessions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds of driving, float64 (N,), and whether a pause lies before a frame, bool (N,).
+
+    The clock stands still in a pause: the car does not move, so a pause separates no frames.
+    """
+    steps = np.diff(seconds)
+    pause = (steps < 0) | (steps > _MAX_PAUSE) | (np.diff(sessions) != 0)
+    clock = np.concatenate([[0.0], np.cumsum(np.where(pause, 0.0, steps))])
+    return clock, np.concatenate([[False], pause])
+
+
+def split_by_stretches(
+    clock: np.ndarray,
+    labels: np.ndarray,
+    stretch_seconds: float,
+    gap_seconds: float,
+    ratios: Ratios = RATIOS,
+) -> np.ndarray:
+    """Assign frames to train (0), valid (1), test (2) or none (-1: too close to another split).
+
+    Of every ten (or twenty) stretches of equal length the same are valid and test. Of all ways to
+    choose them the one is taken whose class shares deviate least from the drive's.
+    """
+    parts = 10 if np.allclose(np.multiply(ratios, 10) % 1, 0) else 20
+    sizes = [max(1, round(ratio * parts)) for ratio in ratios[1:]]
+    place = (clock // stretch_seconds).astype(np.int64) % parts
+    classes = np.unique(labels)
+    shares = np.array([(labels == label).mean() for label in classes])
+    best, least = None, np.inf
+    for starts in product(range(parts), repeat=2):
+        split_of = np.zeros(parts, np.int64)
+        for number, start, size in zip((1, 2), starts, sizes, strict=True):
+            split_of[(start + np.arange(size)) % parts] += number
+        if np.bincount(split_of, minlength=3)[1:].tolist() != sizes:
+            continue  # valid and test overlap
+        split = _keep_apart(clock, split_of[place], gap_seconds)
+        counts = np.array([[(labels[split == s] == c).sum() for c in classes] for s in range(3)])
+        if counts.min() == 0:
+            continue
+        deviation = np.abs(counts[1:] / counts[1:].sum(axis=1, keepdims=True) - shares).max()
+        if deviation < least:
+            best, least = split, deviation
+    if best is None or len(classes) < len(CLASSES):
+        raise TransferError(
+            f"Expected frames of {', '.join(CLASSES)} in train, valid and test. Received: "
+            f"{clock[-1]:.0f} s of driving, too short or too one-sided to be split into stretches "
+            f"of {stretch_seconds:g} s."
+        )
+    return best
+
+
+def _keep_apart(clock: np.ndarray, split: np.ndarray, gap_seconds: float) -> np.ndarray:
+    """Drop train frames near valid or test, and valid frames near test."""
+    kept = split.copy()
+    for number in (1, 0):
+        others = np.concatenate([[-np.inf], clock[split > number], [np.inf]])
+        after = np.searchsorted(others, clock)
+        distance = np.minimum(others[after] - clock, clock - others[after - 1])
+        kept[(split == number) & (distance < gap_seconds)] = -1
+    return kept
 
 
 def split_listing(listing: Listing, ratios: Ratios = RATIOS, stratified: bool = False) -> Listing:
-    """Split the images of a listing, or what it leaves open, in the order the data set takes.
-
-    Raises `TransferError` if it has no training images, or a class has too few images or groups.
-    """
+    """Split the images of a listing, or what it leaves open, in the order the data set takes."""
     labels, names = listing.labels, listing.names
     order = np.array(sorted(range(len(names)), key=lambda index: in_order(names[index])))
     sequence = _look_like_frames(names, labels[order])
@@ -105,15 +154,10 @@ def _look_like_frames(names: list[str], labels_in_order: np.ndarray) -> bool:
 def split_by_group(
     groups: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], shares: dict[int, float]
 ) -> np.ndarray:
-    """Assign whole groups to train (0) and to the splits of ``shares``, int64 (N,).
+    """Assign whole groups to train (0) and to the splits of ``shares`` (1, 2), int64 (N,).
 
-    Test is split off first, then valid. Each time scikit-learn's ``StratifiedGroupKFold`` deals the
-    groups to as many parts of like size and like class shares as the share asks for, and the part
-    that comes closest is taken. If every part lacks a class, there are fewer and larger parts.
-    ``groups``, ``labels``: int64 (N,). ``classes``: names of the labels, for the message.
-    ``shares``: of all images, for 1 (valid) and 2 (test), or one of them.
-    Raises `TransferError` if no such split has every class everywhere: a class has too few groups,
-    or shares its few groups with others.
+    Test is split off first, then valid: ``StratifiedGroupKFold`` deals the groups to as many parts
+    as the share asks for, and the part that comes closest is taken.
     """
     in_groups = [len(np.unique(groups[labels == label])) for label in range(len(classes))]
     if min(in_groups) <= len(shares):
@@ -169,11 +213,9 @@ def _best_part(
 def split_by_name(
     labels: np.ndarray, classes: tuple[str, ...], shares: dict[int, float]
 ) -> tuple[np.ndarray, bool]:
-    """Assign images to train (0), to the splits of ``shares`` or to none (-1), by their order.
+    """Assign images, in the order of names, to train (0), to ``shares`` or to none (-1).
 
-    ``labels``: int64 (N,), in the order of the names; the rest as for `split_by_group`.
     Returns the split, int64 (N,), and whether the order of all was cut, or that of each class.
-    Raises `TransferError` if a class has too few images.
     """
     _refuse_few(labels, classes, shares, 2)  # one of them is dropped between two splits
     split = _cut(len(labels), shares, _GAP)
@@ -193,7 +235,7 @@ def split_by_name(
 def split_at_random(
     labels: np.ndarray, classes: tuple[str, ...], shares: dict[int, float]
 ) -> np.ndarray:
-    """Deal the images of each class at random, the same way every time; as `split_by_name`."""
+    """Deal the images of each class at random, the same way every time."""
     _refuse_few(labels, classes, shares, 1)
     split = np.empty(len(labels), np.int64)
     for indices in shuffled_classes(labels, _SEED):

@@ -1,8 +1,7 @@
 """What the frontal camera of the simulated car sees: perspective, tape, floor, light, noise.
 
-Each pixel below the horizon is traced back to its point on the floor (inverse perspective
-mapping), where the track says how far the tape is. A `Scene` holds what stays the same during a
-recording; a frame adds shake, flicker, noise and JPEG.
+Each pixel below the horizon is traced back to its point on the floor (inverse perspective mapping),
+where the track says how far the tape is.
 """
 
 import io
@@ -101,10 +100,7 @@ def _dull(rng: np.random.Generator) -> np.ndarray:
 
 
 def render(scene: Scene, car: Car, rng: np.random.Generator) -> np.ndarray:
-    """One frame, uint8 (45, 80, 3), RGB, with shake, flicker and noise of its own from ``rng``.
-
-    ``car``: where the camera is; inside the scene's room.
-    """
+    """One frame, uint8 (45, 80, 3), RGB, with shake, flicker and noise of its own."""
     pitch = scene.pitch + rng.normal(0, 0.006)
     lean = rng.normal(0, 0.01)
     across = _COLUMNS / scene.focal

@@ -1,14 +1,9 @@
-"""The car of the lane-following simulator and a driver who presses keys as a person does.
+"""The car of the simulator and a driver who presses keys as a person does.
 
-The car always moves; a key only turns it. The driver compares the car's direction with that of the
-lane a little further and steers back to its middle (the law of Hoffmann et al. 2007, "Autonomous
-automobile trajectory tracking for off-road driving", with a preview), presses a key when the
-direction is off by more than one threshold and releases it at a smaller one, reacts a frame late,
-and now and then presses the wrong key. Labels are the keys: they contain the person's mistakes.
-
-Corners are as tight as the car turns, so a key is held through a corner. Aiming at a point of the
-lane (pure pursuit) on wide corners makes the driver tap it instead; whether it is down in a given
-frame then does not show in the picture; even a classifier that knows the exact pose cannot tell.
+The driver steers back to the middle of the lane (the law of Hoffmann et al. 2007, "Autonomous
+automobile trajectory tracking for off-road driving", with a preview), reacts late, and presses
+wrong keys. Corners are as tight as the car turns: on wide ones a key is tapped, and no picture
+shows when.
 """
 
 import math
@@ -81,8 +76,7 @@ def step(car: Car, key: int) -> Car:
 def aim(track: Track, car: Car, look_ahead: float) -> float:
     """Radians, -pi..pi, from the heading to the one wanted; left positive.
 
-    Wanted is the direction of the centre line ``look_ahead`` further, turned towards the middle of
-    the lane by ``arctan(_CENTRING * distance)``.
+    Wanted is the direction of the centre line ``look_ahead`` further, turned towards the middle.
     """
     index, left = nearest(track, car.x, car.y)
     along_x, along_y = track.tangents[
@@ -131,13 +125,7 @@ def record_lap(
 
 
 def best_window(keys: np.ndarray, length: int, so_far: np.ndarray, shares: Sequence[float]) -> int:
-    """Where to cut ``length`` frames out of a drive so that a split keeps to ``shares``.
-
-    ``keys``: int64 (frames,). ``so_far``: int64 (3,), frames of each key in the split already.
-    ``shares``: three floats that sum to one.
-    Returns the first frame of the window after which the counts are nearest (L1) to the shares; the
-    earliest of several.
-    """
+    """First frame of the window of a drive that keeps a split nearest (L1) to ``shares``."""
     sums = np.concatenate([np.zeros((1, 3), np.int64), np.cumsum(np.eye(3, dtype=int)[keys], 0)])
     counts = so_far + sums[length:] - sums[:-length]
     wanted = np.array(shares) * (so_far.sum() + length)

@@ -1,8 +1,6 @@
 """The default target task: drives of a simulated toy car on floors with lanes of tape.
 
-Forward, left, right from a frontal camera, in the layout and about the class shares of the
-published data. Every recording has its own track, camera, light and driver; no two splits share a
-recording.
+Layout and class shares are about those of the published data. No two splits share a recording.
 """
 
 import contextlib
@@ -36,12 +34,6 @@ def generate(
     """Simulate drives and write them as a data set.
 
     The frames of a split are a function of the seed and the split's own size alone.
-
-    ``out``: folder to make; it must not exist or be empty.
-    ``train``, ``valid``, ``test``: images of each split, 30 or more.
-    ``seed``: 0 or more.
-    Raises `TransferError` if a size or the seed is out of range, or ``out`` holds files or cannot
-    be written.
     """
     sizes = dict(zip(SPLITS, (train, valid, test), strict=True))
     for name, images in sizes.items():

@@ -1,8 +1,6 @@
-"""Closed tracks for the lane-following simulator: a centre line, two stripes of tape, a lookup.
+"""Closed tracks of the simulator: a centre line, two stripes of tape, a lookup.
 
 The unit of length is the lane's half width: the tape begins at distance 1 from the centre line.
-The camera asks for thousands of floor points a frame, so the nearest point of the centre line is
-tabulated on a grid once; inside a cell the centre line is replaced by its tangent.
 """
 
 from dataclasses import dataclass
@@ -43,10 +41,7 @@ class Track:
 
 
 def make_track(rng: np.random.Generator, clockwise: bool = False) -> Track:
-    """Draw a closed track without crossings: straights of several half widths, narrow corners.
-
-    A lap turns by 360 degrees to the right if ``clockwise``, else to the left.
-    """
+    """Draw a closed track without crossings: straights of several half widths, narrow corners."""
     tape_outer = TAPE_INNER + rng.uniform(*TAPE_WIDTH)
     centre = _centre_line(rng, clearance=2 * tape_outer + 0.4)
     if clockwise:
@@ -77,12 +72,10 @@ def track_from_centre(centre: np.ndarray, tape_outer: float, room: np.ndarray) -
 
 
 def lookup(track: Track, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Arc coordinate and signed distance of floor points; fast, error below 0.03.
+    """Arc coordinate and signed distance (left positive), float32 (P,); error below 0.03.
 
-    ``x``, ``y``: float32 (P,); points outside the room are treated as the nearest cell.
-    Returns two arrays, float32 (P,): the arc coordinate of the nearest point of the centre line,
-    0..length; and the distance from it, positive to the left of the direction of travel, a large
-    number where it is more than the tape can reach.
+    On a grid of cells, inside which the centre line is replaced by its tangent. Points outside the
+    room count as the nearest cell; beyond the tape's reach the distance is a large number.
     """
     columns, rows = track.grid
     column = np.clip((x - np.float32(track.room[0, 0])) * np.float32(1 / _CELL), 0, columns - 1)
@@ -93,10 +86,7 @@ def lookup(track: Track, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def nearest(track: Track, x: float, y: float) -> tuple[int, float]:
-    """Index of the nearest point of the centre line and the exact signed distance, left positive.
-
-    The distance is in half widths: beyond 1 the point is on the tape or off the track.
-    """
+    """Index of the nearest point of the centre line, and the signed distance, left positive."""
     offset = np.array([x, y]) - track.centre
     index = int(np.argmin(np.einsum("ij,ij->i", offset, offset)))
     tangent, (dx, dy) = track.tangents[index], offset[index]
@@ -120,10 +110,7 @@ def _centre_line(rng: np.random.Generator, clearance: float) -> np.ndarray:
 
 
 def _round_corners(polygon: np.ndarray, radius: float) -> np.ndarray | None:
-    """The polygon with an arc of ``radius`` in each corner; None where an arc does not fit.
-
-    Corners of a few degrees are refused too: nobody can tell whether a key is pressed there.
-    """
+    """The polygon with an arc in each corner; None where one does not fit or turns too little."""
     side = np.roll(polygon, -1, axis=0) - polygon
     length = np.linalg.norm(side, axis=1)
     heading = np.arctan2(side[:, 1], side[:, 0])
