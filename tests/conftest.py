@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from tests.forked import Forker
 from transfer.tasks.dataset import Split, write_dataset
 
 # No test asserts a time. HYPOTHESIS_PROFILE=thorough tries 10,000 examples a property, where a test
@@ -69,3 +70,11 @@ def small_data(tmp_path_factory):
     }
     write_dataset(out, splits, name="stripes", height=45, width=80, classes=CLASSES, recipe={})
     return out
+
+
+@pytest.fixture(scope="session")
+def forker():
+    """A process that commands are forked from: see `tests.forked`."""
+    made = Forker()
+    yield made
+    made.stop()

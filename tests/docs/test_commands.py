@@ -1,14 +1,13 @@
 """Every command in docs/ is run, at a small size, or named below with the reason why not.
 
 Commands are the lines after ``$`` in blocks fenced as ``console``. They run in the order of the
-pages, the recipes where the tutorial ends, in a folder that holds ``photos``.
+pages, the recipes where the tutorial ends, in a folder that holds ``photos``. Each is forked:
+``python -m transfer`` itself is run in test_newcomer.py.
 """
 
-import os
 import re
+import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -79,7 +78,7 @@ def test_what_is_not_run_stands_in_the_pages():
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_pages_run(photos, tmp_path):
+def test_the_commands_of_the_pages_run(photos, tmp_path, forker):
     shutil.copytree(photos, tmp_path / "photos")
     shutil.copy(find_source("fractals", 0.25)[1], tmp_path / "weights.h5")
     left_out = []
@@ -90,26 +89,22 @@ def test_the_commands_of_the_pages_run(photos, tmp_path):
         if not all(map(installed, missing)):
             left_out.append(command)
             continue
-        run(command, tmp_path)
+        run(command, tmp_path, forker)
     if left_out:
         pytest.skip(f"the others ran; these need requirements-export.txt: {'; '.join(left_out)}")
 
 
-def run(command, folder):
+def run(command, folder, forker):
     for long, short in INSTEAD.items():
         command = command.replace(long, short)
     for begin, more in SMALLER.items():
         if command.startswith(begin):
             command += f" {more}"
-    done = subprocess.run(
-        command.replace("python ", f"{sys.executable} ", 1),
-        shell=True,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    python, module, program, *arguments = shlex.split(command)
+    assert (python, module, program) == ("python", "-m", "transfer"), command
+    forker.start(arguments, folder, out := folder / "stdout", errors := folder / "stderr")
+    code = forker.wait()
     # A check may find that drawn shapes resemble each other: exit code 1 is its answer.
     expected = (0, 1) if "data check" in command else (0,)
-    assert done.returncode in expected, f"{command}\n{done.stdout}\n{done.stderr}"
-    assert "Traceback" not in done.stderr, f"{command}\n{done.stderr}"
+    assert code in expected, f"{command}\n{out.read_text()}\n{errors.read_text()}"
+    assert "Traceback" not in errors.read_text(), f"{command}\n{errors.read_text()}"

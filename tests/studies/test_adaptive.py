@@ -5,7 +5,6 @@ import pytest
 
 from tests.made_study import make_study
 from transfer.answers.answer import answer
-from transfer.cli import main
 from transfer.errors import TransferError
 from transfer.results import finished, read_runs
 from transfer.runs import Run
@@ -271,12 +270,13 @@ def test_a_round_is_a_call_that_plans_its_runs_and_no_others(trained):
 
 
 @pytest.mark.slow
-def test_the_command_trains_the_start_and_says_what_is_open(small_data, tmp_path, capsys):
+def test_the_command_trains_the_start_and_says_what_is_open(small_data, tmp_path, forker):
     out = tmp_path / "study"
     options = ["--data", str(small_data), "--epochs", "1", "--batch", "16", "--input", "32x32"]
-    command = ["study", "--until-decided", "--budget", "0.001", *options, "--out", str(out)]
-    assert not main(command)
-    said = " ".join(capsys.readouterr().out.split())
+    command = ["study", "--until-decided", "--budget", "0.001", *options, "--out", out]
+    forker.start(command, out=tmp_path / "said")
+    assert forker.wait() == 0
+    said = " ".join((tmp_path / "said").read_text().split())
     assert {run.name for run in start()} == set(read_runs(out)["run"])
     assert "Stopped (12 runs, " in said
     assert "of 0.001 are left" in said

@@ -104,10 +104,11 @@ def command(out, data, *more):
 
 
 @pytest.fixture(scope="module")
-def local(small_data, tmp_path_factory):
+def local(small_data, tmp_path_factory, forker):
     """Folder of the study, done on this machine; one thread a run, as on the clusters."""
     out = tmp_path_factory.mktemp("local") / "study"
-    subprocess.run(command(out, small_data), check=True, capture_output=True, cwd=ROOT)
+    forker.start(command(out, small_data)[3:])
+    assert forker.wait() == 0
     return out
 
 

@@ -1,18 +1,17 @@
 """A study killed at any instant, and started again, ends as one that was left alone.
 
-Byte for byte: tables and logs without their times, weights, predictions. Half of the kills come at
-a random time, half in the middle of whatever is being written. ``pytest -m soak`` kills 100 times.
+Byte for byte: tables and logs without their times, weights, predictions. The first kill comes in
+the middle of a run. Half of the others come at a random time, half in the middle of whatever is
+being written. ``pytest -m soak`` kills 100 times.
 
-Every attempt is the `study` command. It is forked from a process that has TensorFlow imported but
-not started, so that the kills fall into the study and not into the seconds of an import.
+Every attempt is the `study` command, forked, so that the kills fall into the study and not into the
+seconds of an import.
 """
 
 import contextlib
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,35 +19,9 @@ import pytest
 
 from tests.study_files import results
 
-LONGEST = 300  # seconds of one attempt, on a busy machine
 SETTINGS = ("--kinds", "baseB,BnB", "--n", "4", "--protocol", "fast", "--epochs", "4")
 WORKING = ("checkpoints", "features", "logs", "predictions", "rows")
 FOLDERS = ("models", *(f"working/{name}" for name in WORKING))
-
-FORK = """
-import multiprocessing, os, sys
-import matplotlib.pyplot, pandas, scipy.stats, tensorflow
-import transfer.studies.execute, transfer.training.loop
-from transfer.cli import main
-
-fork = multiprocessing.get_context("fork")
-multiprocessing.get_context = lambda method: fork
-for line in sys.stdin:  # one line an attempt: the arguments of the command
-    child = os.fork()
-    if child == 0:
-        os.setpgid(0, 0)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        try:
-            main(line.rstrip("\\n").split("\\t"))
-            os._exit(0)
-        except SystemExit as end:
-            os._exit(end.code)
-        finally:
-            os._exit(99)
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
 
 
 class Attempt:
@@ -59,10 +32,8 @@ class Attempt:
             *("study", *SETTINGS, "--batch", "16", "--input", "32x32", "--workers", "2"),
             *("--data", str(data), "--out", str(out)),
         ]
-        forker.stdin.write("\t".join(arguments) + "\n")
-        forker.stdin.flush()
-        self.pid = int(forker.stdout.readline())
-        self.ended = forker.stdout
+        self.pid = forker.start(arguments)
+        self.ended = forker.wait
 
     def running(self):
         """Whether the command is still there (a zombie is not)."""
@@ -72,24 +43,10 @@ class Attempt:
 
     def wait(self):
         """The exit code, negative for a signal; workers that outlive the command are killed."""
-        code = int(self.ended.readline())
+        code = self.ended()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         return code
-
-
-@pytest.fixture(scope="module")
-def forker():
-    process = subprocess.Popen(
-        [sys.executable, "-c", FORK],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "agg"},
-    )
-    yield process
-    process.stdin.close()
-    process.wait(timeout=LONGEST)
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +68,19 @@ def being_written(study: Path) -> set[str]:
 
 
 def start_and_kill(forker, study, data, rng, seconds):
-    """One attempt: True if it was killed, False if the study was finished before."""
+    """One attempt: True if it was killed, False if the study was finished before.
+
+    ``seconds``: in how many at most; None: as soon as there is a checkpoint to go on from.
+    """
     attempt = Attempt(forker, study, data)
+    if seconds is None:
+        while not any((study / "working/checkpoints").glob("*.checkpoint")):
+            assert attempt.running()
+            time.sleep(0.002)
+        os.killpg(attempt.pid, signal.SIGKILL)
+        assert attempt.wait() == -signal.SIGKILL
+        assert not any((study / "working/rows").glob("*.json"))
+        return True
     deadline = time.monotonic() + rng.uniform(0, seconds)
     while attempt.running() and time.monotonic() < deadline:
         time.sleep(0.002)
@@ -143,7 +111,9 @@ def soak(kills, forker, undisturbed, data, folder, seed):
         study = folder / f"study-{studies}"
         studies += 1
         began, before = time.monotonic(), killed
-        while killed < kills and start_and_kill(forker, study, data, rng, seconds):
+        while killed < kills and start_and_kill(
+            forker, study, data, rng, seconds if killed else None
+        ):
             killed += 1
         if killed == before:  # a whole study, unkilled: the machine is less busy than it was
             seconds = time.monotonic() - began
