@@ -210,3 +210,15 @@ def test_missing_data_are_simulated_once_if_asked(tmp_path):
     assert [len(split.labels) for split in data.splits.values()] == [240, 60, 120]
     again = transfer.load_data(tmp_path / "lanes", simulate=480)
     assert len(again.train.labels) == 240
+
+
+def test_numbers_and_arrays_are_understood_as_on_the_command_line():
+    asked = {"n": np.arange(1, 4), "seeds": 0, "fractions": 0.5, "input": (32, 32), "epochs": 2}
+    words = {option: api._in_words(option, value) for option, value in asked.items()}
+    assert words == {
+        "n": "1,2,3",
+        "seeds": "0",
+        "fractions": "0.5",
+        "input": "32x32",
+        "epochs": 2,
+    }

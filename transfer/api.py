@@ -425,7 +425,10 @@ def _opened(data: str | Path | Dataset) -> Dataset:
 
 
 def _in_words(option: str, value: Any) -> Any:
-    """A list or tuple as the command line writes it; anything else as it is."""
+    """A list, array or single number as the command line writes it; anything else as it is."""
+    value = value.tolist() if hasattr(value, "tolist") else value  # of numpy
+    if option in ("n", "seeds", "fractions") and isinstance(value, int | float):
+        return str(value)
     if isinstance(value, str) or not isinstance(value, Sequence):
         return value
     return ("x" if option == "input" else ",").join(map(str, value))

@@ -16,7 +16,7 @@ from tests.study_files import committed
 from transfer.answers.answer import answer
 from transfer.cli import main, make_parser
 from transfer.errors import TransferError
-from transfer.folding import write_predictions, write_test_labels
+from transfer.folding import write_failure, write_predictions, write_test_labels
 from transfer.results import read_predictions, working
 from transfer.runs import Run
 from transfer.statistics.comparison import against_base, read_tested
@@ -178,6 +178,13 @@ def test_a_base_that_is_ahead_of_no_network_by_less_than_the_margin_judges_nothi
     assert {row["outcome"] for row in found.comparisons} == {"undecided"}
     assert any("Shown to be as good, all n at once: none" in line for line in found.details)
     assert answer(folder, 0.1).network == "sliced-4"
+
+
+def test_runs_that_failed_are_said_first(tmp_path):
+    folder = make_study(tmp_path / "study", CUT_TO_7)
+    write_failure(folder, "baseB_s5", "The loss is no longer finite.")
+    first, *_ = answer(folder).warnings
+    assert first.startswith("Runs that failed are missing here: 1. baseB_s5: The loss is no longer")
 
 
 def test_networks_that_were_best_in_their_last_epoch_are_unfinished(tmp_path):

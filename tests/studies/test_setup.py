@@ -163,6 +163,13 @@ def test_one_run_takes_every_setting_from_the_study(tmp_path, small_data):
         )
 
 
+def test_one_run_takes_the_source_that_was_named_before_any_run_needed_it(tmp_path, small_data):
+    asked = ask("quick", kinds="baseB", source="imagenet", epochs=2, batch=16)
+    prepare(tmp_path / "study", asked, small_data, 1)
+    assert read_settings(tmp_path / "study").source is None
+    assert ask_run("sliced-3_s0", tmp_path / "study").source == "imagenet"
+
+
 def test_one_run_takes_the_source_that_was_given_to_the_study(tmp_path, small_data):
     context = prepare(tmp_path / "first", WITH_SOURCE, small_data, 1)
     path = str(shutil.copy(context.source_path, tmp_path / "own.weights.h5"))

@@ -8,6 +8,7 @@ import pandas as pd
 from transfer.answers.reading import Reading, name_of
 from transfer.deploy.costs.table import on_all_images, read_costs
 from transfer.networks.backbone import backbone_in
+from transfer.results import read_failures
 from transfer.statistics.comparison import (
     BASE,
     FEWEST_IMAGES,
@@ -24,8 +25,19 @@ _FORMATS = ("litert-int8", "litert", "onnx")
 
 def warnings(study: Reading) -> list[str]:
     """What makes the answer doubtful, a sentence or two each."""
-    checks = (nothing_learnt, _weak_control, _one_seed, _few_images, _unfinished)
+    checks = (nothing_learnt, _failed, _weak_control, _one_seed, _few_images, _unfinished)
     return [warning for check in checks if (warning := check(study))]
+
+
+def _failed(study: Reading) -> str:
+    failures = read_failures(study.folder)
+    if not failures:
+        return ""
+    run, reason = next(iter(failures.items()))
+    return (
+        f"Runs that failed are missing here: {len(failures)}. {run}: {reason.rstrip('.')}. The "
+        "same study command tries them again."
+    )
 
 
 def nothing_learnt(study: Reading) -> str:

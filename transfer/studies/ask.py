@@ -97,9 +97,13 @@ def ask_run(name: str, out: str | Path, **settings: Any) -> Study:
         run = parse_run(name)
     study = PRESETS["quick"].study
     if (Path(out) / "study.json").exists():
-        settled, sources = read_settings(out), [call.get("source") for call in read_calls(out)]
-        named = settled.source.name if settled.source else study.source
-        source = next((str(given) for given in reversed(sources) if given), named)
+        settled = read_settings(out)
+        sources = [str(call["source"]) for call in reversed(read_calls(out)) if call.get("source")]
+        if settled.source:  # a call for baseB alone may have named another
+            name_of_it = settled.source.name
+            sources = [given for given in sources if name_of_it in (given, Path(given).name)]
+            sources.append(name_of_it)
+        source = next(iter(sources), study.source)
         study = dataclasses.replace(
             study,
             protocol=settled.protocol,

@@ -87,7 +87,7 @@ def prepare(
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         **study_file.asked_of(study),
         "data": str(data),
-        "source": study.source if source_path else None,
+        "source": study.source,
         "engine": engine,
         "workers": workers,
         **(record or {}),

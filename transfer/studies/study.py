@@ -111,7 +111,7 @@ def _other_versions(out: Path) -> list[str]:
         return []
     return [
         f"Runs of this study were trained with {' and '.join(theirs)}, new ones will be with "
-        f"TensorFlow {ours}: their last bits may differ."
+        f"TensorFlow {ours}: their accuracies may differ by that alone."
     ]
 
 
