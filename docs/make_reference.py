@@ -18,7 +18,15 @@ ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 #: Modules that notebooks and scripts call; the others serve these.
 MODULES = (
-    *("api", "runs", "results", "tasks.dataset", "tasks.lanes.generate", "tasks.imports.importers"),
+    *(
+        "api",
+        "errors",
+        "runs",
+        "results",
+        "tasks.dataset",
+        "tasks.lanes.generate",
+        "tasks.imports.importers",
+    ),
     *("tasks.checks.check", "tasks.checks.leakage", "networks.architecture", "networks.backbone"),
     *("networks.network", "networks.transplant", "networks.sources", "networks.weights"),
     *("studies.ask", "studies.study", "statistics.comparison", "statistics.rules"),

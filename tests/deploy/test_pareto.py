@@ -16,7 +16,6 @@ from transfer.figures.pareto import pareto_figure
 from transfer.results import read_predictions, working
 from transfer.statistics.accuracies import measure
 from transfer.statistics.comparison import image_clusters, read_tested
-from transfer.statistics.intervals import estimates
 from transfer.wording import file_size
 
 NETWORKS = {
@@ -59,7 +58,7 @@ def test_a_candidate_is_all_seeds_of_a_network_in_a_format(study):
     assert line["low"] < line["accuracy"] < line["high"]
     assert line["file_bytes"] == 50_000
     assert line["median_ms"] == 1.5  # of the one seed that was timed
-    whole = estimates(read_tested(study))["baseB", None, ""].estimate
+    whole = read_tested(study).means["baseB", None, ""].estimate
     assert found.loc[("baseB", "litert"), "accuracy"] == pytest.approx(whole)
 
 

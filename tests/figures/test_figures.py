@@ -24,7 +24,7 @@ from transfer.results import read_runs, working
 from transfer.runs import KINDS
 from transfer.statistics.comparison import read_tested
 from transfer.statistics.gain import gains, without_base
-from transfer.statistics.intervals import estimates, with_intervals
+from transfer.statistics.intervals import with_intervals
 
 RESULTS = Path(__file__).parents[2] / "experiments-results"
 
@@ -243,7 +243,7 @@ def test_bands_are_the_intervals_of_the_statistics(tmp_path):
         tmp_path / "study", {("baseB", None): 0.8, ("AnB", 4): 0.7, ("AnB", 7): 0.8}
     )
     frame = with_intervals(folder, read_runs(folder))
-    seen = estimates(read_tested(folder))
+    seen = read_tested(folder).means
     for n in (4, 7):
         low, high = seen["AnB", n, "inference"].interval()
         rows = frame[frame["n"] == n]

@@ -1,23 +1,14 @@
 """What an answer is made from, read once: runs, comparisons with baseB, baselines."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from transfer.results import on_all_images, read_runs
 from transfer.runs import Run
-from transfer.statistics.comparison import (
-    BASE,
-    LEVEL,
-    Comparison,
-    Key,
-    Tested,
-    against_base,
-    read_tested,
-)
+from transfer.statistics.comparison import Comparison, Key, Tested, against_base, read_tested
 from transfer.statistics.differences import Difference
-from transfer.statistics.intervals import estimates
 from transfer.study_file import read_settings
 from transfer.tasks.checks.baselines import read_baselines
 
@@ -73,13 +64,7 @@ def read(study_dir: str | Path, margin: float, metric: str) -> Reading:
     every_run, settings = read_runs(folder), read_settings(folder)
     tested = read_tested(folder, metric)
     column = "accuracy" if metric == "accuracy" else "balanced_accuracy"
-    shares = pd.Series(tested.labels).value_counts(normalize=True)
     baselines = read_baselines(folder).set_index("baseline")[column]
-    floor = float(shares.max()) if metric == "accuracy" else 1 / tested.classes
-    means, compared = estimates(tested), against_base(tested, margin)
-    ahead = means[BASE].probability_above(floor + margin) if BASE in means else 0
-    if ahead < 1 - LEVEL:  # always answering one class might be as good
-        compared = {key: replace(one, enough=False) for key, one in compared.items()}
     pixels = [(_BASELINES[key], float(baselines[key])) for key in _BASELINES if key in baselines]
     return Reading(
         folder=folder,
@@ -89,10 +74,10 @@ def read(study_dir: str | Path, margin: float, metric: str) -> Reading:
         every_run=every_run,
         runs=on_all_images(every_run),
         tested=tested,
-        compared=compared,
-        means=means,
+        compared=against_base(tested, margin),
+        means=tested.means,
         margin=margin,
-        floor=floor,
+        floor=tested.floor,
         pixels=max(pixels, key=lambda pair: pair[1]) if pixels else None,
     )
 

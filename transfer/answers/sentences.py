@@ -74,11 +74,10 @@ def base_has_not_learnt(study: Reading) -> str:
 
     Where baseB is ahead of answering one class by less than the margin, that answer is as good.
     """
-    base = study.means[BASE]
-    if base.probability_above(study.floor + study.margin) >= 1 - LEVEL:
+    if study.tested.above_floor(BASE, study.margin):
         return ""
     what = "has not learnt the task"
-    if base.probability_above(study.floor) >= 1 - LEVEL:
+    if study.tested.above_floor(BASE):
         what = f"is not shown to be {one_or_more(study.margin)} better than no network"
     return (
         f"baseB {what}: it has {hundred(study.mean(BASE))} of 100, and always answering the "

@@ -1,5 +1,6 @@
 """Networks of a study compared on the same test images."""
 
+import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,34 @@ class Tested:
     metric: str
     error: float = LEVEL
 
+    @functools.cached_property
+    def means(self) -> dict[Key, Difference]:
+        """Mean accuracy of every network, as a difference from 0, so that it has an interval.
+
+        The variance over seeds is pooled over networks of one kind and semantics of BatchNorm; that
+        of a kind with one network, as baseB, over all networks.
+        """
+        seen: dict[Key, Difference] = {}
+        for kind, bn in dict.fromkeys((kind, bn) for kind, _, bn in self.right):
+            family = self.family(kind, bn)
+            others = [key for key in self.right if key not in family] if len(family) == 1 else []
+            accuracies = self.accuracies([*family, *others])
+            spread = seed_variance(accuracies.by_seed)
+            own = difference(accuracies, spread, np.arange(len(family)), None)
+            seen |= {key: own[place] for place, key in enumerate(family)}
+        return seen
+
+    @property
+    def floor(self) -> float:
+        """Accuracy of always answering one class."""
+        if self.metric == "accuracy":
+            return float(np.bincount(self.labels).max() / len(self.labels))
+        return 1 / self.classes
+
+    def above_floor(self, key: Key, margin: float = 0.0) -> bool:
+        """Whether a network is shown to be better than one class by more than ``margin``."""
+        return bool(self.means[key].probability_above(self.floor + margin) >= 1 - LEVEL)
+
     @property
     def rare(self) -> list[int]:
         """Classes with fewer than `FEWEST_IMAGES` test images; ``accuracy`` has no classes."""
@@ -113,7 +142,7 @@ def networks(runs: pd.DataFrame) -> list[tuple[Key, pd.DataFrame]]:
 
 
 def right_on_test_images(study_dir: str | Path, runs: pd.DataFrame) -> np.ndarray:
-    """Which test images the runs of some rows of ``runs.csv`` classify correctly: bool."""
+    """What runs (rows of ``runs.csv``) get right on the test images: bool (runs, images)."""
     folder = Path(study_dir)
     labels = results.read_test_labels(folder)
     counts = np.bincount(labels)
@@ -175,7 +204,10 @@ def compare(
     seed are shown to be alike. p-values of AnB and of slices are adjusted for their number, since
     any n may be taken; those of other kinds are each for itself, except in a study that chose its n
     by results. Nothing is claimed if no network has two runs, since how seeds vary is not known
-    then, or if a class has fewer than `FEWEST_IMAGES` test images.
+    then, if a class has fewer than `FEWEST_IMAGES` test images, or if the reference is ahead of
+    always answering one class by no more than the margin: that answer would be as good.
+
+    ``keys``: one or more. ``margin``: how much worse still counts as good, 0..1 units.
     """
     if not 0 < margin < 1:
         raise TransferError(f"Expected a margin between 0 and 1. Received: {margin}.")
@@ -186,7 +218,7 @@ def compare(
     seen = difference(accuracies, spread, places, other)
     together = keys[0][0] in ("AnB", "sliced") or tested.error < LEVEL
     alike = correlation(accuracies, spread, places, other) if together else None
-    enough = spread.known and not tested.rare
+    enough = spread.known and not tested.rare and tested.above_floor(reference, margin)
     return dict(zip(keys, judge(seen, margin, alike, tested.error, enough), strict=True))
 
 

@@ -10,9 +10,7 @@ from scipy import stats
 
 from transfer.errors import TransferError
 from transfer.results import has_predictions
-from transfer.statistics.comparison import Key, Tested, networks, read_tested
-from transfer.statistics.differences import Difference, difference
-from transfer.statistics.seeds import seed_variance
+from transfer.statistics.comparison import networks, read_tested
 
 
 def with_intervals(study_dir: str | Path, runs: pd.DataFrame) -> pd.DataFrame:
@@ -25,7 +23,7 @@ def with_intervals(study_dir: str | Path, runs: pd.DataFrame) -> pd.DataFrame:
         of_fraction = runs[runs["fraction"] == fraction]
         if not predicted(study_dir, of_fraction):
             continue
-        seen = estimates(read_tested(study_dir, fraction=fraction))
+        seen = read_tested(study_dir, fraction=fraction).means
         for key, group in networks(of_fraction):
             runs.loc[group.index, ["low", "high"]] = seen[key].interval()
     return runs
@@ -34,23 +32,6 @@ def with_intervals(study_dir: str | Path, runs: pd.DataFrame) -> pd.DataFrame:
 def predicted(study_dir: str | Path, runs: pd.DataFrame) -> bool:
     """Whether the study has kept test probabilities of all these runs."""
     return all(has_predictions(study_dir, str(run)) for run in runs["run"])
-
-
-def estimates(tested: Tested) -> dict[Key, Difference]:
-    """Mean accuracy of every network, as a difference from 0, so that it has an interval.
-
-    The variance over seeds is pooled over networks of one kind and semantics of BatchNorm; that of
-    a kind with one network, as baseB, over all networks.
-    """
-    seen: dict[Key, Difference] = {}
-    for kind, bn in dict.fromkeys((kind, bn) for kind, _, bn in tested.right):
-        family = tested.family(kind, bn)
-        others = [key for key in tested.right if key not in family] if len(family) == 1 else []
-        accuracies = tested.accuracies([*family, *others])
-        spread = seed_variance(accuracies.by_seed)
-        own = difference(accuracies, spread, np.arange(len(family)), None)
-        seen |= {key: own[place] for place, key in enumerate(family)}
-    return seen
 
 
 def t_interval(

@@ -83,7 +83,9 @@ def open_network(
 ) -> runtimes.Opened:
     """A network that is ready to run, and what it says about itself, checked.
 
-    ``image_size``: of the images that a run will be given; None: of its study's data set.
+    ``path``: an exported file, or ``STUDY_DIR/RUN_NAME``. ``image_size``: height and width of the
+    images that a run will be given; None: those of its study's data set, in ``data`` or where the
+    study found it.
     """
     path = Path(path)
     if not is_exported(path):
