@@ -65,7 +65,7 @@ def _weak_control(study: Reading) -> str:
         return ""
     return (
         f"baseB is weak: it has {hundred(study.mean(BASE))} of 100, and {words} {hundred(pixels)}. "
-        "What is as good may still be poor."
+        "A network that is as good as baseB may still be poor."
     )
 
 
@@ -240,7 +240,9 @@ def _nearest(study: Reading, key: Key, comparison: Comparison) -> str:
     name = f"{name_of(key)} comes nearest ({_scores(study, key)})"
     if comparison.probability >= 1 - comparison.error:
         why = (
-            "others were tried with it" if comparison.enough else "more seeds or images are needed"
+            "of several n that are tried one may pass by chance"
+            if comparison.enough
+            else "more seeds or images are needed"
         )
         return f"{name}: alone it would pass, but {why}"
     return f"{name}, as good as baseB with a probability of {percent(comparison.probability)}"
